@@ -1,0 +1,165 @@
+import { Resolver } from "node:dns/promises";
+import type { CallResult } from "../local/example-calls.ts";
+import { makeExampleCalls } from "../local/example-calls.ts";
+import { LoopbackCluster } from "../local/loopback-cluster.ts";
+import type { ReadyLine } from "../local/ready-line.ts";
+import type { LocatedProblem } from "../manifests/manifest-file.ts";
+import type { ManifestSource, ManifestUpdate } from "../manifests/manifest-source.ts";
+import { systemClock } from "../model/clock.ts";
+import type { ListenAddress } from "./common-options.ts";
+import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
+import { formatLocated, locateAll, type ManifestOptions, openManifests } from "./load-manifests.ts";
+import { stderrLog } from "./stderr-log.ts";
+import { stopSignals } from "./stop-signals.ts";
+
+export interface LocalOptions extends ManifestOptions {
+  readonly once?: boolean;
+  readonly json?: boolean;
+  readonly dns: ListenAddress;
+  readonly socks: ListenAddress;
+  readonly admin: ListenAddress;
+}
+
+const MAX_LISTED_PODS = 20;
+
+/** Runs the mesh until Ctrl-C, or with --once until the example's calls are made. */
+export async function runLocal(options: LocalOptions, version: string): Promise<number> {
+  const stop = stopSignals();
+  const log = stderrLog();
+  const out = (line: string) => {
+    if (options.json !== true) process.stdout.write(`${line}\n`);
+  };
+  const { source, addresses, paths, accessControl } = openManifests(options, log);
+  const { dns, socks, admin } = options;
+  const cluster = new LoopbackCluster({
+    accessControl,
+    defaultTrafficType: options.defaultMode,
+    addresses,
+    dns,
+    socks,
+    admin,
+    clock: systemClock,
+    random: Math.random,
+    log,
+  });
+  const reporter = new ProblemReporter(source);
+  const enforce = ({ problems }: ManifestUpdate) =>
+    cluster.update(
+      source.state,
+      problems.map(({ problem }) => problem),
+    );
+  try {
+    await cluster.listen();
+    const update = await source.load();
+    reporter.report(update, await enforce(update));
+    for (const { address, port, boundPort, reason } of cluster.misplaced())
+      log.warn(
+        `${address}:${port} could not be bound: ${boundPort === undefined ? "it is closed" : `it is ${address}:${boundPort} instead`}`,
+        {
+          reason: reason ?? "",
+        },
+      );
+    const ready = cluster.readyLine();
+    if (options.json === true) process.stdout.write(`${JSON.stringify(ready)}\n`);
+    out(
+      `Tulle ${version}: a mesh of ${ready.services.length} services and ${ready.pods.length} Pods, from ${paths.join(", ")}`,
+    );
+    out(`access control ${accessControl}; DNS ${ready.dns}, SOCKS5 ${ready.socks}, admin ${ready.admin}\n`);
+    const allOk = await walk(cluster, ready, out);
+    if (options.once === true) return allOk && !reporter.hasErrors ? EXIT_FINE : EXIT_PROBLEMS;
+    for (const line of hints(ready)) out(line);
+    source.watch(async (change) => {
+      const { put, remove } = change.delta;
+      reporter.report(change, await enforce(change));
+      out(
+        `changed: ${put.length} objects set, ${remove.length} removed; version ${cluster.snapshot.version.slice(0, 12)} is in force`,
+      );
+    }, stop.signal);
+    await stop.asked;
+    out("\nstopping: calls under way finish (Ctrl-C again ends at once)");
+    return EXIT_FINE;
+  } finally {
+    stop.controller.abort();
+    await cluster.close();
+    stop.release();
+  }
+}
+
+/** Makes the calls of the example that these manifests have. */
+async function walk(cluster: LoopbackCluster, ready: ReadyLine, out: (line: string) => void): Promise<boolean> {
+  const resolver = new Resolver({ timeout: 1000, tries: 2 });
+  resolver.setServers([ready.dns]);
+  const resolve = async (host: string) => (await resolver.resolve4(host))[0] as string;
+  let title = "The calls of examples/whoami/README.md, each from its Pod's address:\n";
+  const allOk = await makeExampleCalls(cluster.callTarget(resolve), (result) => {
+    if (title !== "") out(title);
+    title = "";
+    out(formatCall(result));
+  });
+  return allOk;
+}
+
+function formatCall({ from, call, outcome, answeredBy, way, ok, note }: CallResult): string {
+  const by = [...answeredBy].map(([name, count]) => (count > 1 ? `${name} ×${count}` : name)).join(", ");
+  const head = `  ${ok ? "✓" : "✗"} ${from}  ${call}  ${outcome}${note === "" ? "" : `  (${note})`}`;
+  return `${head}\n      ${way}${by === "" ? "" : `\n      answered by ${by}`}`;
+}
+
+/** Lines to paste, with the addresses of this run. */
+function hints(ready: ReadyLine): string[] {
+  const [dnsHost, dnsPort] = ready.dns.split(":");
+  const http = ready.services.find((service) => service.ports.some((port) => port.trafficType === "http"));
+  const tcp = ready.services.find((service) => service.ports.some((port) => port.trafficType === "tcp"));
+  const udp = ready.services.find((service) => service.ports.some((port) => port.trafficType === "udp"));
+  const client = ready.pods.find((pod) => pod.name.includes("client")) ?? ready.pods[0];
+  const lines = ["\nTry, in another terminal:\n"];
+  if (http !== undefined) {
+    const port = http.ports.find((each) => each.trafficType === "http");
+    const dial = port?.boundPort ?? port?.port ?? 80;
+    const suffix = dial === 80 ? "" : `:${dial}`;
+    const [host] = http.hosts;
+    lines.push(`  dig @${dnsHost} -p ${dnsPort} ${host} +short`);
+    lines.push(`  curl http://${http.meshIP}${suffix}/`);
+    if (client !== undefined) {
+      lines.push(`  curl --interface ${client.ip} http://${http.meshIP}${suffix}/        # as Pod ${client.name}`);
+      lines.push(
+        `  curl -x socks5h://${client.namespace}.${client.name}:x@${ready.socks} http://${host}${port?.port === 80 ? "" : `:${port?.port}`}/`,
+      );
+    }
+  }
+  for (const [service, flags] of [
+    [tcp, "-q 1"],
+    [udp, "-u -w 1"],
+  ] as const) {
+    const port = service?.ports[0];
+    if (service !== undefined && port !== undefined)
+      lines.push(`  echo WHO | nc ${flags} ${service.meshIP} ${port.boundPort ?? port.port}`);
+  }
+  lines.push(`  curl ${ready.admin}/api/problems`);
+  lines.push("\nPods, to call from with curl --interface or nc -s:\n");
+  for (const pod of ready.pods.slice(0, MAX_LISTED_PODS))
+    lines.push(`  ${pod.ip.padEnd(14)}${pod.namespace}/${pod.name}`);
+  if (ready.pods.length > MAX_LISTED_PODS) lines.push(`  and ${ready.pods.length - MAX_LISTED_PODS} more`);
+  lines.push("\nEdit a manifest: the change is in force at once. Ctrl-C ends.");
+  return lines;
+}
+
+/** Says each problem once, and when it is gone. */
+class ProblemReporter {
+  readonly #source: ManifestSource;
+  #known = new Set<string>();
+  hasErrors = false;
+
+  constructor(source: ManifestSource) {
+    this.#source = source;
+  }
+
+  report(update: ManifestUpdate, problems: Parameters<typeof locateAll>[1]): void {
+    const found: LocatedProblem[] = [...update.problems, ...locateAll(this.#source, problems)];
+    this.hasErrors = found.some(({ problem }) => problem.severity === "error");
+    const lines = new Set(found.map(formatLocated));
+    for (const line of lines) if (!this.#known.has(line)) process.stderr.write(`${line}\n`);
+    for (const line of this.#known) if (!lines.has(line)) process.stderr.write(`mended: ${line}\n`);
+    this.#known = lines;
+  }
+}

@@ -1,0 +1,160 @@
+/** The command line: which command, with which options; errors to standard error, exit codes 0, 1 and 2. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
+import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
+import { applyConfigFile, checkEnvironment, configOption, type Environment, setting } from "./settings.ts";
+import { UsageError } from "./usage-error.ts";
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return manifest.version;
+}
+
+/** Runs the command and sets the exit code. The process ends when nothing of it is left. */
+export async function main(args: readonly string[], environment: Environment): Promise<void> {
+  let code: number = EXIT_FINE;
+  const program = buildProgram((result) => {
+    code = result;
+  });
+  try {
+    checkEnvironment(program, environment);
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    code = report(error as Error);
+  }
+  process.exitCode = code;
+}
+
+function report(error: Error): number {
+  if (error instanceof CommanderError) {
+    // Help and version come this way too, with code 0; commander has printed its message.
+    return error.exitCode === 0 ? EXIT_FINE : EXIT_USAGE;
+  }
+  process.stderr.write(`tulle: ${error.message}\n`);
+  return error instanceof UsageError ? EXIT_USAGE : EXIT_PROBLEMS;
+}
+
+/** Also for the test that compares the help texts with the docs. */
+export function buildProgram(onResult: (code: number) => void): Command {
+  const program = new Command("tulle")
+    .description("A service mesh for Kubernetes; `local` runs a whole mesh on this machine from a folder of manifests.")
+    .usage("COMMAND [options]")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .addHelpText(
+      "after",
+      `
+Start with:
+  tulle local                      the whoami example, on this machine
+  tulle local -f my-manifests/     your own manifests
+  tulle help COMMAND               what a command takes
+
+Every option can also be given as a variable (--default-mode is TULLE_DEFAULT_MODE) or in a YAML file (--config FILE,
+default-mode: tcp). The command line outweighs variables, variables the file.
+Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
+    );
+  addLocal(program, onResult);
+  addCheck(program, onResult);
+  addExplain(program, onResult);
+  addExport(program, onResult);
+  program
+    .command("version")
+    .description("print the version of Tulle and of its runtime")
+    .action(() => {
+      const { node } = process.versions;
+      process.stdout.write(`tulle ${version()}\nnode ${node}\n${process.platform}/${process.arch}\n`);
+    });
+  return program;
+}
+
+/** A command whose action gets its options after the config file had its say. */
+function command(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .allowExcessArguments(false)
+    .addOption(configOption())
+    .hook("preAction", (_this, action) => applyConfigFile(action));
+}
+
+function addLocal(program: Command, onResult: (code: number) => void): void {
+  command(program, "local", "run a mesh on this machine from manifests (without -f: the whoami example)")
+    .addOption(fileOption("manifests to run"))
+    .addOption(setting("--once", "start, make the example's calls, and end: 0 if all came out as they should"))
+    .addOption(setting("--json", "when ready, one line of JSON on standard output, and nothing else there"))
+    .addOption(aclOption())
+    .addOption(defaultModeOption())
+    .addOption(listenOption("dns", "where DNS answers, over UDP and TCP", "127.0.0.1:15353"))
+    .addOption(listenOption("socks", "where the SOCKS5 entry listens", "127.0.0.1:15080"))
+    .addOption(listenOption("admin", "where the admin API listens", "127.0.0.1:19000"))
+    .addHelpText(
+      "after",
+      `
+The default of --acl is off; for the example without -f it is audit.
+
+Each Pod gets an address 127.1.x.y, each Service 127.2.x.y, each mesh name 127.3.x.y. Pods of the images traefik/whoami,
+traefik/whoamitcp and traefik/whoamiudp are served by Tulle itself; any other Pod is an address to call from. A program
+of yours is meshed by a Service without selector and an EndpointSlice with its address (examples/your-own-service).
+Files are watched: a change is in force at once. A broken file is reported, and what it said before stays.`,
+    )
+    .action(async (options) => {
+      const { runLocal } = await import("./local-command.ts");
+      onResult(await runLocal(options, version()));
+    });
+}
+
+function addCheck(program: Command, onResult: (code: number) => void): void {
+  command(program, "check", "say what is wrong in manifests: object, field, sentence, remedy")
+    .addOption(fileOption("manifests to check"))
+    .addOption(setting("--json", "a JSON array on standard output instead of lines"))
+    .addOption(aclOption())
+    .addOption(defaultModeOption())
+    .addHelpText("after", "\nExit code 1 when an error was found. Warnings alone are 0.")
+    .action(async (options) => {
+      const { runCheck } = await import("./check-command.ts");
+      onResult(await runCheck(options));
+    });
+}
+
+function addExplain(program: Command, onResult: (code: number) => void): void {
+  command(program, "explain", "say what would happen to a call, and which object decides it")
+    .requiredOption("--from <namespace/pod>", "who calls")
+    .requiredOption("--to <host[:port]>", "what it calls, by name")
+    .option("--method <method>", "HTTP method", "GET")
+    .option("--path <path>", "path, with query", "/")
+    .option("--header <name:value>", "a header field; may be repeated", (text: string, previous: string[] = []) => [
+      ...previous,
+      text,
+    ])
+    .addOption(fileOption("manifests to look at; without it the whoami example"))
+    .addOption(setting("--json", "the answer as JSON"))
+    .addOption(aclOption())
+    .addOption(defaultModeOption())
+    .addHelpText(
+      "after",
+      `
+Exit code 0 when the call would be served, 1 when not. With access control off, it also says what it would decide.
+
+  tulle explain -f examples/whoami --from whoami/whoami-client --to whoami-api.whoami.traefik.mesh --path /metrics`,
+    )
+    .action(async (options) => {
+      const { runExplain } = await import("./explain-command.ts");
+      onResult(await runExplain(options));
+    });
+}
+
+function addExport(program: Command, onResult: (code: number) => void): void {
+  command(program, "export", "print the compiled configuration")
+    .addOption(fileOption("manifests to compile; without it the whoami example"))
+    .addOption(setting("--format <format>", "tulle: MeshConfig as JSON, with its version").default("tulle"))
+    .addOption(aclOption())
+    .addOption(defaultModeOption())
+    .action(async (options) => {
+      const { runExport } = await import("./export-command.ts");
+      onResult(await runExport(options));
+    });
+}

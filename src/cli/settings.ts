@@ -1,0 +1,96 @@
+/**
+ * Options from the command line, `TULLE_…` variables and a config file, in this order of weight. All three have the same
+ * names: `--default-mode`, `TULLE_DEFAULT_MODE`, `default-mode:`.
+ */
+import { readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { parse } from "yaml";
+import { nearest } from "../model/nearest.ts";
+import { UsageError } from "./usage-error.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const PREFIX = "TULLE_";
+
+function variableOf(flag: string): string {
+  return PREFIX + flag.toUpperCase().replaceAll("-", "_");
+}
+
+/** An option that can also come from a variable or the config file. */
+export function setting(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  return option.env(variableOf(option.name()));
+}
+
+export function configOption(): Option {
+  return setting("--config <file>", "YAML file with options by their names, for what no flag and no variable says");
+}
+
+/** Gives the command what the config file says and neither flags nor variables do. */
+export function applyConfigFile(command: Command): void {
+  const path = command.opts<{ config?: string }>().config;
+  if (path === undefined) return;
+  for (const [name, value] of Object.entries(readConfigFile(path))) {
+    const option = command.options.find((candidate) => candidate.name() === name);
+    if (option === undefined)
+      throw new UsageError(`${path}: unknown option "${name}"${suggestion(name, namesOf(command))}`);
+    const key = option.attributeName();
+    const source = command.getOptionValueSource(key);
+    if (source === "cli" || source === "env") continue;
+    command.setOptionValueWithSource(key, fromFile(path, option, value), "config");
+  }
+}
+
+/** Refuses a variable that is one of ours but for its spelling. Others of the prefix are not ours to judge. */
+export function checkEnvironment(command: Command, environment: Environment): void {
+  const known = new Set<string>();
+  const visit = (each: Command) => {
+    for (const option of each.options) if (option.envVar !== undefined) known.add(option.envVar);
+    each.commands.forEach(visit);
+  };
+  visit(command);
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith(PREFIX) || known.has(name)) continue;
+    const meant = nearest(
+      name.slice(PREFIX.length),
+      [...known].map((each) => each.slice(PREFIX.length)),
+    );
+    if (meant !== undefined) throw new UsageError(`unknown variable ${name}: did you mean ${PREFIX}${meant}?`);
+  }
+}
+
+function namesOf(command: Command): string[] {
+  return command.options.map((option) => option.name());
+}
+
+function suggestion(name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  return meant === undefined ? `; it takes ${known.join(", ")}` : `: did you mean "${meant}"?`;
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = parse(readFileSync(path, "utf8")) ?? {};
+  } catch (error) {
+    throw new UsageError(`config file ${path}: ${(error as Error).message}`);
+  }
+  if (typeof value !== "object" || Array.isArray(value))
+    throw new UsageError(`config file ${path}: expected options by name, such as "acl: on"`);
+  return value as Record<string, unknown>;
+}
+
+function fromFile(path: string, option: Option, value: unknown): unknown {
+  // YAML 1.2 reads `on` and `off` as text and `true` as a boolean; `acl: true` is the same as `--acl true`.
+  if (option.isBoolean()) {
+    if (typeof value === "boolean") return value;
+    throw new UsageError(`config file ${path}: ${option.name()} takes true or false`);
+  }
+  const texts = (Array.isArray(value) ? value : [value]).map(String);
+  if (option.parseArg === undefined) return option.variadic ? texts : texts[0];
+  try {
+    return texts.reduce<unknown>((previous, text) => option.parseArg?.(text, previous as never), undefined);
+  } catch (error) {
+    throw new UsageError(`config file ${path}: ${option.name()}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,135 @@
+/** What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one. */
+import type { Middlewares, TrafficType } from "../config/mesh-config.ts";
+import { nearest } from "../model/nearest.ts";
+import { refOf, type Service } from "../model/objects.ts";
+import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
+import { parseBreaker } from "./breaker-parser.ts";
+
+const PREFIX = "mesh.traefik.io/";
+const LEGACY_PREFIX = "maesh.containo.us/";
+/** Tulle's own additions; there are none yet. */
+const OWN_PREFIX = "tulle.dev/";
+
+const TRAFFIC_TYPE = "traffic-type";
+const SCHEME = "scheme";
+const RETRY = "retry-attempts";
+const BREAKER = "circuit-breaker-expression";
+const AVERAGE = "ratelimit-average";
+const BURST = "ratelimit-burst";
+const KEYS = [TRAFFIC_TYPE, SCHEME, RETRY, BREAKER, AVERAGE, BURST] as const;
+type Key = (typeof KEYS)[number];
+const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST];
+
+const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
+const SCHEMES: readonly string[] = ["http", "https", "h2c"];
+/** Those that the proxy speaks to endpoints. */
+const SPOKEN_SCHEMES: readonly string[] = ["http"];
+const MAX_COUNT = 1_000_000_000;
+
+export interface ServiceIntent {
+  readonly trafficType: TrafficType;
+  readonly middlewares: Middlewares;
+}
+
+/** @returns undefined where the Service cannot be served for what it asks */
+export function readAnnotations(
+  service: Service,
+  defaultTrafficType: TrafficType,
+  problems: Problem[],
+): ServiceIntent | undefined {
+  const reader = new AnnotationReader(service, problems);
+  reader.reportUnknown();
+  const trafficType = reader.value(TRAFFIC_TYPE) ?? defaultTrafficType;
+  const scheme = reader.value(SCHEME) ?? "http";
+  let served = true;
+  if (!TRAFFIC_TYPES.includes(trafficType)) {
+    reader.report("TrafficTypeInvalid", TRAFFIC_TYPE, `"${trafficType}" is no traffic type`);
+    served = false;
+  }
+  if (!SCHEMES.includes(scheme)) {
+    reader.report("SchemeInvalid", SCHEME, `"${scheme}" is no scheme`);
+    served = false;
+  } else if (trafficType === "http" && !SPOKEN_SCHEMES.includes(scheme)) {
+    reader.report("SchemeNotSpoken", SCHEME, `the proxy does not speak "${scheme}" to endpoints`);
+    served = false;
+  }
+  if (trafficType === "tcp" || trafficType === "udp") {
+    for (const key of HTTP_ONLY)
+      if (reader.value(key) !== undefined)
+        reader.report("AnnotationIgnored", key, `it is for HTTP, and this Service's traffic type is ${trafficType}`);
+    return served ? { trafficType, middlewares: {} } : undefined;
+  }
+  const middlewares = reader.middlewares();
+  return served ? { trafficType: trafficType as TrafficType, middlewares } : undefined;
+}
+
+class AnnotationReader {
+  readonly #service: Service;
+  readonly #problems: Problem[];
+
+  constructor(service: Service, problems: Problem[]) {
+    this.#service = service;
+    this.#problems = problems;
+  }
+
+  value(key: Key): string | undefined {
+    const { annotations } = this.#service.meta;
+    return annotations[PREFIX + key] ?? annotations[LEGACY_PREFIX + key];
+  }
+
+  report(code: ProblemCode, key: Key, detail: string): void {
+    const prefix = this.#service.meta.annotations[PREFIX + key] === undefined ? LEGACY_PREFIX : PREFIX;
+    this.#add(code, prefix + key, detail);
+  }
+
+  reportUnknown(): void {
+    for (const name of Object.keys(this.#service.meta.annotations).sort()) {
+      const prefix = [PREFIX, LEGACY_PREFIX, OWN_PREFIX].find((each) => name.startsWith(each));
+      if (prefix === undefined) continue;
+      const key = name.slice(prefix.length);
+      const known = prefix !== OWN_PREFIX && KEYS.some((each) => each === key);
+      if (!known) {
+        const meant = nearest(key, KEYS);
+        const hint = meant === undefined ? `the keys are ${KEYS.join(", ")}` : `did you mean ${PREFIX}${meant}?`;
+        this.#add("AnnotationUnknown", name, `no annotation has this name (${hint})`);
+      } else if (prefix === LEGACY_PREFIX) this.#add("AnnotationDeprecated", name, "its prefix is the old one");
+    }
+  }
+
+  middlewares(): Middlewares {
+    const attempts = this.#count(RETRY);
+    const average = this.#count(AVERAGE);
+    const burst = this.#count(BURST);
+    const expression = this.#breaker();
+    const [present, absent] = this.value(AVERAGE) === undefined ? [BURST, AVERAGE] : [AVERAGE, BURST];
+    if (this.value(present as Key) !== undefined && this.value(absent as Key) === undefined)
+      this.report("RateLimitIncomplete", present as Key, `${absent} is not set`);
+    return {
+      ...(average === undefined || burst === undefined ? {} : { rateLimit: { average, burst } }),
+      ...(expression === undefined ? {} : { circuitBreaker: { expression } }),
+      ...(attempts === undefined ? {} : { retry: { attempts } }),
+    };
+  }
+
+  #count(key: Key): number | undefined {
+    const text = this.value(key);
+    if (text === undefined) return undefined;
+    const count = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (count >= 1 && count <= MAX_COUNT) return count;
+    this.report("AnnotationInvalid", key, `"${text}" is not a whole number above 0`);
+    return undefined;
+  }
+
+  #breaker() {
+    const text = this.value(BREAKER);
+    if (text === undefined) return undefined;
+    const parsed = parseBreaker(text);
+    if ("expression" in parsed) return parsed.expression;
+    this.report("AnnotationInvalid", BREAKER, `"${text}" is no circuit breaker expression: ${parsed.error}`);
+    return undefined;
+  }
+
+  #add(code: ProblemCode, annotation: string, detail: string): void {
+    this.#problems.push(problem(code, refOf(this.#service), `metadata.annotations["${annotation}"]`, detail));
+  }
+}

@@ -1,0 +1,48 @@
+/** What the config stream carries: one full configuration, then differences, each with the version that it leads to. */
+import { z } from "zod";
+import { applyPatch, type MergePatch } from "./delta.ts";
+import { MeshConfigSchema } from "./mesh-config.ts";
+import { type Snapshot, seal } from "./snapshot.ts";
+
+const FullSchema = z.strictObject({
+  type: z.literal("full"),
+  /** Counts up for one leader: a proxy never goes back to a lower one. */
+  sequence: z.int().min(0),
+  version: z.string(),
+  config: MeshConfigSchema,
+});
+
+const DeltaSchema = z.strictObject({
+  type: z.literal("delta"),
+  sequence: z.int().min(0),
+  /** The version that it changes. */
+  from: z.string(),
+  version: z.string(),
+  patch: z.record(z.string(), z.unknown()),
+});
+
+const MessageSchema = z.discriminatedUnion("type", [FullSchema, DeltaSchema]);
+
+export type Received = { readonly snapshot: Snapshot } | { readonly error: string };
+
+/**
+ * Takes a message to the configuration that it leads to. A field that this version does not know is an error: leaving
+ * it out could open what it was meant to close.
+ * @param current what is in force; a delta must start from it
+ */
+export function receive(message: unknown, current: Snapshot | undefined): Received {
+  const parsed = MessageSchema.safeParse(message);
+  if (!parsed.success) return { error: `not a configuration message: ${z.prettifyError(parsed.error)}` };
+  const { data } = parsed;
+  if (data.type === "full") return verified(seal(data.config), data.version);
+  if (current === undefined || current.version !== data.from)
+    return { error: `a delta from ${data.from}, but ${current?.version ?? "nothing"} is in force: ask for the whole` };
+  const config = MeshConfigSchema.safeParse(applyPatch(current.config, data.patch as MergePatch));
+  if (!config.success) return { error: `the delta leads to no configuration: ${z.prettifyError(config.error)}` };
+  return verified(seal(applyPatch(current.config, data.patch as MergePatch)), data.version);
+}
+
+function verified(snapshot: Snapshot, version: string): Received {
+  if (snapshot.version === version) return { snapshot };
+  return { error: `the content has version ${snapshot.version}, and the message says ${version}` };
+}

@@ -1,0 +1,76 @@
+/**
+ * The difference between two configurations as a JSON Merge Patch (RFC 7396): what a stream sends after the first full
+ * one. MeshConfig holds no `null`, so a patch can say everything; arrays are replaced whole.
+ *
+ * Both ways share structure: equal references are not looked into, and what a patch leaves alone keeps its reference.
+ * So an application costs as much as the change, and a proxy sees by reference what changed.
+ */
+import type { MeshConfig } from "./mesh-config.ts";
+
+export type MergePatch = { readonly [key: string]: unknown };
+
+type Json = { readonly [key: string]: unknown };
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** @returns a patch that makes `to` out of `from`; empty where they are equal */
+export function diff(from: MeshConfig, to: MeshConfig): MergePatch {
+  return diffObjects(from, to);
+}
+
+/** @returns a new configuration; `config` stays as it is */
+export function applyPatch(config: MeshConfig, patch: MergePatch): MeshConfig {
+  return patchObject(config, patch) as unknown as MeshConfig;
+}
+
+export function isEmptyPatch(patch: MergePatch): boolean {
+  for (const _ in patch) return false;
+  return true;
+}
+
+function diffObjects(from: Json, to: Json): MergePatch {
+  const patch: Record<string, unknown> = {};
+  for (const key of Object.keys(from)) if (!Object.hasOwn(to, key)) define(patch, key, null);
+  for (const key of Object.keys(to)) {
+    const after = to[key];
+    const before = Object.hasOwn(from, key) ? from[key] : undefined;
+    if (before === after) continue;
+    if (isObject(before) && isObject(after)) {
+      const inner = diffObjects(before, after);
+      if (!isEmptyPatch(inner)) define(patch, key, inner);
+    } else if (!equal(before, after)) define(patch, key, after);
+  }
+  return patch;
+}
+
+function patchObject(target: Json, patch: MergePatch): Json {
+  const result: Record<string, unknown> = {};
+  for (const key of Object.keys(target)) define(result, key, target[key]);
+  for (const key of Object.keys(patch)) {
+    const change = patch[key];
+    if (change === null) delete result[key];
+    else if (!isObject(change)) define(result, key, change);
+    else {
+      const before = Object.hasOwn(result, key) ? result[key] : undefined;
+      define(result, key, patchObject(isObject(before) ? before : {}, change));
+    }
+  }
+  return result;
+}
+
+/** As an own property whatever its name: a Service called `__proto__` cannot be, but a patch is input. */
+function define(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === "__proto__")
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  else object[key] = value;
+}
+
+function equal(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, index) => equal(item, b[index]));
+  if (!isObject(a) || !isObject(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]));
+}

@@ -1,0 +1,372 @@
+/**
+ * What would happen to a call, and which object decides it: asked of the same route table that a proxy runs, so that
+ * the answer is the proxy's and not a second opinion.
+ */
+import { emptyMeshConfig, type MeshConfig, type Origin, servicePortKeyOf } from "../config/mesh-config.ts";
+import { systemClock } from "../model/clock.ts";
+import type { ClusterStateView } from "../model/cluster-state.ts";
+import { FAILURES, type Failure } from "../model/failures.ts";
+import { nearest } from "../model/nearest.ts";
+import { keyOf, type Pod } from "../model/objects.ts";
+import type { Problem } from "../model/problems.ts";
+import type { AccessFinding } from "../proxy/router/access-description.ts";
+import { MeshRouteTable, newDecision } from "../proxy/router/route-table.ts";
+import type { Caller, RequestView, ServicePortState } from "../proxy/router/types.ts";
+import { silentLog } from "../telemetry/log.ts";
+
+export interface Question {
+  /** `namespace/pod`; the Pod's name may be cut before what Kubernetes generates. */
+  readonly from: string;
+  /** Name or address, with or without port. */
+  readonly to: string;
+  readonly method: string;
+  /** With query. */
+  readonly path: string;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+}
+
+export interface Explanation {
+  readonly served: boolean;
+  /** HTTP status of a refusal; 0 where HTTP has nothing to do with it or an endpoint answers. */
+  readonly status: number;
+  readonly failure: Failure | "UnknownName" | "NotInMesh" | "";
+  readonly caller: { readonly pod: string; readonly address: string; readonly identity: string };
+  /** `namespace/service:port`, where the name leads to one. */
+  readonly servicePort: string;
+  /** The object whose word decides, as `Kind namespace/name`. */
+  readonly decidedBy: string;
+  /** Service ports that the call passes or may pass, with their share. */
+  readonly backends: readonly {
+    readonly servicePort: string;
+    readonly share: number;
+    readonly endpoints: readonly string[];
+  }[];
+  /** Sentences, in the order in which the proxy decides. */
+  readonly steps: readonly string[];
+}
+
+/** The question cannot be put: its caller is not there, or its form is wrong. */
+export class UnanswerableError extends Error {
+  override readonly name = "UnanswerableError";
+}
+
+export interface ExplainedMesh {
+  readonly state: ClusterStateView;
+  /** With access control on, whatever is in force. */
+  readonly config: MeshConfig;
+  readonly enforced: MeshConfig["accessControl"];
+  readonly problems: readonly Problem[];
+}
+
+export function explain(question: Question, mesh: ExplainedMesh): Explanation {
+  return new Explainer(question, mesh).answer();
+}
+
+class Explainer {
+  readonly #question: Question;
+  readonly #mesh: ExplainedMesh;
+  readonly #table: MeshRouteTable;
+  readonly #steps: string[] = [];
+  readonly #caller: Caller;
+  readonly #pod: Pod;
+
+  constructor(question: Question, mesh: ExplainedMesh) {
+    this.#question = question;
+    this.#mesh = mesh;
+    this.#table = new MeshRouteTable({ clock: systemClock, random: () => 0, log: silentLog });
+    this.#table.apply({ ...emptyMeshConfig(), ...mesh.config, accessControl: "on" });
+    this.#pod = this.#findPod();
+    this.#caller = this.#table.caller(this.#pod.ips[0] ?? "");
+  }
+
+  answer(): Explanation {
+    const who = this.#caller.identity ?? "nobody";
+    this.#steps.push(
+      `caller: Pod ${keyOf(this.#pod.meta)} at ${this.#caller.address || "no address"}, ServiceAccount ${who}`,
+    );
+    const { host, port } = parseTarget(this.#question.to);
+    const service = this.#serviceOf(host);
+    if (service === undefined) return this.#end({ failure: "UnknownName" });
+    if (service === "") return this.#end({ served: true, failure: "NotInMesh" });
+    const entry = this.#entry(service, host, port);
+    return entry === undefined ? this.#end({ failure: "UnknownName" }) : this.#decide(entry);
+  }
+
+  #decide(entry: ServicePortState): Explanation {
+    const decision = newDecision();
+    const isHttp = entry.config.trafficType === "http";
+    if (isHttp) this.#table.routeHttp(entry, this.#caller, this.#view(), decision);
+    else this.#table.routeFlow(entry, this.#caller, decision);
+    const denied = decision.failure === "AccessDenied" || decision.failure === "AmbiguousPath";
+    const backends = this.#backends(entry, decision.routes[0]);
+    this.#explainAccess(entry, backends, denied);
+    if (denied && this.#mesh.enforced === "on") {
+      const failure = decision.failure as Failure;
+      this.#steps.push(`answer: ${refusal(entry, failure)}`);
+      return this.#end({
+        failure,
+        status: isHttp ? FAILURES[failure].status : 0,
+        servicePort: entry.key,
+        decidedBy: this.#denier(entry, backends),
+      });
+    }
+    if (denied) this.#redecide(entry, decision);
+    this.#explainRoute(entry, decision.routes[0], backends);
+    const { failure } = decision;
+    if (failure !== "") this.#steps.push(`answer: ${refusal(entry, failure)}`);
+    else this.#steps.push(`answer: an endpoint's: ${backends.flatMap(({ endpoints }) => endpoints).join(", ")}`);
+    return this.#end({
+      served: failure === "",
+      failure,
+      status: isHttp && failure !== "" ? FAILURES[failure].status : 0,
+      servicePort: entry.key,
+      decidedBy: formatOrigin(decision.origin) ?? `Service ${entry.config.namespace}/${entry.config.service}`,
+      backends,
+    });
+  }
+
+  /** The same call with access control as it is in force. */
+  #redecide(entry: ServicePortState, decision: ReturnType<typeof newDecision>): void {
+    this.#table.apply({ ...emptyMeshConfig(), ...this.#mesh.config, accessControl: "off" });
+    if (entry.config.trafficType === "http") this.#table.routeHttp(entry, this.#caller, this.#view(), decision);
+    else this.#table.routeFlow(entry, this.#caller, decision);
+  }
+
+  #explainAccess(entry: ServicePortState, backends: Explanation["backends"], denied: boolean): void {
+    const { enforced } = this.#mesh;
+    const verdict = denied ? `denied, decided by ${this.#denier(entry, backends)}` : "allowed";
+    const mode =
+      enforced === "on"
+        ? `access: ${verdict}`
+        : `access: let through, because access control is ${enforced} (with --acl on: ${verdict})`;
+    this.#steps.push(mode);
+    const asked =
+      backends.length === 0 ? [entry.key] : backends.filter(({ share }) => share > 0).map((each) => each.servicePort);
+    for (const key of asked) {
+      const state = this.#table.servicePort(key);
+      if (state === undefined) continue;
+      const request = entry.config.trafficType === "http" ? this.#view() : undefined;
+      const { findings, endpointsWithoutIdentity } = this.#table.describeAccess(state, this.#caller, request);
+      const to = asked.length > 1 ? ` to ${key}` : "";
+      if (endpointsWithoutIdentity.length > 0)
+        this.#steps.push(`  nobody's endpoints${to}, which no target can open: ${endpointsWithoutIdentity.join(", ")}`);
+      if (findings.length === 0 && endpointsWithoutIdentity.length === 0)
+        this.#steps.push(`  no TrafficTarget has the ServiceAccount of ${key}'s Pods as destination`);
+      for (const finding of findings) this.#steps.push(`  ${describeFinding(finding)}${to}`);
+    }
+  }
+
+  #explainRoute(
+    entry: ServicePortState,
+    route: ReturnType<typeof newDecision>["route"],
+    backends: Explanation["backends"],
+  ): void {
+    if (route === undefined) {
+      this.#steps.push(`route: to the endpoints of ${entry.key}`);
+      return;
+    }
+    const parts = backends.map(({ servicePort, share }) => `${servicePort} ${Math.round(share * 1000) / 10} %`);
+    this.#steps.push(`route: ${formatOrigin(route.origin)} sends it to ${parts.join(", ")}`);
+  }
+
+  /** Which object keeps the call out: the target that is there and does not fit, or the Service for want of any. */
+  #denier(entry: ServicePortState, backends: Explanation["backends"]): string {
+    const keys =
+      backends.length === 0 ? [entry.key] : backends.filter(({ share }) => share > 0).map((each) => each.servicePort);
+    const request = entry.config.trafficType === "http" ? this.#view() : undefined;
+    for (const key of keys) {
+      const state = this.#table.servicePort(key);
+      if (state === undefined) continue;
+      const { findings } = this.#table.describeAccess(state, this.#caller, request);
+      if (findings.some(({ obstacle }) => obstacle === "")) continue;
+      // The nearest miss says most: a target with this source, then one for this protocol, then any.
+      const section = entry.config.trafficType;
+      const closest =
+        findings.find(({ obstacle }) => obstacle !== "source") ??
+        findings.find(({ rule }) => this.#mesh.config.accessRules[keyOf(rule)]?.[section] !== undefined) ??
+        findings[0];
+      return closest === undefined
+        ? `Service ${state.config.namespace}/${state.config.service}`
+        : `TrafficTarget ${keyOf(closest.rule)}`;
+    }
+    return `Service ${entry.config.namespace}/${entry.config.service}`;
+  }
+
+  #backends(entry: ServicePortState, route: ReturnType<typeof newDecision>["route"]): Explanation["backends"] {
+    const endpointsOf = (key: string) => {
+      const config = this.#mesh.config.servicePorts[key];
+      return Object.entries(config?.endpoints ?? {}).map(([address, { pod }]) =>
+        pod === undefined ? address : `${pod} (${address})`,
+      );
+    };
+    const picked = route ?? this.#routeOf(entry);
+    if (picked === undefined) return [{ servicePort: entry.key, share: 1, endpoints: endpointsOf(entry.key) }];
+    const total = picked.backends.reduce((sum, { weight }) => sum + weight, 0);
+    return picked.backends.map(({ servicePort, weight }) => ({
+      servicePort,
+      share: total === 0 ? 0 : weight / total,
+      endpoints: endpointsOf(servicePort),
+    }));
+  }
+
+  /** The route that a denied call would have taken: a refusal leaves the decision before it is chosen. */
+  #routeOf(entry: ServicePortState) {
+    const decision = newDecision();
+    const table = new MeshRouteTable({ clock: systemClock, random: () => 0, log: silentLog });
+    table.apply({ ...emptyMeshConfig(), ...this.#mesh.config, accessControl: "off" });
+    const same = table.servicePort(entry.key);
+    if (same === undefined) return undefined;
+    if (entry.config.trafficType === "http") table.routeHttp(same, this.#caller, this.#view(), decision);
+    else table.routeFlow(same, this.#caller, decision);
+    return decision.routes[0];
+  }
+
+  #view(): RequestView {
+    const { method, path, headers } = this.#question;
+    // As it would be on the wire: one character an octet.
+    const wire = path.replace(/[^\x21-\x7e]/g, (character) => encodeURIComponent(character));
+    const question = wire.indexOf("?");
+    return {
+      method,
+      path: question < 0 ? wire : wire.slice(0, question),
+      query: question < 0 ? "" : wire.slice(question + 1),
+      header(name) {
+        const values = headers.filter((each) => each.name.toLowerCase() === name).map(({ value }) => value);
+        return values.length === 0 ? undefined : values.join(", ");
+      },
+    };
+  }
+
+  #findPod(): Pod {
+    const { from } = this.#question;
+    const { state } = this.#mesh;
+    const exact = state.get("Pod", from);
+    if (exact !== undefined) return exact;
+    const pods = [...state.list("Pod")];
+    const generated = pods
+      .filter((pod) => keyOf(pod.meta).startsWith(`${from}-`))
+      .sort((a, b) => (keyOf(a.meta) < keyOf(b.meta) ? -1 : 1));
+    if (generated[0] !== undefined) return generated[0];
+    const meant = nearest(
+      from,
+      pods.map((pod) => keyOf(pod.meta)),
+    );
+    throw new UnanswerableError(
+      `--from ${from}: there is no such Pod${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+    );
+  }
+
+  /** @returns the Service's key, "" for a name past the mesh, undefined for one that does not exist */
+  #serviceOf(host: string): string | undefined {
+    const { config, state } = this.#mesh;
+    const byAddress = Object.keys(config.names).find((key) => config.names[key]?.includes(host));
+    if (byAddress !== undefined) return byAddress;
+    const domain = config.meshDomains.find((each) => host.endsWith(`.${each}`));
+    if (domain === undefined) {
+      const plain = /^([^.]+)(?:\.([^.]+)(?:\.svc(?:\.cluster\.local)?)?)?$/.exec(host);
+      const key = `${plain?.[2] ?? this.#pod.meta.namespace}/${plain?.[1]}`;
+      const service = plain === null ? undefined : state.get("Service", key);
+      if (service !== undefined) {
+        this.#steps.push(`name: ${host} is Service ${key} itself: the call passes by the mesh and its access control`);
+        this.#steps.push(`  the mesh name is ${service.meta.name}.${service.meta.namespace}.${config.meshDomains[0]}`);
+        return "";
+      }
+      this.#steps.push(`name: ${host} is no name of the mesh (${config.meshDomains.join(", ")}) and of no Service`);
+      return undefined;
+    }
+    const [name = "", namespace = "", ...more] = host.slice(0, -domain.length - 1).split(".");
+    const key = `${namespace}/${name}`;
+    if (more.length === 0 && config.names[key] !== undefined) return key;
+    this.#steps.push(`name: ${host} does not exist (NXDOMAIN)`);
+    const unserved = state.get("Service", key);
+    if (unserved !== undefined) {
+      this.#steps.push(`  there is a Service ${key}, and the mesh does not serve it:`);
+      for (const { object, message } of this.#mesh.problems)
+        if (object.kind === "Service" && keyOf(object) === key) this.#steps.push(`  ${message}`);
+    } else {
+      const meant = nearest(key, Object.keys(config.names));
+      const [near, nearNamespace] = (meant ?? "/").split("/").reverse();
+      this.#steps.push(
+        meant === undefined
+          ? `  there is no Service ${key}`
+          : `  there is no Service ${key}; did you mean ${near}.${nearNamespace}.${domain}?`,
+      );
+    }
+    return undefined;
+  }
+
+  #entry(service: string, host: string, asked: number | undefined): ServicePortState | undefined {
+    const { config } = this.#mesh;
+    const [namespace = "", name = ""] = service.split("/");
+    const ports = Object.values(config.servicePorts)
+      .filter((each) => each.namespace === namespace && each.service === name)
+      .map(({ port }) => port);
+    const port = asked ?? (ports.includes(80) || ports.length !== 1 ? 80 : (ports[0] as number));
+    const state = this.#table.servicePort(servicePortKeyOf(namespace, name, port));
+    if (state === undefined) {
+      this.#steps.push(
+        `name: ${host} is the mesh name of Service ${service}, which has no port ${port} in the mesh; it has ${ports.join(", ")}`,
+      );
+      return undefined;
+    }
+    this.#steps.push(
+      `name: ${host} is ${config.names[service]?.join(", ")}, the mesh name of Service ${service}; port ${port} is ${state.config.trafficType}`,
+    );
+    return state;
+  }
+
+  #end(result: Partial<Explanation>): Explanation {
+    const { identity, address } = this.#caller;
+    return {
+      served: false,
+      status: 0,
+      failure: "",
+      caller: { pod: keyOf(this.#pod.meta), address, identity: identity ?? "" },
+      servicePort: "",
+      decidedBy: "",
+      backends: [],
+      ...result,
+      steps: this.#steps,
+    };
+  }
+}
+
+function parseTarget(to: string): { host: string; port: number | undefined } {
+  const match = /^(?:[a-z]+:\/\/)?([^/:]+)(?::(\d{1,5}))?(?:\/.*)?$/i.exec(to);
+  if (match === null)
+    throw new UnanswerableError(`--to ${to}: expected HOST or HOST:PORT, such as whoami.whoami.traefik.mesh:80`);
+  const host = (match[1] as string).toLowerCase().replace(/\.$/, "");
+  return { host, port: match[2] === undefined ? undefined : Number(match[2]) };
+}
+
+function formatOrigin(origin: Origin | undefined): string | undefined {
+  return origin === undefined ? undefined : `${origin.kind} ${keyOf(origin)}`;
+}
+
+function refusal(entry: ServicePortState, failure: Failure): string {
+  const { trafficType } = entry.config;
+  const { status, sentence } = FAILURES[failure];
+  const what =
+    trafficType === "http"
+      ? `${status} ${failure}`
+      : trafficType === "tcp"
+        ? `a reset (${failure})`
+        : `silence (${failure})`;
+  return `${what}. ${sentence}`;
+}
+
+function describeFinding({ rule, obstacle, matches, podPort, destination }: AccessFinding): string {
+  const name = `TrafficTarget ${keyOf(rule)}`;
+  switch (obstacle) {
+    case "":
+      return `${name} allows it`;
+    case "source":
+      return `${name}: this caller is none of its sources`;
+    case "protocol":
+      return `${name} opens ${destination}, but not for this protocol: it names no route of that kind`;
+    case "port":
+      return `${name} opens other ports of the Pods than ${podPort}`;
+    case "match":
+      return `${name}: no match fits (${matches.map((each) => `${each.name ?? "unnamed"}: ${each.misfit}`).join("; ")})`;
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * A cluster of 127.0.0.0/8 in one process: samples on Pod addresses, DNS, plain forwarding on Service addresses, the
+ * proxy on mesh addresses, SOCKS5 and the admin API. Each state of the manifests is put in force in an order in which
+ * no call finds a hole: first who answers, then the way to it, then its name; and the other way round for what goes.
+ */
+import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
+import { type Snapshot, seal } from "../config/snapshot.ts";
+import { DnsServer } from "../dns/dns-server.ts";
+import { MeshZone } from "../dns/mesh-zone.ts";
+import type { LoopbackAddresses } from "../manifests/loopback-addresses.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import type { ClusterStateView } from "../model/cluster-state.ts";
+import { keyOf } from "../model/objects.ts";
+import type { Problem } from "../model/problems.ts";
+import { type EntrypointStatus, MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import type { Log } from "../telemetry/log.ts";
+import { AdminServer } from "./admin-server.ts";
+import { CallCounters } from "./call-counters.ts";
+import { ClusterZone } from "./cluster-zone.ts";
+import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
+import type { CallTarget } from "./example-calls.ts";
+import { backingPods } from "./image-problems.ts";
+import { plainForwarding } from "./plain-forwarding.ts";
+import type { ReadyLine, ReadyPort, ReadyService } from "./ready-line.ts";
+import { SampleSet } from "./sample-set.ts";
+import { SocksServer } from "./socks/socks-server.ts";
+import { WayLog } from "./way-log.ts";
+
+export interface ListenAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface LoopbackOptions {
+  readonly accessControl: AccessMode;
+  readonly defaultTrafficType: TrafficType;
+  readonly addresses: LoopbackAddresses;
+  readonly dns: ListenAddress;
+  readonly socks: ListenAddress;
+  readonly admin: ListenAddress;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** How long calls under way may take when a sample or the whole cluster ends. */
+const DRAIN_MS = 5_000;
+const MAX_AUDIT_LINES = 1000;
+/** Aliases of aliases. */
+const MAX_ALIASES = 8;
+
+export class LoopbackCluster {
+  readonly #options: LoopbackOptions;
+  readonly #ways = new WayLog();
+  readonly #counters = new CallCounters();
+  readonly #samples: SampleSet;
+  readonly #proxy: MeshProxy;
+  readonly #plain: MeshProxy;
+  readonly #meshZone = new MeshZone(MESH_DOMAINS);
+  readonly #clusterZone = new ClusterZone();
+  readonly #dns: DnsServer;
+  readonly #socks: SocksServer;
+  readonly #admin: AdminServer;
+  #state: ClusterStateView | undefined;
+  #snapshot: Snapshot = seal(emptyMeshConfig());
+  #problems: readonly Problem[] = [];
+  #where = { dns: "", socks: "", admin: "" };
+  #ready = false;
+  readonly #audited = new Set<string>();
+
+  constructor(options: LoopbackOptions) {
+    const { clock, random, log } = options;
+    this.#options = options;
+    this.#samples = new SampleSet(clock, log);
+    this.#proxy = new MeshProxy({
+      clock,
+      random,
+      log,
+      name: "tulle-local",
+      substitutePorts: true,
+      onExchange: (record) => {
+        this.#counters.exchange(record);
+        this.#ways.note(record);
+        if (record.wouldDeny) this.#reportAudit(record.caller.address, record.entry.key, record.target);
+      },
+      onFlowOpen: (record) => this.#ways.note(record),
+      onFlow: (record) => {
+        this.#counters.flow(record);
+        if (record.wouldDeny) this.#reportAudit(record.caller.address, record.entry.key, "");
+      },
+    });
+    // Past the mesh, an endpoint sees its caller, as behind kube-proxy.
+    this.#plain = new MeshProxy({ clock, random, log, name: "plain", substitutePorts: true, dialFromCaller: true });
+    this.#dns = new DnsServer({ zones: [this.#meshZone, this.#clusterZone], log, clock });
+    this.#socks = new SocksServer({
+      callerAddress: (user) => this.#callerAddress(user),
+      callers: () => [...(this.#state?.list("Pod") ?? [])].map(({ meta }) => `${meta.namespace}.${meta.name}`),
+      resolve: (name, namespace) => this.#resolveFor(name, namespace),
+      mapPort: (address, port) => this.boundPort(address, port),
+      log,
+      clock,
+    });
+    this.#admin = new AdminServer({
+      config: () => ({ version: this.#snapshot.version, config: this.#snapshot.config }),
+      problems: () => this.#problems,
+      nodes: () => [{ Name: "tulle-local", IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }],
+      ready: () => this.#ready,
+      metrics: () => this.#counters.render(this.#proxy),
+    });
+  }
+
+  /** Opens DNS, SOCKS5 and the admin API. A port that cannot be had is replaced by any, and said. */
+  async listen(): Promise<void> {
+    const { dns, socks, admin } = this.#options;
+    this.#where = {
+      dns: await this.#listen("DNS", dns, (port) => this.#dns.listen(dns.address, port)),
+      socks: await this.#listen("SOCKS5", socks, (port) => this.#socks.listen(socks.address, port)),
+      admin: await this.#listen("the admin API", admin, (port) => this.#admin.listen(admin.address, port)),
+    };
+  }
+
+  get where(): { readonly dns: string; readonly socks: string; readonly admin: string } {
+    return this.#where;
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /**
+   * Puts a state of the objects in force. Calls must not overlap.
+   * @param known what the source itself found wrong
+   * @returns what else is wrong
+   */
+  async update(state: ClusterStateView, known: readonly Problem[]): Promise<readonly Problem[]> {
+    const { config, problems } = compileMesh(state, this.#options);
+    const stopGone = await this.#samples.update(state.list("Pod"), backingPods(state));
+    const snapshot = seal(this.#substituted(config));
+    const unchanged = snapshot.version === this.#snapshot.version;
+    this.#state = state;
+    this.#snapshot = unchanged ? this.#snapshot : snapshot;
+    if (!unchanged) this.#audited.clear();
+    await Promise.all([
+      unchanged ? undefined : this.#proxy.apply(snapshot.config),
+      this.#plain.apply(this.#substituted(plainForwarding(state))),
+    ]);
+    this.#meshZone.update(config);
+    this.#clusterZone.update(state);
+    await stopGone();
+    const found = [...problems, ...this.#samples.problems];
+    this.#problems = [...known, ...found];
+    this.#ready = true;
+    return found;
+  }
+
+  readyLine(): ReadyLine {
+    const state = this.#state;
+    const pods = state === undefined ? [] : [...state.list("Pod")];
+    return {
+      ready: true,
+      dns: this.#where.dns,
+      socks: this.#where.socks,
+      admin: `http://${this.#where.admin}`,
+      pods: pods
+        .filter((pod) => pod.ips.length > 0)
+        .map(({ meta, ips, serviceAccount }) => ({
+          namespace: meta.namespace,
+          name: meta.name,
+          ip: ips[0] as string,
+          serviceAccount,
+        }))
+        .sort((a, b) => compare(keyOf(a), keyOf(b))),
+      services: this.#services(),
+    };
+  }
+
+  /** Entrypoints that listen elsewhere than their Service says, or nowhere. */
+  misplaced(): readonly EntrypointStatus[] {
+    return [...this.#proxy.status().values(), ...this.#plain.status().values()].filter(
+      (entrypoint) => entrypoint.boundPort !== entrypoint.port,
+    );
+  }
+
+  /** The port to dial for `address:port`. */
+  boundPort(address: string, port: number): number {
+    for (const proxy of [this.#proxy, this.#plain])
+      for (const entrypoint of proxy.status().values())
+        if (entrypoint.address === address && entrypoint.port === port) return entrypoint.boundPort ?? port;
+    return port;
+  }
+
+  /** The running mesh, for the example's calls. */
+  callTarget(resolve: (host: string) => Promise<string>): CallTarget {
+    return {
+      accessControl: this.#options.accessControl,
+      podAddress: (namespace, name) => this.#state?.get("Pod", `${namespace}/${name}`)?.ips[0],
+      resolve,
+      boundPort: (address, port) => this.boundPort(address, port),
+      way: (callerAddress) => this.#ways.take(callerAddress),
+    };
+  }
+
+  /** Ends everything: no new calls, then those under way, then what serves them. */
+  async close(): Promise<void> {
+    await Promise.all([this.#socks.close(DRAIN_MS), this.#proxy.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
+    await Promise.all([this.#samples.close(), this.#dns.close(), this.#admin.close()]);
+  }
+
+  #services(): ReadyService[] {
+    const { names, meshDomains, servicePorts, entrypoints } = this.#snapshot.config;
+    const status = this.#proxy.status();
+    const ports = new Map<string, ReadyPort[]>();
+    for (const [key, entrypoint] of Object.entries(entrypoints)) {
+      const { namespace, service, trafficType } = servicePorts[
+        entrypoint.servicePort
+      ] as MeshConfig["servicePorts"][string];
+      const bound = status.get(key)?.boundPort;
+      const list = ports.get(`${namespace}/${service}`) ?? [];
+      ports.set(`${namespace}/${service}`, list);
+      list.push({
+        port: entrypoint.port,
+        protocol: entrypoint.transport === "udp" ? "UDP" : "TCP",
+        trafficType,
+        ...(bound === undefined || bound === entrypoint.port ? {} : { boundPort: bound }),
+      });
+    }
+    return Object.keys(names)
+      .sort(compare)
+      .map((key) => {
+        const [namespace = "", name = ""] = key.split("/");
+        return {
+          namespace,
+          name,
+          clusterIP: this.#state?.get("Service", key)?.clusterIPs[0] ?? "None",
+          meshIP: names[key]?.[0] ?? "",
+          ports: (ports.get(key) ?? []).sort((a, b) => a.port - b.port),
+          hosts: meshDomains.map((domain) => `${name}.${namespace}.${domain}`),
+        };
+      });
+  }
+
+  /** Endpoints of samples that could not have their port are dialled where they are. */
+  #substituted(config: MeshConfig): MeshConfig {
+    const { substitutes } = this.#samples;
+    if (substitutes.size === 0) return config;
+    const servicePorts: MeshConfig["servicePorts"] = {};
+    for (const [key, servicePort] of Object.entries(config.servicePorts)) {
+      const endpoints: typeof servicePort.endpoints = {};
+      for (const [address, endpoint] of Object.entries(servicePort.endpoints)) {
+        const dialPort = substitutes.get(address);
+        endpoints[address] = dialPort === undefined ? endpoint : { ...endpoint, dialPort };
+      }
+      servicePorts[key] = { ...servicePort, endpoints };
+    }
+    return { ...config, servicePorts };
+  }
+
+  async #listen(
+    what: string,
+    wanted: ListenAddress,
+    listen: (port: number) => Promise<{ address: string; port: number }>,
+  ): Promise<string> {
+    try {
+      const bound = await listen(wanted.port);
+      return `${bound.address}:${bound.port}`;
+    } catch (error) {
+      const bound = await listen(0);
+      const { address, port } = wanted;
+      this.#options.log.warn(`${what} listens on ${bound.address}:${bound.port} instead of ${address}:${port}`, {
+        error: (error as Error).message,
+      });
+      return `${bound.address}:${bound.port}`;
+    }
+  }
+
+  /** `namespace.pod` or `namespace/pod`; a Pod's name may hold dots, a namespace's not. */
+  #callerAddress(user: string): string | undefined {
+    const split = user.search(/[./]/);
+    return split < 0 ? undefined : this.#state?.get("Pod", `${user.slice(0, split)}/${user.slice(split + 1)}`)?.ips[0];
+  }
+
+  /** As a Pod's resolver does with ndots:5 and the usual search domains. */
+  async #resolveFor(name: string, namespace: string | undefined): Promise<string[]> {
+    const absolute = name.endsWith(".");
+    const plain = (absolute ? name.slice(0, -1) : name).toLowerCase();
+    const search = absolute ? [] : searchDomains(namespace).map((domain) => `${plain}.${domain}`);
+    for (const candidate of [...search, plain]) {
+      const addresses = this.#addressesOf(candidate);
+      if (addresses.length > 0) return addresses;
+    }
+    return [];
+  }
+
+  /** Follows an alias within our zones; one that leads out of them is nothing that a mesh on one machine can call. */
+  #addressesOf(name: string): string[] {
+    let at = name;
+    for (let alias = 0; alias < MAX_ALIASES; alias++) {
+      const found = [this.#meshZone, this.#clusterZone]
+        .map((zone) => zone.find(at))
+        .find(({ kind }) => kind !== "none");
+      if (found?.kind === "addresses") return [...found.addresses];
+      if (found?.kind !== "alias") return [];
+      at = found.target.toLowerCase().replace(/\.$/, "");
+    }
+    return [];
+  }
+
+  /** Each caller and service port once for a configuration: the counter has them all. */
+  #reportAudit(callerAddress: string, servicePort: string, target: string): void {
+    const key = `${callerAddress} ${servicePort}`;
+    if (this.#audited.has(key) || this.#audited.size >= MAX_AUDIT_LINES) return;
+    this.#audited.add(key);
+    const pod = this.#proxy.table.caller(callerAddress).workload;
+    const caller = pod === undefined ? callerAddress : `${pod.namespace}/${pod.pod}`;
+    this.#options.log.info(`audit: with access control on, ${caller} would be denied ${servicePort} ${target}`.trim());
+  }
+}
+
+function searchDomains(namespace: string | undefined): readonly string[] {
+  const common = ["svc.cluster.local", "cluster.local"];
+  return namespace === undefined ? common : [`${namespace}.svc.cluster.local`, ...common];
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,0 +1,110 @@
+/** The Pods of known sample images, served on their addresses: started when they come, drained when they go. */
+import type { Clock } from "../model/clock.ts";
+import { type Container, keyOf, type Pod, refOf } from "../model/objects.ts";
+import { type Problem, problem } from "../model/problems.ts";
+import type { Log } from "../telemetry/log.ts";
+import { unknownImage } from "./image-problems.ts";
+import { type RunningSample, type SampleSpec, sampleFor, startSample } from "./samples/samples.ts";
+
+interface Served {
+  readonly identity: string;
+  readonly samples: readonly RunningSample[];
+  readonly problems: readonly Problem[];
+}
+
+export class SampleSet {
+  readonly #served = new Map<string, Served>();
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** What could not be served as its Pod asks, and Pods behind a Service that nobody serves. */
+  get problems(): readonly Problem[] {
+    return [...this.#served.values()].flatMap((served) => served.problems);
+  }
+
+  /** Where `address:port` of a Pod is really served, for ports that could not be bound. */
+  readonly substitutes = new Map<string, number>();
+
+  /**
+   * Starts what is new. @returns the stop of what is gone or changed, to be called when no call goes there any more
+   * @param backing keys of Pods that some Service's slice names
+   */
+  async update(pods: Iterable<Pod>, backing: ReadonlySet<string>): Promise<() => Promise<void>> {
+    const gone: Served[] = [];
+    const wanted = new Map<string, Pod>();
+    for (const pod of pods) if (pod.phase === "Running" && pod.ips.length > 0) wanted.set(keyOf(pod.meta), pod);
+    for (const [key, served] of this.#served) {
+      const pod = wanted.get(key);
+      if (pod !== undefined && identityOf(pod, backing.has(key)) === served.identity) continue;
+      this.#served.delete(key);
+      gone.push(served);
+    }
+    const stop = async () => {
+      await Promise.all(gone.flatMap((served) => served.samples.map((sample) => sample.close())));
+    };
+    // A Pod whose containers changed in place keeps its address: the old one must leave the port first.
+    const replaced = gone.length > 0 && [...wanted.keys()].some((key) => !this.#served.has(key));
+    if (replaced) await stop();
+    await Promise.all(
+      [...wanted].map(async ([key, pod]) => {
+        if (!this.#served.has(key)) this.#served.set(key, await this.#start(pod, backing.has(key)));
+      }),
+    );
+    return replaced ? async () => {} : stop;
+  }
+
+  async close(): Promise<void> {
+    const served = [...this.#served.values()];
+    this.#served.clear();
+    await Promise.all(served.flatMap((each) => each.samples.map((sample) => sample.close())));
+  }
+
+  async #start(pod: Pod, backing: boolean): Promise<Served> {
+    const samples: RunningSample[] = [];
+    const problems: Problem[] = [];
+    const specs = pod.containers.map((container) => ({ container, spec: sampleFor(container) }));
+    const taken = new Set<string>();
+    for (const { container, spec } of specs) {
+      if (spec === undefined) continue;
+      const port = `${spec.kind === "udp" ? "UDP" : "TCP"} ${spec.port}`;
+      if (taken.has(port)) {
+        problems.push(notServed(pod, container, `another container of the Pod listens on ${port} already`));
+        continue;
+      }
+      taken.add(port);
+      try {
+        samples.push(await this.#startSample(pod, spec));
+      } catch (error) {
+        problems.push(notServed(pod, container, `${(error as Error).message}`));
+      }
+    }
+    const unknown = backing ? unknownImage(pod) : undefined;
+    if (unknown !== undefined) problems.push(unknown);
+    return { identity: identityOf(pod, backing), samples, problems };
+  }
+
+  async #startSample(pod: Pod, spec: SampleSpec): Promise<RunningSample> {
+    const podIp = pod.ips[0] as string;
+    const options = { podName: pod.meta.name, podIp, log: this.#log, clock: this.#clock, substitutePort: true };
+    const sample = await startSample(spec, options);
+    if (sample.port === spec.port) this.substitutes.delete(`${podIp}:${spec.port}`);
+    else this.substitutes.set(`${podIp}:${spec.port}`, sample.port);
+    return sample;
+  }
+}
+
+/** Everything that a running sample depends on. */
+function identityOf(pod: Pod, backing: boolean): string {
+  const containers = pod.containers.map(({ image, args, env, command }: Container) => ({ image, args, env, command }));
+  return JSON.stringify([pod.ips, backing, containers]);
+}
+
+function notServed(pod: Pod, container: Container, detail: string): Problem {
+  const index = pod.containers.indexOf(container);
+  return problem("ImageNotServed", refOf(pod), `spec.containers[${index}].image`, detail);
+}

@@ -1,0 +1,156 @@
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../model/clock.ts";
+import { silentLog } from "../telemetry/log.ts";
+import { LoopbackAddresses } from "./loopback-addresses.ts";
+import { ManifestSource, type ManifestUpdate } from "./manifest-source.ts";
+
+let folder: string;
+let abort: AbortController;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "tulle-manifests-"));
+  abort = new AbortController();
+});
+afterEach(async () => {
+  abort.abort();
+  await rm(folder, { recursive: true });
+});
+
+const service = (name: string, port: number | string = 80) =>
+  `---\napiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  ports:\n    - port: ${port}\n`;
+const put = (name: string, text: string) => writeFile(join(folder, name), text);
+const open = (paths: readonly string[] = [folder]) =>
+  new ManifestSource({ paths, addresses: new LoopbackAddresses(), clock: systemClock, log: silentLog });
+const services = (source: ManifestSource) => [...source.state.list("Service")].map(({ meta }) => meta.name).sort();
+const told = ({ problems }: ManifestUpdate) =>
+  problems.map(
+    ({ problem, file, line }) => `${problem.code} ${problem.object.name} ${file.slice(folder.length + 1)}:${line}`,
+  );
+
+/** The next update of a watched source. */
+function next(source: ManifestSource): () => Promise<ManifestUpdate> {
+  const updates: ManifestUpdate[] = [];
+  let wake: (() => void) | undefined;
+  source.watch(async (update) => {
+    updates.push(update);
+    wake?.();
+  }, abort.signal);
+  return async () => {
+    while (updates.length === 0)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    return updates.shift() as ManifestUpdate;
+  };
+}
+
+describe("a load", () => {
+  test("reads files, folders in folders, several documents, Lists and JSON, and passes over the rest", async () => {
+    await mkdir(join(folder, "more"));
+    await put("a.yaml", service("a") + service("b"));
+    await put("more/c.json", JSON.stringify({ apiVersion: "v1", kind: "Service", metadata: { name: "c" }, spec: {} }));
+    await put(
+      "list.yml",
+      `apiVersion: v1\nkind: List\nitems:\n${service("d").replace("---\n", "").replace(/^/gm, "    ").replace("    ", "  - ").trimEnd()}\n`,
+    );
+    await put("notes.txt", "not: [a manifest");
+    await put(".hidden.yaml", service("hidden"));
+    const source = open();
+    expect((await source.load()).problems).toEqual([]);
+    expect(services(source)).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("gives each problem the line of its field, in a List too", async () => {
+    await put("a.yaml", `${service("good")}${service("bad", 99999)}`);
+    await put(
+      "b.yaml",
+      "kind: List\nitems:\n  - apiVersion: v1\n    kind: Service\n    metadata:\n      name: listed\n    spec:\n      type: Nope\n",
+    );
+    expect(told(await open().load())).toEqual(["ManifestInvalid bad a.yaml:16", "ManifestInvalid listed b.yaml:8"]);
+  });
+
+  test("keeps the first of two objects with one name, and says where it is", async () => {
+    await put("a.yaml", service("same", 80));
+    await put("b.yaml", service("same", 81));
+    const source = open();
+    const update = await source.load();
+    expect(told(update)).toEqual(["DuplicateObject same b.yaml:2"]);
+    expect(update.problems[0]?.problem.message).toContain(`it is in ${join(folder, "a.yaml")} already`);
+    expect(source.state.get("Service", "default/same")?.ports[0]?.port).toBe(80);
+  });
+
+  test("names a file that is broken, duplicates keys, or multiplies itself, and reads the others", async () => {
+    await put("broken.yaml", "kind: [\n");
+    await put("keys.yaml", "kind: A\nkind: B\n");
+    await put(
+      "bomb.yaml",
+      `a: &a [x, x, x, x, x, x, x, x, x]\n${"bcdefghi"
+        .split("")
+        .map((name, index) => `${name}: &${name} [${Array(9).fill(`*${"abcdefgh"[index]}`).join(", ")}]`)
+        .join("\n")}\n`,
+    );
+    await put("good.yaml", service("good"));
+    const source = open([folder, join(folder, "missing")]);
+    const codes = told(await source.load()).map((line) => line.split(" ")[0]);
+    expect(codes.sort()).toEqual(["FileUnreadable", "ManifestSyntax", "ManifestSyntax", "ManifestSyntax"]);
+    expect(services(source)).toEqual(["good"]);
+  });
+
+  test("tells a second time only what has changed", async () => {
+    await put("a.yaml", service("a") + service("b"));
+    const source = open();
+    expect((await source.load()).delta.put).toHaveLength(2);
+    expect((await source.load()).delta).toEqual({ put: [], remove: [] });
+  });
+});
+
+describe("a watch", () => {
+  test("sees edits, new files, files moved into place and files that go", async () => {
+    await put("a.yaml", service("a"));
+    const source = open();
+    await source.load();
+    const update = next(source);
+    await put("b.yaml", service("b"));
+    expect((await update()).delta.put).toMatchObject([{ meta: { name: "b" } }]);
+    await put("new.tmp", service("c"));
+    await rename(join(folder, "new.tmp"), join(folder, "a.yaml"));
+    expect((await update()).delta).toMatchObject({ put: [{ meta: { name: "c" } }], remove: [{ name: "a" }] });
+    await rm(join(folder, "b.yaml"));
+    expect((await update()).delta.remove).toMatchObject([{ name: "b" }]);
+    expect(services(source)).toEqual(["c"]);
+  });
+
+  test("sees a folder that a link leads to being exchanged, as mounted ConfigMaps are", async () => {
+    for (const version of ["v1", "v2"]) {
+      await mkdir(join(folder, `..${version}`));
+      await put(`..${version}/s.yaml`, service(version));
+    }
+    await symlink("..v1", join(folder, "data"));
+    const source = open();
+    await source.load();
+    const update = next(source);
+    await symlink("..v2", join(folder, "data.new"));
+    await rename(join(folder, "data.new"), join(folder, "data"));
+    await update();
+    expect(services(source)).toEqual(["v2"]);
+  });
+
+  test("keeps in force what a broken file said, object by object, until it is mended", async () => {
+    await put("a.yaml", service("a") + service("b"));
+    const source = open();
+    await source.load();
+    const update = next(source);
+    await put("a.yaml", `${service("a")}kind: [\n`);
+    expect(told(await update())).toEqual([expect.stringMatching(/^ManifestSyntax/)]);
+    expect(services(source)).toEqual(["a", "b"]);
+    await put("a.yaml", service("a", 81) + service("b", 99999));
+    expect(told(await update())).toEqual([expect.stringMatching(/^ManifestInvalid b/)]);
+    expect(services(source)).toEqual(["a", "b"]);
+    expect(source.state.get("Service", "default/a")?.ports[0]?.port).toBe(81);
+    await put("a.yaml", service("a", 81));
+    expect((await update()).problems).toEqual([]);
+    expect(services(source)).toEqual(["a"]);
+  });
+});

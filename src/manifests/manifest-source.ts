@@ -1,0 +1,324 @@
+/**
+ * Objects from files, as the API server would hold them: a broken file or object leaves in force what it said before,
+ * as a refused `kubectl apply` does. Files are watched by events, and looked at every few seconds besides, because
+ * events get lost on some file systems.
+ */
+import { type FSWatcher, watch } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { Clock, Timer } from "../model/clock.ts";
+import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
+import type { DecodedObject } from "../model/decode/decode-object.ts";
+import { formatRef, keyOf, type MeshObject, type ObjectRef, refOf } from "../model/objects.ts";
+import { type Problem, problem } from "../model/problems.ts";
+import type { Log } from "../telemetry/log.ts";
+import { type Found, type FoundFile, findFiles } from "./find-files.ts";
+import type { LoopbackAddresses } from "./loopback-addresses.ts";
+import { fileRef, type LocatedProblem, lineOfField, type ManifestFile, parseManifest } from "./manifest-file.ts";
+import { materialize } from "./materialize.ts";
+
+export interface ManifestSourceOptions {
+  readonly paths: readonly string[];
+  readonly addresses: LoopbackAddresses;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface ManifestUpdate {
+  readonly delta: ClusterDelta;
+  /** Of the files and of single objects; with the place of each. */
+  readonly problems: readonly LocatedProblem[];
+  readonly files: number;
+}
+
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/** After the first event of a change: editors and `git checkout` make several. */
+const DEBOUNCE_MS = 25;
+/** A file that was written to a moment ago may be half of it. */
+const SETTLE_MS = 15;
+const MAX_SETTLE_ROUNDS = 20;
+const POLL_MS = 2000;
+
+interface LoadedFile {
+  readonly stamp: string;
+  readonly parsed: ManifestFile;
+  /** What is in force of it, by the name that the file gives it. */
+  readonly good: ReadonlyMap<string, readonly DecodedObject[]>;
+}
+
+export class ManifestSource {
+  readonly state = new ClusterState();
+  readonly #options: ManifestSourceOptions;
+  #files = new Map<string, LoadedFile>();
+  #places = new Map<string, LoadedFile>();
+  #found: Found = { files: [], folders: [], unreadable: [] };
+
+  constructor(options: ManifestSourceOptions) {
+    this.#options = options;
+  }
+
+  /** Reads what changed since the last time, all of it at first. Calls must not overlap. */
+  async load(): Promise<ManifestUpdate> {
+    const found = await this.#settled();
+    this.#found = found;
+    const problems: LocatedProblem[] = found.unreadable.map(({ path, reason }) => unreadable(path, reason));
+    const files = new Map<string, LoadedFile>();
+    for (const file of found.files) {
+      const loaded = await this.#loadFile(file, problems);
+      if (loaded !== undefined) files.set(file.path, loaded);
+    }
+    this.#files = files;
+    const decoded = this.#combine(problems);
+    const { objects, problems: made } = materialize(decoded, this.#options.addresses);
+    problems.push(...made.map((each) => this.locate(each)));
+    const delta = difference(this.state, objects);
+    this.state.apply(delta);
+    return { delta, problems, files: files.size };
+  }
+
+  /**
+   * Calls back after each change of the files that makes a difference to objects or problems, and waits for it before
+   * the next look. Ends with the signal.
+   */
+  watch(onUpdate: (update: ManifestUpdate) => Promise<void>, signal: AbortSignal): void {
+    new ManifestWatch(this, this.#options, onUpdate, signal);
+  }
+
+  /** Folders in which a change may matter. */
+  get folders(): readonly string[] {
+    return this.#found.folders;
+  }
+
+  /** Whether a look at the files shows something else than the last load saw. */
+  async hasChanged(): Promise<boolean> {
+    const found = await findFiles(this.#options.paths);
+    if (found.files.length !== this.#found.files.length || !isDeepStrictEqual(found.unreadable, this.#found.unreadable))
+      return true;
+    return found.files.some(({ path, stamp }, index) => {
+      const before = this.#found.files[index];
+      return before?.path !== path || before.stamp !== stamp;
+    });
+  }
+
+  /** Adds file and line to a problem with an object of this source. */
+  locate(found: Problem): LocatedProblem {
+    const place = this.#places.get(formatRef(found.object)) ?? this.#placeOfMade(found.object);
+    if (place === undefined) return { problem: found, file: "", line: 0 };
+    return { problem: found, file: place.parsed.path, line: lineOfField(place.parsed, found.object, found.field) ?? 1 };
+  }
+
+  /** A Pod that was made stands nowhere; its template does. */
+  #placeOfMade(ref: ObjectRef): LoadedFile | undefined {
+    if (ref.kind !== "Pod") return undefined;
+    for (const [name, place] of this.#places) {
+      const [kind, key = ""] = name.split(" ");
+      if (kind !== "Service" && keyOf(ref).startsWith(`${key}-`)) return place;
+    }
+    return undefined;
+  }
+
+  /** Waits until no file was written to just now. */
+  async #settled(): Promise<Found> {
+    const { clock, paths } = this.#options;
+    for (let round = 0; ; round++) {
+      const found = await findFiles(paths);
+      const now = clock.wall();
+      const busy = found.files.some((file) => this.#isNew(file) && Math.abs(now - file.modifiedAtMs) < SETTLE_MS);
+      if (!busy || round === MAX_SETTLE_ROUNDS) return found;
+      await new Promise<void>((resolve) => clock.after(SETTLE_MS, resolve));
+    }
+  }
+
+  #isNew({ path, stamp }: FoundFile): boolean {
+    const known = this.#files.get(path);
+    // At the first load nothing is in force that half a file could take away.
+    return known !== undefined && known.stamp !== stamp;
+  }
+
+  async #loadFile(file: FoundFile, problems: LocatedProblem[]): Promise<LoadedFile | undefined> {
+    const before = this.#files.get(file.path);
+    const kept = before?.good ?? new Map<string, readonly DecodedObject[]>();
+    let loaded = before;
+    if (before?.stamp !== file.stamp) {
+      try {
+        if (file.size > MAX_FILE_BYTES) throw new Error(`it has ${file.size} bytes, and ${MAX_FILE_BYTES} is the most`);
+        const parsed = parseManifest(file.path, await readFile(file.path, "utf8"));
+        loaded = { stamp: file.stamp, parsed, good: goodOf(parsed, kept) };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+        problems.push(unreadable(file.path, (error as Error).message));
+        return before;
+      }
+    }
+    if (loaded === undefined) return undefined;
+    problems.push(...loaded.parsed.syntax);
+    for (const { ref, problems: own, line } of loaded.parsed.entries)
+      for (const each of own)
+        problems.push({
+          problem: each,
+          file: file.path,
+          line: lineOfField(loaded.parsed, ref, each.field) ?? line,
+        });
+    return loaded;
+  }
+
+  /** All files together; of two objects with one name, the first is in force. */
+  #combine(problems: LocatedProblem[]): DecodedObject[] {
+    const decoded: DecodedObject[] = [];
+    this.#places = new Map();
+    for (const file of this.#files.values()) {
+      const inFile = new Map<string, number>();
+      for (const { ref, line } of file.parsed.entries) {
+        const name = formatRef(ref);
+        const first = this.#places.get(name);
+        if (first !== undefined) problems.push(duplicate(ref, file.parsed.path, line, first, inFile.get(name)));
+        else {
+          this.#places.set(name, file);
+          inFile.set(name, line);
+        }
+      }
+      for (const [name, objects] of file.good) {
+        const place = this.#places.get(name);
+        if (place === undefined) this.#places.set(name, file);
+        if (place === undefined || place === file) decoded.push(...objects);
+      }
+    }
+    return decoded;
+  }
+}
+
+/** Looks for changes until the signal; one load at a time. */
+class ManifestWatch {
+  readonly #source: ManifestSource;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onUpdate: (update: ManifestUpdate) => Promise<void>;
+  readonly #signal: AbortSignal;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #timer: Timer | undefined;
+  #poll: Timer | undefined;
+  #loading = false;
+  #again = false;
+  #lastProblems: readonly string[] = [];
+
+  constructor(
+    source: ManifestSource,
+    options: ManifestSourceOptions,
+    onUpdate: (update: ManifestUpdate) => Promise<void>,
+    signal: AbortSignal,
+  ) {
+    this.#source = source;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#onUpdate = onUpdate;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#stop(), { once: true });
+    this.#watchFolders();
+    this.#schedulePoll();
+  }
+
+  #stop(): void {
+    this.#timer?.cancel();
+    this.#poll?.cancel();
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+
+  #watchFolders(): void {
+    const folders = new Set(this.#source.folders);
+    for (const [folder, watcher] of this.#watchers) {
+      if (folders.has(folder)) continue;
+      watcher.close();
+      this.#watchers.delete(folder);
+    }
+    for (const folder of folders) {
+      if (this.#watchers.has(folder) || this.#signal.aborted) continue;
+      try {
+        const watcher = watch(folder, () => this.#changed());
+        watcher.on("error", () => watcher.close());
+        this.#watchers.set(folder, watcher);
+      } catch {
+        // No such folder yet, or no watches left: the poll sees it.
+      }
+    }
+  }
+
+  #schedulePoll(): void {
+    if (this.#signal.aborted) return;
+    this.#poll = this.#clock.after(POLL_MS, () => {
+      void this.#source.hasChanged().then(
+        (changed) => {
+          if (changed) this.#changed();
+          this.#schedulePoll();
+        },
+        () => this.#schedulePoll(),
+      );
+    });
+  }
+
+  #changed(): void {
+    if (this.#signal.aborted) return;
+    if (this.#loading) this.#again = true;
+    else this.#timer ??= this.#clock.after(DEBOUNCE_MS, () => void this.#load());
+  }
+
+  async #load(): Promise<void> {
+    this.#timer = undefined;
+    this.#loading = true;
+    try {
+      const update = await this.#source.load();
+      this.#watchFolders();
+      const told = update.problems.map(({ problem: each, file, line }) => `${file}:${line} ${each.message}`);
+      const { put, remove } = update.delta;
+      const matters = put.length > 0 || remove.length > 0 || !isDeepStrictEqual(told, this.#lastProblems);
+      this.#lastProblems = told;
+      if (matters && !this.#signal.aborted) await this.#onUpdate(update);
+    } catch (error) {
+      this.#log.error("the manifests could not be read again", { error: (error as Error).message });
+    }
+    this.#loading = false;
+    if (this.#again) {
+      this.#again = false;
+      this.#changed();
+    }
+  }
+}
+
+/** A broken file keeps everything, a broken object its last good form. */
+function goodOf(
+  parsed: ManifestFile,
+  before: ReadonlyMap<string, readonly DecodedObject[]>,
+): ReadonlyMap<string, readonly DecodedObject[]> {
+  if (parsed.syntax.length > 0) return before;
+  const good = new Map<string, readonly DecodedObject[]>();
+  for (const { ref, objects, problems } of parsed.entries) {
+    const name = formatRef(ref);
+    const inForce = problems.length === 0 ? objects : before.get(name);
+    if (inForce !== undefined && !good.has(name)) good.set(name, inForce);
+  }
+  return good;
+}
+
+function unreadable(path: string, reason: string): LocatedProblem {
+  return { problem: problem("FileUnreadable", fileRef(path), "", reason), file: path, line: 1 };
+}
+
+function duplicate(
+  ref: ObjectRef,
+  file: string,
+  line: number,
+  first: LoadedFile,
+  firstLine: number | undefined,
+): LocatedProblem {
+  const where = firstLine === undefined ? first.parsed.path : `line ${firstLine}`;
+  return { problem: problem("DuplicateObject", ref, "metadata.name", `it is in ${where} already`), file, line };
+}
+
+function difference(state: ClusterState, objects: readonly MeshObject[]): ClusterDelta {
+  const wanted = new Map(objects.map((object) => [formatRef(refOf(object)), object]));
+  const put: MeshObject[] = [];
+  for (const object of wanted.values())
+    if (!isDeepStrictEqual(state.get(object.kind, keyOf(object.meta)), object)) put.push(object);
+  const remove = [...state.all()].map(refOf).filter((ref) => !wanted.has(formatRef(ref)));
+  return { put, remove };
+}

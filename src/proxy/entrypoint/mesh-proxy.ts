@@ -1,0 +1,204 @@
+/**
+ * The proxy as a whole: a MeshConfig in, sockets out. A new configuration opens what is new, closes what is gone and
+ * changes the rest in place; connections that were accepted live on until they end by themselves.
+ */
+import type net from "node:net";
+import type { Entrypoint, MeshConfig } from "../../config/mesh-config.ts";
+import { emptyMeshConfig } from "../../config/mesh-config.ts";
+import type { Clock, Random } from "../../model/clock.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { ExchangeRecord } from "../exchange/exchange-record.ts";
+import { HttpEngine } from "../exchange/http-engine.ts";
+import type { HttpLimits } from "../exchange/http-options.ts";
+import type { FlowRecord } from "../flow/flow-record.ts";
+import { MeshRouteTable } from "../router/route-table.ts";
+import type { Caller, RouteTable } from "../router/types.ts";
+import { TcpEngine } from "../tcp/tcp-engine.ts";
+import { UdpEngine } from "../udp/udp-engine.ts";
+import { type BoundPort, bindFirst, candidatePorts, TcpListener } from "./tcp-listener.ts";
+
+export interface MeshProxyOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** This proxy's name, in X-Forwarded-Server. */
+  readonly name: string;
+  /** A port that cannot be bound is replaced by another. */
+  readonly substitutePorts: boolean;
+  /** Flows are dialled from their caller's own address, which must be one of this machine. */
+  readonly dialFromCaller?: boolean;
+  readonly connectTimeoutMs?: number;
+  readonly httpLimits?: Partial<HttpLimits>;
+  readonly onExchange?: (record: ExchangeRecord) => void;
+  readonly onFlowOpen?: (record: FlowRecord) => void;
+  readonly onFlow?: (record: FlowRecord) => void;
+}
+
+export interface EntrypointStatus extends Entrypoint {
+  /** Where it really listens; undefined where no port could be had. */
+  readonly boundPort: number | undefined;
+  /** Why that is not `port`. */
+  readonly reason: string | undefined;
+}
+
+interface OpenEntrypoint {
+  config: Entrypoint;
+  bound: BoundPort | undefined;
+  error: string | undefined;
+  close(): Promise<void>;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
+
+export class MeshProxy {
+  readonly #options: MeshProxyOptions;
+  readonly #table: MeshRouteTable;
+  readonly #http: HttpEngine;
+  readonly #tcp: TcpEngine;
+  readonly #udp: UdpEngine;
+  readonly #entrypoints = new Map<string, OpenEntrypoint>();
+  #config: MeshConfig = emptyMeshConfig();
+  #applying: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: MeshProxyOptions) {
+    this.#options = options;
+    const { clock, random, log, onExchange, onFlow } = options;
+    const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    this.#table = new MeshRouteTable({ clock, random, log });
+    this.#http = new HttpEngine({
+      table: this.#table,
+      clock,
+      log,
+      server: options.name,
+      connectTimeoutMs,
+      limits: options.httpLimits ?? {},
+      ...(onExchange === undefined ? {} : { onExchange }),
+    });
+    const flows = {
+      table: this.#table,
+      clock,
+      ...(options.onFlowOpen === undefined ? {} : { onFlowOpen: options.onFlowOpen }),
+      ...(onFlow === undefined ? {} : { onFlow }),
+      ...(options.dialFromCaller === true ? { dialFrom: ({ address }: Caller) => address } : {}),
+    };
+    this.#tcp = new TcpEngine({ ...flows, limits: { connectTimeoutMs } });
+    this.#udp = new UdpEngine(flows);
+  }
+
+  get table(): RouteTable {
+    return this.#table;
+  }
+
+  get config(): MeshConfig {
+    return this.#config;
+  }
+
+  get http(): HttpEngine {
+    return this.#http;
+  }
+
+  get tcp(): TcpEngine {
+    return this.#tcp;
+  }
+
+  get udp(): UdpEngine {
+    return this.#udp;
+  }
+
+  /** Where each entrypoint listens, by its key. */
+  status(): Map<string, EntrypointStatus> {
+    const status = new Map<string, EntrypointStatus>();
+    for (const [key, { config, bound, error }] of this.#entrypoints)
+      status.set(key, { ...config, boundPort: bound?.port, reason: error ?? bound?.instead });
+    return status;
+  }
+
+  /**
+   * Puts a configuration in force. Applications queue; each resolves when its sockets listen. An entrypoint that cannot
+   * be opened is in `status()` with its reason, and the rest is in force.
+   */
+  apply(config: MeshConfig): Promise<void> {
+    const applied = this.#applying.then(() => this.#apply(config));
+    this.#applying = applied.catch((error: Error) =>
+      this.#options.log.error("a configuration could not be put in force", { error: error.message }),
+    );
+    return applied;
+  }
+
+  /** Accepts nothing more and ends after the exchanges and flows under way, or after `drainMs`. */
+  async close(drainMs: number): Promise<void> {
+    this.#closed = true;
+    await this.#applying;
+    const entrypoints = [...this.#entrypoints.values()];
+    this.#entrypoints.clear();
+    await Promise.all(entrypoints.map((entrypoint) => entrypoint.close()));
+    await Promise.all([this.#http.close(drainMs), this.#tcp.close(drainMs), this.#udp.close()]);
+  }
+
+  async #apply(config: MeshConfig): Promise<void> {
+    if (this.#closed) return;
+    // Routes first: a socket that opens knows at once what its connections mean.
+    const changes = this.#table.apply(config);
+    this.#config = config;
+    const gone: OpenEntrypoint[] = [];
+    const opening: Promise<void>[] = [];
+    for (const [key, entrypoint] of this.#entrypoints) {
+      if (config.entrypoints[key] !== undefined) continue;
+      this.#entrypoints.delete(key);
+      gone.push(entrypoint);
+    }
+    // An address given up may be asked for in the same step.
+    await Promise.all(gone.map((entrypoint) => entrypoint.close()));
+    for (const [key, wanted] of Object.entries(config.entrypoints)) {
+      const open = this.#entrypoints.get(key);
+      if (open !== undefined) open.config = wanted;
+      else opening.push(this.#open(key, wanted));
+    }
+    await Promise.all(opening);
+    for (const removed of changes.removedServicePorts) this.#http.drainServicePort(removed);
+  }
+
+  async #open(key: string, config: Entrypoint): Promise<void> {
+    const entrypoint: OpenEntrypoint = { config, bound: undefined, error: undefined, close: async () => {} };
+    this.#entrypoints.set(key, entrypoint);
+    try {
+      if (config.transport === "tcp") await this.#openTcp(entrypoint);
+      else await this.#openUdp(entrypoint);
+    } catch (error) {
+      entrypoint.error = (error as Error).message;
+      this.#options.log.warn("an entrypoint could not be opened", { entrypoint: key, error: entrypoint.error });
+    }
+  }
+
+  async #openTcp(entrypoint: OpenEntrypoint): Promise<void> {
+    const { address, port } = entrypoint.config;
+    entrypoint.bound = await bindFirst(candidatePorts(port, this.#options.substitutePorts), async (candidate) => {
+      const listener = new TcpListener(
+        (socket) => this.#accept(socket, entrypoint),
+        (error) => this.#options.log.warn("accepting failed", { address, port, error: error.message }),
+      );
+      const bound = await listener.listen(address, candidate);
+      entrypoint.close = async () => listener.close();
+      return bound;
+    });
+  }
+
+  async #openUdp(entrypoint: OpenEntrypoint): Promise<void> {
+    const { address, port } = entrypoint.config;
+    entrypoint.bound = await bindFirst(candidatePorts(port, this.#options.substitutePorts), async (candidate) => {
+      const bound = await this.#udp.listen(address, candidate, () =>
+        this.#table.servicePort(entrypoint.config.servicePort),
+      );
+      entrypoint.close = () => bound.close();
+      return bound.port;
+    });
+  }
+
+  #accept(socket: net.Socket, entrypoint: OpenEntrypoint): void {
+    const servicePort = this.#table.servicePort(entrypoint.config.servicePort);
+    if (servicePort === undefined) socket.destroy();
+    else if (servicePort.config.trafficType === "http") this.#http.accept(socket, servicePort);
+    else this.#tcp.accept(socket, servicePort);
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Heads as they are sent on: field lines that the proxy does not change are copied in whole runs, byte for byte in
+ * order and case; hop-by-hop fields go (RFC 9110 §7.6.1), forwarding fields come.
+ */
+import type { HeaderChange } from "../../config/mesh-config.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  HOST_FIELD,
+  HTTP2_SETTINGS,
+  KEEP_ALIVE,
+  PROXY_CONNECTION,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+  X_FORWARDED_FOR,
+  X_FORWARDED_HOST,
+  X_FORWARDED_PORT,
+  X_FORWARDED_PROTO,
+  X_FORWARDED_SERVER,
+  X_REAL_IP,
+} from "../http1/fields.ts";
+import type { HeadParser } from "../http1/head-parser.ts";
+import { changeFields } from "../middleware/headers/headers.ts";
+
+export interface RequestHeadOptions {
+  /** This proxy's name: `X-Forwarded-Server`. */
+  readonly server: string;
+  readonly callerAddress: string;
+  /** The service port's number, for X-Forwarded-Port. */
+  readonly port: number;
+  /** Host for a request without one (HTTP/1.0). */
+  readonly defaultHost: string;
+  /** New path with query, and new host, where a route rewrites them. */
+  readonly path: string | undefined;
+  readonly host: string | undefined;
+  readonly changes: readonly HeaderChange[];
+}
+
+/**
+ * @param text the head, one character a byte; the parser's offsets less `base` are indexes into it
+ * @returns request line, field lines and the empty line, for HTTP/1.1
+ */
+export function requestHead(parser: HeadParser, text: string, base: number, options: RequestHeadOptions): string {
+  const { callerAddress, server } = options;
+  const method = text.slice(parser.methodStart - base, parser.methodEnd - base);
+  let head = `${method} ${options.path ?? targetOf(parser, text, base)} HTTP/1.1\r\n`;
+  let host = options.host ?? hostOf(parser, text, base) ?? options.defaultHost;
+  if (host === "") host = options.defaultHost;
+  const keepsHost = options.host === undefined && parser.authorityEnd === 0 && parser.hostIndex >= 0;
+  if (!keepsHost) head += `Host: ${host}\r\n`;
+
+  let runStart = parser.fieldsStart;
+  let lastForwardedFor = -1;
+  let seen = 0;
+  let trailersWelcome = false;
+  for (let index = 0; index < parser.fieldCount; index++) {
+    const id = parser.id[index] as number;
+    if (id === X_FORWARDED_FOR) lastForwardedFor = index;
+    seen |= 1 << id;
+    if (id === TE && /(^|[ ,\t])trailers($|[ ,\t;])/i.test(fieldValue(parser, text, base, index)))
+      trailersWelcome = true;
+    if (!dropsFromRequest(parser, text, base, index, keepsHost)) continue;
+    head += text.slice(runStart - base, (parser.nameStart[index] as number) - base);
+    runStart = parser.lineEnd[index] as number;
+  }
+  head += text.slice(runStart - base, (parser.lineEnd[parser.fieldCount - 1] ?? runStart) - base);
+
+  if (lastForwardedFor < 0) head += `X-Forwarded-For: ${callerAddress}\r\n`;
+  else head = appendForwardedFor(head, callerAddress);
+  if ((seen & (1 << X_FORWARDED_HOST)) === 0) head += `X-Forwarded-Host: ${host}\r\n`;
+  if ((seen & (1 << X_FORWARDED_PORT)) === 0) head += `X-Forwarded-Port: ${options.port}\r\n`;
+  if ((seen & (1 << X_FORWARDED_PROTO)) === 0) head += "X-Forwarded-Proto: http\r\n";
+  head += `X-Forwarded-Server: ${server}\r\n`;
+  if ((seen & (1 << X_REAL_IP)) === 0) head += `X-Real-Ip: ${callerAddress}\r\n`;
+  if (parser.upgrade) head += "Connection: Upgrade\r\n";
+  else if (trailersWelcome) head += "TE: trailers\r\nConnection: TE\r\n";
+  head += "\r\n";
+  return options.changes.length === 0 ? head : changed(head, options.changes);
+}
+
+export interface ResponseHeadOptions {
+  /** To an HTTP/1.0 caller a connection is kept only where both say so. */
+  readonly callerMinor: number;
+  readonly close: boolean;
+  /** The body's framing is made here: `Transfer-Encoding: chunked` for a body that ran until close. */
+  readonly addChunked: boolean;
+  /** The body is decoded, for a caller of HTTP/1.0. */
+  readonly dropChunked: boolean;
+  readonly changes: readonly HeaderChange[];
+}
+
+/** @returns status line, field lines and the empty line */
+export function responseHead(parser: HeadParser, text: string, base: number, options: ResponseHeadOptions): string {
+  // The status line goes on as it came, but for the version, which is a hop's own (RFC 9110 §2.5).
+  const afterVersion = text.indexOf(" ");
+  let head = `HTTP/1.1${text.slice(afterVersion, parser.fieldsStart - base)}`;
+  const switching = parser.status === 101;
+  let runStart = parser.fieldsStart;
+  for (let index = 0; index < parser.fieldCount; index++) {
+    if (!dropsFromResponse(parser, text, base, index, switching, options.dropChunked)) continue;
+    head += text.slice(runStart - base, (parser.nameStart[index] as number) - base);
+    runStart = parser.lineEnd[index] as number;
+  }
+  head += text.slice(runStart - base, (parser.lineEnd[parser.fieldCount - 1] ?? runStart) - base);
+  if (options.addChunked) head += "Transfer-Encoding: chunked\r\n";
+  if (switching) head += "Connection: Upgrade\r\n";
+  else if (parser.status >= 200) {
+    if (options.close) head += "Connection: close\r\n";
+    else if (options.callerMinor === 0) head += "Connection: keep-alive\r\n";
+  }
+  head += "\r\n";
+  return options.changes.length === 0 ? head : changed(head, options.changes);
+}
+
+/** The request target in origin form. */
+function targetOf(parser: HeadParser, text: string, base: number): string {
+  const target = text.slice(parser.pathStart - base, parser.targetEnd - base);
+  if (target.startsWith("/") || target === "*") return target;
+  // `http://host` and `http://host?query`: the path is "/", but for OPTIONS, where it means the server (RFC 9112 §3.2.4).
+  if (target === "" && text.startsWith("OPTIONS ", parser.methodStart - base)) return "*";
+  return `/${target}`;
+}
+
+/** The authority of absolute form outweighs Host (RFC 9112 §3.2.2). */
+function hostOf(parser: HeadParser, text: string, base: number): string | undefined {
+  if (parser.authorityEnd > 0) return text.slice(parser.authorityStart - base, parser.authorityEnd - base);
+  return parser.hostIndex < 0 ? undefined : fieldValue(parser, text, base, parser.hostIndex);
+}
+
+function fieldValue(parser: HeadParser, text: string, base: number, index: number): string {
+  return text.slice((parser.valueStart[index] as number) - base, (parser.valueEnd[index] as number) - base);
+}
+
+function isNominated(parser: HeadParser, text: string, base: number, index: number): boolean {
+  if (parser.nominated.length === 0) return false;
+  const name = text.slice((parser.nameStart[index] as number) - base, (parser.nameEnd[index] as number) - base);
+  return parser.nominated.includes(name.toLowerCase());
+}
+
+function dropsFromRequest(parser: HeadParser, text: string, base: number, index: number, keepsHost: boolean): boolean {
+  switch (parser.id[index]) {
+    case CONNECTION:
+    case KEEP_ALIVE:
+    case PROXY_CONNECTION:
+    case TE:
+    case HTTP2_SETTINGS:
+    case X_FORWARDED_SERVER:
+      return true;
+    case UPGRADE:
+      return !parser.upgrade;
+    case HOST_FIELD:
+      return !keepsHost;
+    case X_FORWARDED_FOR:
+    case X_FORWARDED_HOST:
+    case X_FORWARDED_PORT:
+    case X_FORWARDED_PROTO:
+    case X_REAL_IP:
+    case CONTENT_LENGTH:
+    case TRANSFER_ENCODING:
+      return false;
+    default:
+      return isNominated(parser, text, base, index);
+  }
+}
+
+function dropsFromResponse(
+  parser: HeadParser,
+  text: string,
+  base: number,
+  index: number,
+  switching: boolean,
+  dropChunked: boolean,
+): boolean {
+  switch (parser.id[index]) {
+    case CONNECTION:
+    case KEEP_ALIVE:
+    case PROXY_CONNECTION:
+      return true;
+    case UPGRADE:
+      // 426 says with it what it would take (RFC 9110 §15.5.22).
+      return !switching && parser.status !== 426;
+    case TRANSFER_ENCODING:
+      return dropChunked;
+    case CONTENT_LENGTH:
+      // RFC 9110 §8.6: none in 1xx and 204. Servers send "0" all the same.
+      return parser.status < 200 || parser.status === 204;
+    default:
+      return isNominated(parser, text, base, index);
+  }
+}
+
+/** Adds the caller to the last X-Forwarded-For line of a head under construction. */
+function appendForwardedFor(head: string, callerAddress: string): string {
+  const at = head.toLowerCase().lastIndexOf("\r\nx-forwarded-for:");
+  const lineEnd = head.indexOf("\r\n", at + 2);
+  const line = head.slice(at + 2, lineEnd).trimEnd();
+  const joined = line.endsWith(":") ? `${line} ${callerAddress}` : `${line}, ${callerAddress}`;
+  return `${head.slice(0, at + 2)}${joined}${head.slice(lineEnd)}`;
+}
+
+/** The slow path, for routes that change fields. */
+function changed(head: string, changes: readonly HeaderChange[]): string {
+  const lines = head.split("\r\n");
+  const names: string[] = [];
+  const values: string[] = [];
+  for (let index = 1; index < lines.length - 2; index++) {
+    const line = lines[index] as string;
+    const colon = line.indexOf(":");
+    names.push(line.slice(0, colon));
+    values.push(line.slice(colon + 1).trim());
+  }
+  for (const change of changes) changeFields(names, values, change);
+  let out = `${lines[0]}\r\n`;
+  for (let index = 0; index < names.length; index++) out += `${names[index]}: ${values[index]}\r\n`;
+  return `${out}\r\n`;
+}

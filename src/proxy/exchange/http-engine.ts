@@ -1,0 +1,134 @@
+/** All HTTP connections of a thread: their number, their time-outs, their end. */
+import type net from "node:net";
+import type { Clock, Timer } from "../../model/clock.ts";
+import type { Failure } from "../../model/failures.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { HeadParser } from "../http1/head-parser.ts";
+import type { RouteTable, ServicePortState } from "../router/types.ts";
+import { UpstreamPools } from "../upstream/upstream-connection.ts";
+import { type ConnectionOwner, DownstreamConnection } from "./downstream-connection.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangeRecord } from "./exchange-record.ts";
+import { failureAnswer } from "./failure-answer.ts";
+import { DEFAULT_HTTP_LIMITS, type HttpLimits, type HttpShared } from "./http-options.ts";
+import { ParsedRequestView } from "./request-view.ts";
+
+/** How precise the long time-outs are. */
+const TICK_MS = 1000;
+/** Exchanges kept for reuse; beyond that the garbage collector has them. */
+const MAX_SPARE_EXCHANGES = 256;
+
+export interface HttpEngineOptions {
+  readonly table: RouteTable;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** This proxy's name. */
+  readonly server: string;
+  readonly limits?: Partial<HttpLimits>;
+  readonly connectTimeoutMs: number;
+  readonly onExchange?: (record: ExchangeRecord) => void;
+}
+
+export class HttpEngine implements ConnectionOwner {
+  readonly #shared: HttpShared;
+  readonly #connections = new Set<DownstreamConnection>();
+  readonly #spare: Exchange[] = [];
+  #tick: Timer | undefined;
+  #drained: (() => void) | undefined;
+  /** Refused before there was an exchange, by failure. */
+  readonly refused = new Map<Failure, number>();
+
+  constructor(options: HttpEngineOptions) {
+    const { table, clock, log, server, onExchange } = options;
+    const requestParser = new HeadParser();
+    this.#shared = {
+      table,
+      clock,
+      log,
+      server,
+      limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
+      pools: new UpstreamPools({
+        clock,
+        connectTimeoutMs: options.connectTimeoutMs,
+        idleTimeoutMs: 90_000,
+        maxIdlePerEndpoint: 256,
+      }),
+      requestParser,
+      answerParser: new HeadParser(),
+      view: new ParsedRequestView(requestParser),
+      draining: false,
+      onExchange,
+    };
+    this.#scheduleTick();
+  }
+
+  get openConnections(): number {
+    return this.#connections.size;
+  }
+
+  get openUpstreamConnections(): number {
+    return this.#shared.pools.openConnections;
+  }
+
+  /** @param socket just accepted, with allowHalfOpen and noDelay */
+  accept(socket: net.Socket, entry: ServicePortState): void {
+    const { limits, clock } = this.#shared;
+    if (this.#connections.size >= limits.maxConnections) {
+      this.countRefused("TooManyConnections");
+      socket.on("error", () => {});
+      const options = { head: false, close: true, wallMs: clock.wall() };
+      socket.write(failureAnswer("TooManyConnections", 1, options), "latin1");
+      socket.destroySoon();
+      return;
+    }
+    this.#connections.add(new DownstreamConnection(socket, entry, this.#shared, this));
+  }
+
+  /** Lets the connections of a service port that is gone end as their exchanges do. */
+  drainServicePort(entry: ServicePortState): void {
+    for (const connection of this.#connections) if (connection.entry === entry) connection.drain();
+  }
+
+  /** No more requests; resolves when the exchanges under way have ended, or after `drainMs`, which ends them. */
+  async close(drainMs: number): Promise<void> {
+    this.#shared.draining = true;
+    for (const connection of this.#connections) connection.drain();
+    if (this.#connections.size > 0) {
+      const over = new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+      const timer = this.#shared.clock.after(drainMs, () => this.#drained?.());
+      await over;
+      timer.cancel();
+    }
+    this.#tick?.cancel();
+    for (const connection of this.#connections) connection.socket.destroy();
+    this.#shared.pools.close();
+  }
+
+  takeExchange(): Exchange {
+    return this.#spare.pop() ?? new Exchange(this.#shared);
+  }
+
+  giveBack(exchange: Exchange): void {
+    if (this.#spare.length < MAX_SPARE_EXCHANGES) this.#spare.push(exchange);
+  }
+
+  countRefused(failure: Failure): void {
+    this.refused.set(failure, (this.refused.get(failure) ?? 0) + 1);
+  }
+
+  forget(connection: DownstreamConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#drained?.();
+  }
+
+  #scheduleTick(): void {
+    this.#tick = this.#shared.clock.after(TICK_MS, () => {
+      const now = this.#shared.clock.now();
+      for (const connection of this.#connections) connection.checkDeadline(now);
+      this.#shared.pools.expire(now);
+      this.#scheduleTick();
+    });
+  }
+}

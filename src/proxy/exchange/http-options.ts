@@ -1,0 +1,48 @@
+import type { Clock } from "../../model/clock.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { HeadParser } from "../http1/head-parser.ts";
+import type { RouteTable } from "../router/types.ts";
+import type { UpstreamPools } from "../upstream/upstream-connection.ts";
+import type { ExchangeRecord } from "./exchange-record.ts";
+import type { ParsedRequestView } from "./request-view.ts";
+
+/** All times in milliseconds; 0 stands for no bound. */
+export interface HttpLimits {
+  /** Downstream connections at once. */
+  readonly maxConnections: number;
+  /** From the first byte of a head to its last. */
+  readonly headTimeoutMs: number;
+  /** A connection without a request. */
+  readonly idleTimeoutMs: number;
+  /** A body, either way, of which no byte moved although the proxy waits for one or for room. */
+  readonly bodyTimeoutMs: number;
+  /** How long a closing connection takes what the caller still sends, so that it can read our last answer. */
+  readonly lingerMs: number;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = {
+  maxConnections: 16_384,
+  headTimeoutMs: 10_000,
+  idleTimeoutMs: 180_000,
+  bodyTimeoutMs: 180_000,
+  lingerMs: 2_000,
+};
+
+/** What every connection and exchange of an engine shares. */
+export interface HttpShared {
+  readonly table: RouteTable;
+  readonly pools: UpstreamPools;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: HttpLimits;
+  /** This proxy's name, for X-Forwarded-Server. */
+  readonly server: string;
+  /** Parsers and view of this thread: filled and read within one step, so one of each serves all connections. */
+  readonly requestParser: HeadParser;
+  readonly answerParser: HeadParser;
+  readonly view: ParsedRequestView;
+  /** The engine lets its connections end: keep-alive is over. */
+  draining: boolean;
+  /** Called once at the end of each exchange; the record is reused after it returns. */
+  readonly onExchange: ((record: ExchangeRecord) => void) | undefined;
+}

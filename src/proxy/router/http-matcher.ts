@@ -1,0 +1,87 @@
+/** HttpMatch, compiled when a snapshot arrives: all of its conditions hold, or the first that does not is named. */
+import type { FieldMatch, HttpMatch } from "../../config/mesh-config.ts";
+import type { Call } from "./call.ts";
+import { compilePath, type PathCondition } from "./path-condition.ts";
+import { queryParameter } from "./query-parameter.ts";
+import type { RegexProgram, RegexPrograms } from "./regex-programs.ts";
+
+/** What does not fit; "" where all does. `ambiguousPath`: all but the path fits, and that is not for a rule to judge. */
+export type Misfit = "" | "method" | "path" | "header" | "query" | "ambiguousPath";
+
+export class HttpMatcher {
+  readonly source: HttpMatch;
+  /** Every request fits. */
+  readonly always: boolean;
+  /** Value of the prefix match, or "". */
+  readonly prefix: string;
+  readonly #methods: readonly string[] | undefined;
+  readonly #path: PathCondition | undefined;
+  readonly #headers: readonly FieldCondition[];
+  readonly #query: readonly FieldCondition[];
+
+  constructor(source: HttpMatch, programs: RegexPrograms) {
+    const { path, methods, headers = [], query = [] } = source;
+    this.source = source;
+    this.prefix = path?.type === "prefix" ? path.value : "";
+    this.#methods = methods;
+    this.#path = path === undefined ? undefined : compilePath(path, programs);
+    this.#headers = headers.map((field) => new FieldCondition(field, programs));
+    this.#query = query.map((field) => new FieldCondition(field, programs));
+    const conditions = this.#headers.length + this.#query.length;
+    this.always = methods === undefined && this.#path === undefined && conditions === 0;
+  }
+
+  /**
+   * @param call with its request
+   * @param forAccess an ambiguous path fits no path condition that decides
+   */
+  misfit(call: Call, forAccess: boolean): Misfit {
+    if (this.#methods !== undefined && !this.#methods.includes(call.request.method)) return "method";
+    let ambiguous = false;
+    if (this.#path !== undefined) {
+      const { decoded, ambiguous: pathAmbiguous } = call.path();
+      if (forAccess && pathAmbiguous && this.#path.decides) ambiguous = true;
+      else if (decoded === undefined ? this.#path.decides : !this.#path.fits(decoded)) return "path";
+    }
+    for (let index = 0; index < this.#headers.length; index++) {
+      const field = this.#headers[index] as FieldCondition;
+      if (!field.fits(call.request.header(field.name))) return "header";
+    }
+    for (let index = 0; index < this.#query.length; index++) {
+      const field = this.#query[index] as FieldCondition;
+      if (!field.fits(queryParameter(call.request.query, field.name))) return "query";
+    }
+    return ambiguous ? "ambiguousPath" : "";
+  }
+
+  release(programs: RegexPrograms): void {
+    this.#path?.release(programs);
+    for (const field of this.#headers) field.release(programs);
+    for (const field of this.#query) field.release(programs);
+  }
+}
+
+class FieldCondition {
+  readonly name: string;
+  readonly #value: string;
+  readonly #program: RegexProgram | undefined;
+  readonly #present: boolean;
+
+  constructor({ name, type, value }: FieldMatch, programs: RegexPrograms) {
+    this.name = name;
+    this.#value = value;
+    // Searched, these are found in any value.
+    this.#present = type === "regex" && (value === "" || value === ".*");
+    this.#program = type === "regex" && !this.#present ? programs.take(value) : undefined;
+  }
+
+  fits(value: string | undefined): boolean {
+    if (value === undefined) return false;
+    if (this.#present) return true;
+    return this.#program === undefined ? value === this.#value : this.#program.matchesWithin(value);
+  }
+
+  release(programs: RegexPrograms): void {
+    if (this.#program !== undefined) programs.release(this.#program);
+  }
+}

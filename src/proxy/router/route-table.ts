@@ -1,0 +1,245 @@
+/**
+ * What a call means: the service ports that it passes, and the endpoints that it may reach. Everything that can be
+ * worked out from the configuration alone is, when that arrives or at the first call that needs it; what is left for a
+ * call is to match it, and without access control and routes there is nothing to match.
+ *
+ * Access comes before the split: a caller that may not reach one of the backends reaches none, and takes no turn.
+ */
+import type { AccessMode, Backend, MeshConfig, ServicePort } from "../../config/mesh-config.ts";
+import type { Clock, Random } from "../../model/clock.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { PowerOfTwo } from "../balancer/power-of-two.ts";
+import { type AccessDescription, describeAccess } from "./access-description.ts";
+import { AccessRules } from "./access-rules.ts";
+import { Call } from "./call.ts";
+import { CallerTable } from "./caller-table.ts";
+import type { CompiledRoute } from "./compiled-route.ts";
+import { RegexPrograms } from "./regex-programs.ts";
+import { type EntryContext, ServicePortEntry } from "./service-port-entry.ts";
+import type { Caller, Decision, EndpointState, RequestView, RouteTable, ServicePortState } from "./types.ts";
+
+const NO_ENDPOINTS: readonly EndpointState[] = [];
+/** Splits of splits, in one call. The compiler lets no cycle through; this ends one all the same. */
+const MAX_PATH = 16;
+
+export interface RouteTableOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What an application of a configuration changed. */
+export interface RouteChanges {
+  readonly addedServicePorts: readonly ServicePortState[];
+  readonly removedServicePorts: readonly ServicePortState[];
+  readonly addedEndpoints: readonly EndpointState[];
+  readonly removedEndpoints: readonly EndpointState[];
+}
+
+export function newDecision(): Decision {
+  return {
+    failure: "",
+    path: [],
+    endpoints: NO_ENDPOINTS,
+    route: undefined,
+    routes: [],
+    prefixes: [],
+    backends: [],
+    origin: undefined,
+    wouldDeny: false,
+  };
+}
+
+export class MeshRouteTable implements RouteTable {
+  readonly #context: EntryContext;
+  readonly #entries = new Map<string, ServicePortEntry>();
+  readonly #callers = new CallerTable();
+  readonly #rules: AccessRules;
+  readonly #balancer: PowerOfTwo;
+  readonly #call = new Call();
+  #mode: AccessMode = "off";
+  #generation = 0;
+
+  constructor({ clock, random, log }: RouteTableOptions) {
+    const programs = new RegexPrograms(log);
+    this.#context = { clock, random, programs };
+    this.#rules = new AccessRules(programs);
+    this.#balancer = new PowerOfTwo(random);
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  servicePort(key: string): ServicePortState | undefined {
+    return this.#entries.get(key);
+  }
+
+  caller(address: string): Caller {
+    return this.#callers.lookUp(address);
+  }
+
+  pick(endpoints: readonly EndpointState[], tried?: readonly EndpointState[]): EndpointState | undefined {
+    return this.#balancer.pick(endpoints, tried);
+  }
+
+  routeHttp(entry: ServicePortState, caller: Caller, request: RequestView, into: Decision): void {
+    this.#call.begin(caller, request);
+    this.#decide(entry as ServicePortEntry, into);
+  }
+
+  routeFlow(entry: ServicePortState, caller: Caller, into: Decision): void {
+    this.#call.begin(caller, undefined);
+    this.#decide(entry as ServicePortEntry, into);
+  }
+
+  /**
+   * The rules on a service port's own endpoints, and why each of them does not allow this call. It does not follow a
+   * split: ask for each of its backends.
+   * @param request absent: a flow
+   */
+  describeAccess(entry: ServicePortState, caller: Caller, request: RequestView | undefined): AccessDescription {
+    this.#call.begin(caller, request);
+    return describeAccess(entry as ServicePortEntry, this.#rules, this.#call);
+  }
+
+  /**
+   * Puts a configuration in force. Of what is the same object as before nothing is looked at; states of service ports
+   * and endpoints stay the same objects. Endpoints that are gone are told last, when the table is whole again.
+   */
+  apply(config: MeshConfig): RouteChanges {
+    const changes = {
+      addedServicePorts: [] as ServicePortState[],
+      removedServicePorts: [] as ServicePortState[],
+      addedEndpoints: [] as EndpointState[],
+      removedEndpoints: [] as EndpointState[],
+    };
+    this.#mode = config.accessControl;
+    this.#callers.apply(config.workloads);
+    const rulesChanged = this.#rules.apply(config.accessRules);
+    for (const [key, entry] of this.#entries) {
+      if (Object.hasOwn(config.servicePorts, key)) continue;
+      this.#entries.delete(key);
+      entry.remove(this.#context.programs, changes);
+      changes.removedServicePorts.push(entry);
+    }
+    for (const key of Object.keys(config.servicePorts)) {
+      const servicePort = config.servicePorts[key] as ServicePort;
+      const known = this.#entries.get(key);
+      const entry = known ?? new ServicePortEntry(key, servicePort);
+      if (known === undefined) {
+        this.#entries.set(key, entry);
+        changes.addedServicePorts.push(entry);
+      }
+      if (known?.config !== servicePort) entry.update(servicePort, known === undefined, this.#context, changes);
+      else if (rulesChanged) entry.forgetViews();
+    }
+    const find = ({ servicePort }: Backend) => this.#entries.get(servicePort);
+    for (const entry of this.#entries.values()) for (const route of entry.routes) route.resolve(find);
+    this.#generation++;
+    for (const endpoint of changes.removedEndpoints) {
+      endpoint.onRemoved?.();
+      endpoint.onRemoved = undefined;
+    }
+    return changes;
+  }
+
+  #decide(entry: ServicePortEntry, into: Decision): void {
+    into.failure = "";
+    // Emptying a list gives its storage away, so most calls do not.
+    into.path[0] = entry;
+    if (into.path.length !== 1) into.path.length = 1;
+    if (into.routes.length !== 0) into.routes.length = into.prefixes.length = into.backends.length = 0;
+    into.endpoints = NO_ENDPOINTS;
+    into.route = undefined;
+    into.origin = undefined;
+    into.wouldDeny = false;
+    if (this.#mode !== "off" && !this.#allows(entry)) {
+      if (this.#mode === "on") {
+        into.failure = this.#call.blockedByPath ? "AmbiguousPath" : "AccessDenied";
+        return;
+      }
+      into.wouldDeny = true;
+    }
+    const last = entry.routes.length === 0 ? entry : this.#follow(entry, into);
+    if (last !== undefined) this.#reach(last, into);
+  }
+
+  /** Follows routes to the service port that serves the call. @returns undefined where it does not come to one */
+  #follow(entry: ServicePortEntry, into: Decision): ServicePortEntry | undefined {
+    let at = entry;
+    while (at.routes.length > 0) {
+      const route = at.fittingRoute(this.#call);
+      if (route === undefined) {
+        into.failure = "NoRoute";
+        return undefined;
+      }
+      into.route ??= route.source;
+      into.routes.push(route.source);
+      into.prefixes.push(route.fittedPrefix);
+      into.origin = route.source.origin;
+      if (route.redirects) return undefined;
+      const index = route.split.next();
+      const target = index < 0 || into.path.length >= MAX_PATH ? undefined : route.targets[index];
+      if (target === undefined) {
+        into.failure = "NoEndpoint";
+        return undefined;
+      }
+      const backend = route.source.backends[index] as Backend;
+      into.backends.push(backend);
+      if (target === at) return at;
+      into.path.push(target);
+      if (backend.routed !== true) return target;
+      at = target;
+    }
+    return at;
+  }
+
+  #reach(last: ServicePortEntry, into: Decision): void {
+    if (this.#mode === "off") into.endpoints = last.endpoints;
+    else {
+      const view = last.view(this.#call.caller.identity, this.#rules);
+      const reached = view.reached(this.#call);
+      into.endpoints = this.#mode === "on" ? reached : last.endpoints;
+      // A split decided after the rules did.
+      if (into.path.length === 1 && view.origin !== undefined) into.origin = view.origin;
+    }
+    if (into.endpoints.length === 0) into.failure = "NoEndpoint";
+  }
+
+  /**
+   * Whether the caller may make this call, wherever a split may send it. A service port without endpoints protects
+   * nothing: its share is told that there is none.
+   */
+  #allows(entry: ServicePortEntry): boolean {
+    const call = this.#call;
+    if (entry.routes.length === 0) return this.#allowsOwn(entry);
+    if (entry.allowedSerial === call.serial) return entry.allowed;
+    entry.allowedSerial = call.serial;
+    // What leads back here is judged here.
+    entry.allowed = true;
+    entry.allowed = this.#allowsRoute(entry, entry.fittingRoute(call));
+    return entry.allowed;
+  }
+
+  #allowsRoute(entry: ServicePortEntry, route: CompiledRoute | undefined): boolean {
+    if (route === undefined || route.redirects) return true;
+    const { backends } = route.source;
+    for (let index = 0; index < backends.length; index++) {
+      const backend = backends[index] as Backend;
+      const target = route.targets[index];
+      if (backend.weight === 0 || target === undefined) continue;
+      const follows = backend.routed === true && target !== entry;
+      if (!(follows ? this.#allows(target) : this.#allowsOwn(target))) return false;
+    }
+    return true;
+  }
+
+  #allowsOwn(entry: ServicePortEntry): boolean {
+    if (entry.endpoints.length === 0) return true;
+    const view = entry.view(this.#call.caller.identity, this.#rules);
+    if (view.reached(this.#call).length > 0) return true;
+    this.#call.blockedByPath = view.blockedByPath;
+    return false;
+  }
+}

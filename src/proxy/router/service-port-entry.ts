@@ -1,0 +1,155 @@
+/** The route table's side of ServicePortState: what is in force for a service port, kept through updates. */
+import { type Endpoint, type Middlewares, type ServicePort, splitAddressPort } from "../../config/mesh-config.ts";
+import type { Clock, Random } from "../../model/clock.ts";
+import { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
+import { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
+import type { AccessRules } from "./access-rules.ts";
+import { AccessView, type EndpointGroup, groupEndpoints } from "./access-view.ts";
+import type { Call } from "./call.ts";
+import { type CompiledRoute, compileRoutes } from "./compiled-route.ts";
+import type { RegexPrograms } from "./regex-programs.ts";
+import type { EndpointState, ServicePortState } from "./types.ts";
+
+/** Identities that are told apart at a time, for each service port; more are worked out again. */
+const MAX_VIEWS = 4096;
+
+/** What service ports are made with. */
+export interface EntryContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly programs: RegexPrograms;
+}
+
+export class ServicePortEntry implements ServicePortState {
+  readonly key: string;
+  config: ServicePort;
+  endpoints: readonly EndpointState[] = [];
+  rateLimit: RateLimit | undefined;
+  breaker: CircuitBreaker | undefined;
+  attempts = 1;
+  removed = false;
+  routes: readonly CompiledRoute[] = [];
+
+  /** Worked out for the call of that serial. */
+  allowedSerial = 0;
+  allowed = false;
+  #fittingSerial = 0;
+  #fitting: CompiledRoute | undefined;
+
+  readonly #views = new Map<string | undefined, AccessView>();
+  #groups: readonly EndpointGroup[] | undefined;
+  #lastCaller: string | undefined;
+  #lastView: AccessView | undefined;
+
+  constructor(key: string, config: ServicePort) {
+    this.key = key;
+    this.config = config;
+  }
+
+  /** The first route that fits the call. */
+  fittingRoute(call: Call): CompiledRoute | undefined {
+    if (this.#fittingSerial === call.serial) return this.#fitting;
+    this.#fittingSerial = call.serial;
+    this.#fitting = undefined;
+    for (let index = 0; index < this.routes.length; index++) {
+      const route = this.routes[index] as CompiledRoute;
+      if (!route.fits(call)) continue;
+      this.#fitting = route;
+      break;
+    }
+    return this.#fitting;
+  }
+
+  view(caller: string | undefined, rules: AccessRules): AccessView {
+    const last = this.#lastView;
+    if (last !== undefined && this.#lastCaller === caller) return last;
+    let view = this.#views.get(caller);
+    if (view === undefined) {
+      if (this.#views.size >= MAX_VIEWS) this.#views.clear();
+      view = new AccessView(this.groups(), this.config.trafficType, rules, caller);
+      this.#views.set(caller, view);
+    }
+    this.#lastCaller = caller;
+    this.#lastView = view;
+    return view;
+  }
+
+  /** The endpoints as access rules tell them apart. */
+  groups(): readonly EndpointGroup[] {
+    this.#groups ??= groupEndpoints(this.endpoints);
+    return this.#groups;
+  }
+
+  forgetViews(): void {
+    this.#views.clear();
+    this.#lastView = undefined;
+  }
+
+  /** @param first whether nothing of `config` is in force yet */
+  update(config: ServicePort, first: boolean, context: EntryContext, changes: EndpointChanges): void {
+    const before = this.config;
+    this.config = config;
+    if (first || config.endpoints !== before.endpoints) this.#updateEndpoints(config.endpoints, changes);
+    if (first || config.routes !== before.routes)
+      this.routes = compileRoutes(config.routes ?? [], this.routes, context.programs);
+    if (first || config.middlewares !== before.middlewares) this.#updateMiddlewares(config.middlewares, context);
+    this.forgetViews();
+  }
+
+  remove(programs: RegexPrograms, changes: EndpointChanges): void {
+    this.removed = true;
+    this.#updateEndpoints({}, changes);
+    this.routes = compileRoutes([], this.routes, programs);
+    this.forgetViews();
+  }
+
+  #updateEndpoints(configs: Readonly<Record<string, Endpoint>>, changes: EndpointChanges): void {
+    this.#groups = undefined;
+    const before = new Map(this.endpoints.map((endpoint) => [endpoint.key, endpoint]));
+    this.endpoints = Object.keys(configs)
+      .sort()
+      .map((key) => {
+        const config = configs[key] as Endpoint;
+        const kept = before.get(key);
+        // Another pod at an address that was given up is another endpoint: connections to the old one are not its.
+        if (kept === undefined || !isSameEndpoint(kept.config, config)) {
+          const added = newEndpoint(key, config);
+          changes.addedEndpoints.push(added);
+          return added;
+        }
+        before.delete(key);
+        kept.config = config;
+        return kept;
+      });
+    for (const endpoint of before.values()) {
+      endpoint.removed = true;
+      changes.removedEndpoints.push(endpoint);
+    }
+  }
+
+  #updateMiddlewares(middlewares: Middlewares, { clock, random }: EntryContext): void {
+    const { rateLimit, circuitBreaker, retry } = middlewares;
+    this.attempts = retry?.attempts ?? 1;
+    if (rateLimit === undefined) this.rateLimit = undefined;
+    else if (this.rateLimit === undefined) this.rateLimit = new RateLimit(rateLimit, clock);
+    else this.rateLimit.change(rateLimit);
+    if (circuitBreaker === undefined) this.breaker = undefined;
+    else if (JSON.stringify(this.breaker?.expression) !== JSON.stringify(circuitBreaker.expression))
+      this.breaker = new CircuitBreaker(circuitBreaker.expression, clock, random);
+  }
+}
+
+export interface EndpointChanges {
+  readonly addedEndpoints: EndpointState[];
+  readonly removedEndpoints: EndpointState[];
+}
+
+function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.pod === b.pod && a.identity === b.identity && a.dialPort === b.dialPort;
+}
+
+function newEndpoint(key: string, config: Endpoint): EndpointState {
+  const { address, port } = splitAddressPort(key);
+  const dialPort = config.dialPort ?? port;
+  return { key, address, port, dialPort, config, outstanding: 0, lastPick: 0, removed: false, onRemoved: undefined };
+}

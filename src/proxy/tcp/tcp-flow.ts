@@ -1,0 +1,209 @@
+/**
+ * One TCP flow: an endpoint is dialled as soon as the caller is let in, so that servers that speak first can; then
+ * bytes go both ways, each side's end is passed on by itself, and a reset stays a reset. Whoever is slower stops the
+ * other side's reading: nothing is buffered beyond what the sockets hold.
+ *
+ * Once connected, a flow goes on until its sides end it, whatever becomes of its endpoint or service port in the
+ * configuration.
+ */
+import type net from "node:net";
+import type { Failure } from "../../model/failures.ts";
+import type { FlowRecord } from "../flow/flow-record.ts";
+import { newDecision } from "../router/route-table.ts";
+import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
+import { connectTo } from "../upstream/connect.ts";
+import { resetSocket } from "../upstream/reset-socket.ts";
+import type { TcpShared } from "./tcp-engine.ts";
+
+/** A silent connection is probed after this, so that one whose caller vanished does not stay for ever. */
+const KEEP_ALIVE_DELAY_MS = 30_000;
+
+export class TcpFlow implements FlowRecord {
+  readonly transport = "tcp";
+  readonly entry: ServicePortState;
+  caller: Caller;
+  endpoint: EndpointState | undefined;
+  failure: Failure | "" = "";
+  bytesUp = 0;
+  bytesDown = 0;
+  durationMs = 0;
+  readonly #shared: TcpShared;
+  readonly #downstream: net.Socket;
+  #upstream: net.Socket | undefined;
+  readonly #decision: Decision = newDecision();
+  readonly #startedAt: number;
+  /** Of the configuration that the decision comes from. */
+  #generation = -1;
+  readonly #tried: EndpointState[] = [];
+  /** Why the last of them could not be had. */
+  #dialFailure: Failure = "NoEndpoint";
+  #cancelDial: (() => void) | undefined;
+  #downstreamEnded = false;
+  #upstreamEnded = false;
+  /** Something has moved since the last tick. */
+  #moved = false;
+  /** When nothing had moved for a tick, at most a tick late. */
+  #idleSince = 0;
+  #over = false;
+
+  constructor(socket: net.Socket, entry: ServicePortState, shared: TcpShared) {
+    this.#downstream = socket;
+    this.entry = entry;
+    this.#shared = shared;
+    this.caller = shared.table.caller(socket.remoteAddress ?? "");
+    this.#startedAt = shared.clock.now();
+    // What the caller sends early stays in its socket until there is an endpoint to send it to.
+    socket.pause();
+    socket.on("error", () => this.#fail("ClientGone"));
+    socket.on("close", () => this.#onClose());
+  }
+
+  get path(): readonly ServicePortState[] {
+    return this.#decision.path;
+  }
+
+  get wouldDeny(): boolean {
+    return this.#decision.wouldDeny;
+  }
+
+  start(): void {
+    const { remoteAddress } = this.#downstream;
+    // Without a peer there is nobody to decide about: it was gone before it was accepted.
+    if (remoteAddress === undefined) {
+      this.#fail("ClientGone");
+      return;
+    }
+    this.#downstream.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
+    this.#dial();
+  }
+
+  refuse(failure: Failure): void {
+    this.#fail(failure);
+  }
+
+  /** Ends it at once, both sides reset: the proxy stops. That is nobody's failure. */
+  breakOff(): void {
+    this.#fail("");
+  }
+
+  /** Called at each of the engine's ticks. */
+  checkIdle(now: number): void {
+    if (!this.#downstreamEnded && !this.#upstreamEnded) return;
+    if (this.#moved) {
+      this.#moved = false;
+      this.#idleSince = now;
+    } else if (now - this.#idleSince >= this.#shared.limits.halfClosedTimeoutMs) {
+      this.#fail(this.#upstreamEnded ? "ClientGone" : "ResponseTimeout");
+    }
+  }
+
+  /** Each endpoint is tried once: as long as no connection stands, nothing was sent. */
+  #dial(): void {
+    const { table, clock, limits, dialFrom } = this.#shared;
+    if (this.#generation !== table.generation) this.#route();
+    const decision = this.#decision;
+    const endpoint = decision.failure === "" ? table.pick(decision.endpoints, this.#tried) : undefined;
+    const leftMs = this.#startedAt + limits.connectTimeoutMs - clock.now();
+    if (endpoint === undefined || this.#tried.includes(endpoint) || leftMs <= 0) {
+      this.#fail(decision.failure || this.#dialFailure);
+      return;
+    }
+    this.endpoint = endpoint;
+    endpoint.outstanding++;
+    const isLast = this.#tried.push(endpoint) >= decision.endpoints.length;
+    this.#cancelDial = connectTo(endpoint, {
+      clock,
+      timeoutMs: isLast ? leftMs : Math.min(leftMs, limits.connectTimeoutMs / 3),
+      localAddress: dialFrom?.(this.caller),
+      onResult: (result) => (typeof result === "string" ? this.#dialFailed(result) : this.#relay(result)),
+    });
+  }
+
+  /** For the first try; and again for a later one, if what was decided may have been withdrawn meanwhile. */
+  #route(): void {
+    const { table } = this.#shared;
+    this.#generation = table.generation;
+    this.caller = table.caller(this.caller.address);
+    table.routeFlow(this.entry, this.caller, this.#decision);
+  }
+
+  #dialFailed(failure: Failure): void {
+    this.#cancelDial = undefined;
+    this.#dialFailure = failure;
+    this.#releaseEndpoint();
+    this.endpoint = undefined;
+    this.#dial();
+  }
+
+  #relay(upstream: net.Socket): void {
+    const downstream = this.#downstream;
+    const { counters, onFlowOpen } = this.#shared;
+    this.#cancelDial = undefined;
+    this.#upstream = upstream;
+    upstream.on("error", () => this.#fail("UpstreamReset"));
+    upstream.on("close", () => this.#onClose());
+    counters.opened++;
+    onFlowOpen?.(this);
+    downstream.on("data", (bytes: Buffer) => {
+      this.#moved = true;
+      this.bytesUp += bytes.length;
+      counters.bytesUp += bytes.length;
+      if (!upstream.write(bytes)) downstream.pause();
+    });
+    upstream.on("data", (bytes: Buffer) => {
+      this.#moved = true;
+      this.bytesDown += bytes.length;
+      counters.bytesDown += bytes.length;
+      if (!downstream.write(bytes)) upstream.pause();
+    });
+    upstream.on("drain", () => {
+      this.#moved = true;
+      downstream.resume();
+    });
+    downstream.on("drain", () => {
+      this.#moved = true;
+      upstream.resume();
+    });
+    // One side has ended: the other is told, and may go on sending.
+    downstream.on("end", () => {
+      this.#moved = this.#downstreamEnded = true;
+      upstream.end();
+    });
+    upstream.on("end", () => {
+      this.#moved = this.#upstreamEnded = true;
+      downstream.end();
+    });
+    downstream.resume();
+  }
+
+  /** A socket closes when both its ways have ended. The other may still have bytes to deliver. */
+  #onClose(): void {
+    if (this.#upstream === undefined) this.#fail("ClientGone");
+    else if (this.#downstream.closed && this.#upstream.closed) this.#end("");
+  }
+
+  /** Breaks it off: whoever is still there gets a reset. */
+  #fail(failure: Failure | ""): void {
+    if (this.#over) return;
+    resetSocket(this.#downstream);
+    if (this.#upstream !== undefined) resetSocket(this.#upstream);
+    this.#end(failure);
+  }
+
+  #end(failure: Failure | ""): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { clock, counters, onFlow, forget } = this.#shared;
+    this.#cancelDial?.();
+    this.#releaseEndpoint();
+    this.failure = failure;
+    this.durationMs = clock.now() - this.#startedAt;
+    if (failure !== "") counters.failures.set(failure, (counters.failures.get(failure) ?? 0) + 1);
+    forget(this);
+    onFlow?.(this);
+  }
+
+  #releaseEndpoint(): void {
+    if (this.endpoint !== undefined) this.endpoint.outstanding--;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * HTTP/1.1 connections to endpoints: opening, waiting idle, being taken again.
+ *
+ * All connections of a thread read into one buffer: a read and its handling are one synchronous step, so what must
+ * outlive it is copied by whoever keeps it. That saves an allocation of 64 KiB a read.
+ */
+import net from "node:net";
+import type { Clock } from "../../model/clock.ts";
+import type { Failure } from "../../model/failures.ts";
+import type { EndpointState } from "../router/types.ts";
+import { connectFailure } from "./connect-failure.ts";
+import { resetSocket } from "./reset-socket.ts";
+
+const READ_BYTES = 64 * 1024;
+/** Well below the shortest keep-alive time of common servers (5 s, Node.js). */
+const FRESH_MS = 1000;
+
+/** Who uses a connection. Every method is called only while it does. */
+export interface UpstreamUser {
+  onUpstreamConnect(): void;
+  /** @param bytes the thread's read buffer: valid during the call, from 0 to `length` */
+  onUpstreamData(bytes: Buffer, length: number): void;
+  /** The endpoint ended its side in good order. */
+  onUpstreamEnd(): void;
+  /** The connection is gone: refused, timed out, reset. */
+  onUpstreamFailure(failure: Failure): void;
+  /** What was written has left: writing may go on. */
+  onUpstreamDrain(): void;
+}
+
+export interface UpstreamOptions {
+  readonly clock: Clock;
+  /** To the accepted connection. */
+  readonly connectTimeoutMs: number;
+  /** An unused connection is closed after this; shorter than what common servers keep theirs. */
+  readonly idleTimeoutMs: number;
+  /** Unused connections kept for one endpoint. */
+  readonly maxIdlePerEndpoint: number;
+}
+
+export class UpstreamConnection {
+  readonly endpoint: EndpointState;
+  readonly socket: net.Socket;
+  user: UpstreamUser | undefined;
+  connected = false;
+  /** It has served an exchange before: the endpoint may be closing it at this moment. */
+  reused = false;
+  /** Deadline of connecting, then of being idle. */
+  deadline: number;
+
+  constructor(endpoint: EndpointState, deadline: number, pools: UpstreamPools) {
+    this.endpoint = endpoint;
+    this.deadline = deadline;
+    this.socket = net.connect({
+      host: endpoint.address,
+      port: endpoint.dialPort,
+      noDelay: true,
+      allowHalfOpen: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      onread: { buffer: pools.readBuffer, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
+    });
+    this.socket.on("connect", () => {
+      this.connected = true;
+      this.user?.onUpstreamConnect();
+    });
+    this.socket.on("drain", () => this.user?.onUpstreamDrain());
+    this.socket.on("end", () => this.#onEnd());
+    this.socket.on("error", (error: NodeJS.ErrnoException) => this.#onGone(this.#failureOf(error)));
+    this.socket.on("close", () => {
+      this.#onGone("UpstreamReset");
+      pools.forget(this);
+    });
+  }
+
+  /** Ends it without ceremony. The user hears nothing more. */
+  destroy(): void {
+    this.user = undefined;
+    this.socket.destroy();
+  }
+
+  /** As destroy, with a reset, so that the endpoint cannot take what it has for a whole message. */
+  reset(): void {
+    this.user = undefined;
+    resetSocket(this.socket);
+  }
+
+  /** Ends it after what was written has left. The user hears nothing more. */
+  release(): void {
+    this.user = undefined;
+    this.socket.destroySoon();
+  }
+
+  /** The connection did not come about in time. */
+  connectTimedOut(): void {
+    this.#onGone("ConnectTimeout");
+  }
+
+  #onRead(length: number, bytes: Buffer): boolean {
+    // Bytes that nobody asked for (RFC 9112 §9.2): whatever they are, the next exchange must not read them.
+    if (this.user === undefined) this.socket.destroy();
+    else this.user.onUpstreamData(bytes, length);
+    return true;
+  }
+
+  #onEnd(): void {
+    if (this.user === undefined) this.socket.destroy();
+    else this.user.onUpstreamEnd();
+  }
+
+  #failureOf(error: NodeJS.ErrnoException): Failure {
+    return this.connected ? "UpstreamReset" : connectFailure(error.code);
+  }
+
+  #onGone(failure: Failure): void {
+    const user = this.user;
+    this.user = undefined;
+    this.socket.destroy();
+    user?.onUpstreamFailure(failure);
+  }
+}
+
+/** The connections of one thread to all endpoints, and which of them wait for use. */
+export class UpstreamPools {
+  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #options: UpstreamOptions;
+  readonly #idle = new Map<EndpointState, UpstreamConnection[]>();
+  readonly #open = new Set<UpstreamConnection>();
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options;
+  }
+
+  get openConnections(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * The connection used last, which its endpoint is least likely to have given up, or undefined.
+   * @param repeatable whether the request can be sent again should the endpoint be closing the connection right now.
+   *   One that cannot goes only where there was traffic a moment ago.
+   */
+  takeIdle(endpoint: EndpointState, user: UpstreamUser, repeatable: boolean): UpstreamConnection | undefined {
+    const idle = this.#idle.get(endpoint);
+    if (idle === undefined) return undefined;
+    if (!repeatable && this.#idleMs(idle.at(-1)) > FRESH_MS) return undefined;
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      if (connection.socket.destroyed) continue;
+      connection.user = user;
+      connection.deadline = Number.POSITIVE_INFINITY;
+      return connection;
+    }
+    return undefined;
+  }
+
+  /** A connection under way; the user hears of its success or failure, never before this returns. */
+  open(endpoint: EndpointState, user: UpstreamUser): UpstreamConnection {
+    const deadline = this.#options.clock.now() + this.#options.connectTimeoutMs;
+    const connection = new UpstreamConnection(endpoint, deadline, this);
+    connection.user = user;
+    this.#open.add(connection);
+    return connection;
+  }
+
+  /** Gives a connection back whose exchange ended in good order on both sides. */
+  release(connection: UpstreamConnection): void {
+    connection.user = undefined;
+    const { endpoint } = connection;
+    if (endpoint.removed || connection.socket.destroyed) {
+      connection.destroy();
+      return;
+    }
+    const idle = this.#idleOf(endpoint);
+    if (idle.length >= this.#options.maxIdlePerEndpoint) {
+      connection.destroy();
+      return;
+    }
+    connection.reused = true;
+    connection.deadline = this.#options.clock.now() + this.#options.idleTimeoutMs;
+    idle.push(connection);
+  }
+
+  /** Ends what is past its deadline. Called by the engine's tick. */
+  expire(now: number): void {
+    for (const connection of this.#open) {
+      if (connection.deadline > now) continue;
+      if (connection.connected) {
+        if (connection.user === undefined) connection.destroy();
+      } else connection.connectTimedOut();
+    }
+  }
+
+  /** Called by the connection when its socket is closed. */
+  forget(connection: UpstreamConnection): void {
+    this.#open.delete(connection);
+    const idle = this.#idle.get(connection.endpoint);
+    const at = idle === undefined ? -1 : idle.indexOf(connection);
+    if (at >= 0) idle?.splice(at, 1);
+  }
+
+  close(): void {
+    for (const connection of this.#open) if (connection.user === undefined) connection.destroy();
+  }
+
+  #idleMs(connection: UpstreamConnection | undefined): number {
+    const { clock, idleTimeoutMs } = this.#options;
+    return connection === undefined ? 0 : clock.now() - (connection.deadline - idleTimeoutMs);
+  }
+
+  #idleOf(endpoint: EndpointState): UpstreamConnection[] {
+    let idle = this.#idle.get(endpoint);
+    if (idle === undefined) {
+      idle = [];
+      this.#idle.set(endpoint, idle);
+      endpoint.onRemoved = () => this.#endpointRemoved(endpoint);
+    }
+    return idle;
+  }
+
+  #endpointRemoved(endpoint: EndpointState): void {
+    const idle = this.#idle.get(endpoint);
+    this.#idle.delete(endpoint);
+    if (idle !== undefined) for (const connection of [...idle]) connection.destroy();
+  }
+}

@@ -1,0 +1,195 @@
+import type { ClusterStateView } from "../model/cluster-state.ts";
+import {
+  type EndpointSlice,
+  type Kind,
+  keyOf,
+  type MeshObject,
+  type Meta,
+  type ObjectOf,
+  type Pod,
+  refOf,
+  type Service,
+  type SliceEndpoint,
+} from "../model/objects.ts";
+import { type Problem, problem } from "../model/problems.ts";
+import type { Topology, TopologyEndpoint, TopologyPort, TopologyService, TopologyWorkload } from "./topology.ts";
+
+export interface TopologyOptions {
+  /** Only objects of these namespaces; empty or absent: of all. */
+  readonly watchNamespaces?: readonly string[];
+  readonly ignoreNamespaces?: readonly string[];
+}
+
+/** Never of the mesh, whatever the options. */
+const SYSTEM_NAMESPACE = "kube-system";
+/** Value of label `app` on the mesh's own objects and its tracing. */
+const OWN_APPS = ["maesh", "jaeger"];
+
+/**
+ * Who serves, who calls, and what the user says about it. A pure function of the objects: their order does not matter,
+ * and what is wrong with one takes nothing from the others.
+ */
+export function buildTopology(state: ClusterStateView, options: TopologyOptions = {}): Topology {
+  const problems: Problem[] = [];
+  const within = namespaceFilter(options);
+  const listed = <K extends Kind>(kind: K): ObjectOf<K>[] =>
+    [...state.list(kind)].filter((object) => isOfMesh(object, within)).sort(byKey);
+
+  const workloads = indexWorkloads(listed("Pod"), zones(state), problems);
+  const slices = slicesByService(listed("EndpointSlice"));
+  const services = new Map<string, TopologyService>();
+  for (const service of listed("Service")) {
+    const key = keyOf(service.meta);
+    if (key === "default/kubernetes") continue;
+    if (service.type === "ExternalName") {
+      problems.push(problem("ExternalNameUnsupported", refOf(service), "spec.type", "it is of type ExternalName"));
+      continue;
+    }
+    services.set(key, { key, service, ports: resolvePorts(service, slices.get(key) ?? [], state, workloads) });
+  }
+  return {
+    services,
+    workloads,
+    identities: new Set([...workloads.values()].map((each) => `${each.namespace}/${each.serviceAccount}`)),
+    httpRouteGroups: index(listed("HTTPRouteGroup")),
+    tcpRoutes: index(listed("TCPRoute")),
+    udpRoutes: index(listed("UDPRoute")),
+    targets: listed("TrafficTarget"),
+    splits: listed("TrafficSplit").sort((a, b) => a.meta.createdAt - b.meta.createdAt),
+    problems,
+  };
+}
+
+function namespaceFilter({ watchNamespaces = [], ignoreNamespaces = [] }: TopologyOptions) {
+  const watched = new Set(watchNamespaces);
+  const ignored = new Set([...ignoreNamespaces, SYSTEM_NAMESPACE]);
+  return (namespace: string) => (watched.size === 0 || watched.has(namespace)) && !ignored.has(namespace);
+}
+
+function isOfMesh(object: MeshObject, within: (namespace: string) => boolean): boolean {
+  const { meta } = object;
+  return within(meta.namespace) && !OWN_APPS.includes(meta.labels["app"] ?? "");
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = (a: { readonly meta: Meta }, b: { readonly meta: Meta }) => compare(keyOf(a.meta), keyOf(b.meta));
+
+function index<T extends { readonly meta: Meta }>(objects: readonly T[]): Map<string, T> {
+  return new Map(objects.map((object) => [keyOf(object.meta), object]));
+}
+
+function zones(state: ClusterStateView): ReadonlyMap<string, string> {
+  const byNode = new Map<string, string>();
+  for (const { meta, zone } of state.list("Node")) if (zone !== undefined) byNode.set(meta.name, zone);
+  return byNode;
+}
+
+/**
+ * Who calls from an address. A Pod that has completed gave its address back; one on the node's network shares it with
+ * everything there; an address that two Pods claim says nothing about who calls.
+ */
+function indexWorkloads(
+  pods: readonly Pod[],
+  zoneOf: ReadonlyMap<string, string>,
+  problems: Problem[],
+): Map<string, TopologyWorkload> {
+  const owners = new Map<string, Pod[]>();
+  for (const pod of pods) {
+    if (pod.hostNetwork || pod.phase === "Succeeded" || pod.phase === "Failed") continue;
+    for (const ip of new Set(pod.ips)) owners.set(ip, [...(owners.get(ip) ?? []), pod]);
+  }
+  const workloads = new Map<string, TopologyWorkload>();
+  for (const ip of [...owners.keys()].sort(compare)) {
+    const claimants = owners.get(ip) as Pod[];
+    const [owner] = claimants as [Pod, ...Pod[]];
+    if (claimants.length === 1) workloads.set(ip, workload(owner, zoneOf));
+    else for (const pod of claimants) problems.push(sharedAddress(pod, ip, claimants));
+  }
+  return workloads;
+}
+
+function workload(pod: Pod, zoneOf: ReadonlyMap<string, string>): TopologyWorkload {
+  const { nodeName } = pod;
+  const zone = nodeName === undefined ? undefined : zoneOf.get(nodeName);
+  return {
+    namespace: pod.meta.namespace,
+    pod: pod.meta.name,
+    serviceAccount: pod.serviceAccount,
+    ...(nodeName === undefined ? {} : { node: nodeName }),
+    ...(zone === undefined ? {} : { zone }),
+  };
+}
+
+function sharedAddress(pod: Pod, ip: string, claimants: readonly Pod[]): Problem {
+  const others = claimants.filter((other) => other !== pod).map((other) => keyOf(other.meta));
+  return problem(
+    "PodAddressShared",
+    refOf(pod),
+    "status.podIP",
+    `address ${ip} is also that of Pod ${others.join(", ")}`,
+  );
+}
+
+function slicesByService(slices: readonly EndpointSlice[]): Map<string, EndpointSlice[]> {
+  const byService = new Map<string, EndpointSlice[]>();
+  for (const slice of slices) {
+    const key = `${slice.meta.namespace}/${slice.service}`;
+    const known = byService.get(key);
+    if (known === undefined) byService.set(key, [slice]);
+    else known.push(slice);
+  }
+  return byService;
+}
+
+function resolvePorts(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  state: ClusterStateView,
+  workloads: ReadonlyMap<string, TopologyWorkload>,
+): TopologyPort[] {
+  return service.ports.map(({ name, port, protocol }) => {
+    // By address and port: slices may name an endpoint twice while they are being rearranged.
+    const endpoints = new Map<string, TopologyEndpoint>();
+    for (const slice of slices) {
+      for (const slicePort of slice.ports) {
+        if (slicePort.name !== name || slicePort.protocol !== protocol) continue;
+        for (const endpoint of slice.endpoints) {
+          if (!endpoint.ready && !service.publishNotReadyAddresses) continue;
+          for (const address of endpoint.addresses)
+            endpoints.set(
+              `${address} ${slicePort.port}`,
+              resolveEndpoint(endpoint, address, slicePort.port, state, workloads),
+            );
+        }
+      }
+    }
+    const sorted = [...endpoints.keys()].sort(compare).map((key) => endpoints.get(key) as TopologyEndpoint);
+    return { name, port, protocol, endpoints: sorted };
+  });
+}
+
+function resolveEndpoint(
+  endpoint: SliceEndpoint,
+  address: string,
+  port: number,
+  state: ClusterStateView,
+  workloads: ReadonlyMap<string, TopologyWorkload>,
+): TopologyEndpoint {
+  const owner = workloads.get(address);
+  const named = endpoint.pod === undefined ? undefined : state.get("Pod", keyOf(endpoint.pod));
+  // Where slice and address disagree, one of them is out of date, and neither may open anything.
+  const agreed =
+    named === undefined ||
+    (owner !== undefined && owner.pod === named.meta.name && owner.namespace === named.meta.namespace);
+  const node = endpoint.nodeName ?? owner?.node;
+  const zone = endpoint.zone ?? owner?.zone;
+  const pod = endpoint.pod ?? (owner === undefined ? undefined : { namespace: owner.namespace, name: owner.pod });
+  return {
+    address,
+    port,
+    ...(pod === undefined ? {} : { pod: keyOf(pod) }),
+    ...(owner === undefined || !agreed ? {} : { identity: `${owner.namespace}/${owner.serviceAccount}` }),
+    ...(node === undefined ? {} : { node }),
+    ...(zone === undefined ? {} : { zone }),
+  };
+}

@@ -1,0 +1,191 @@
+/** The program as people run it: `bin/tulle` in a process of its own. Built by `npm test` before the tests. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ANY_PORTS = ["--dns", "127.0.0.1:0", "--socks", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
+const children: ChildProcessWithoutNullStreams[] = [];
+const folders: string[] = [];
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
+});
+
+interface Result {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(args: readonly string[], env: Record<string, string> = {}): ChildProcessWithoutNullStreams {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TULLE_")));
+  const child = spawn(process.execPath, ["bin/tulle", ...args], { cwd: ROOT, env: { ...inherited, ...env } });
+  children.push(child);
+  return child;
+}
+
+async function finish(child: ChildProcessWithoutNullStreams): Promise<Result> {
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (bytes: Buffer) => {
+    out += bytes.toString();
+  });
+  child.stderr.on("data", (bytes: Buffer) => {
+    err += bytes.toString();
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, out, err };
+}
+
+const tulle = (args: readonly string[], env?: Record<string, string>) => finish(start(args, env));
+
+async function folderOf(name: string, text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "tulle-cli-"));
+  folders.push(folder);
+  await writeFile(join(folder, name), text);
+  return folder;
+}
+
+describe("tulle check", () => {
+  test("names every wrong object with its place, field and remedy, and exits with 1", async () => {
+    const { code, out, err } = await tulle(["check", "-f", "test/testdata/mistakes"]);
+    expect(code).toBe(1);
+    const lines = err.trim().split("\n");
+    const objects = new Set<string>();
+    for (const line of lines) {
+      const match = /^\S+\.yaml:\d+: (?:error|warning) (\w+) (\w+ \S+)(?: (\S+))?: .+: .+; .+\.$/.exec(line);
+      expect(match, line).not.toBeNull();
+      objects.add(match?.[2] as string);
+    }
+    expect(objects.size).toBeGreaterThanOrEqual(20);
+    expect(out).toBe("20 errors, 3 warnings; 5 files, 9 Services\n");
+  });
+
+  test("gives the same as JSON", async () => {
+    const { code, out } = await tulle(["check", "-f", "test/testdata/mistakes", "--json"]);
+    const problems = JSON.parse(out) as { code: string; line: number }[];
+    expect([code, problems.length]).toEqual([1, 23]);
+    expect(problems.find((each) => each.code === "ManifestSyntax")?.line).toBe(5);
+  });
+
+  test("finds nothing wrong with the example, and warnings alone are fine", async () => {
+    expect(await tulle(["check", "-f", "examples/whoami", "--acl", "on"])).toMatchObject({ code: 0, err: "" });
+    const { code, err } = await tulle(["check", "-f", "examples/your-own-service", "--acl", "on"]);
+    expect([code, err]).toEqual([0, expect.stringContaining("warning EndpointWithoutIdentity")]);
+  });
+
+  test("says of a path that is not there that it is not", async () => {
+    const { code, err } = await tulle(["check", "-f", "nowhere"]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining("FileUnreadable File nowhere: there is no such file or folder"),
+    ]);
+  });
+});
+
+describe("tulle explain", () => {
+  const explain = (from: string, to: string, ...more: string[]) =>
+    tulle(["explain", "-f", "examples/whoami", "--acl", "on", "--from", `whoami/${from}`, "--to", to, ...more]);
+
+  test.each([
+    ["whoami-client", "whoami-api.whoami.traefik.mesh", ["--path", "/api"], 0, "TrafficTarget whoami/whoami-api"],
+    ["whoami-client", "whoami-api.whoami.traefik.mesh", ["--path", "/"], 1, "TrafficTarget whoami/whoami-api"],
+    ["whoami-stranger", "whoami.whoami.maesh", [], 1, "TrafficTarget whoami/whoami-http"],
+    ["whoami-client", "whoami-split.whoami.traefik.mesh:80", [], 0, "TrafficSplit whoami/whoami-split"],
+    ["whoami-client", "whoami-tcp.whoami.traefik.mesh:8080", [], 0, "TrafficTarget whoami/whoami-tcp"],
+    ["whoami-stranger", "whoami-udp.whoami.traefik.mesh", [], 1, "TrafficTarget whoami/whoami-udp"],
+  ])("of a call from %s to %s %j exits with %i and names %s", async (from, to, more, code, decidedBy) => {
+    const answer = await explain(from, to, "--json", ...more);
+    expect([answer.code, JSON.parse(answer.out).decidedBy]).toEqual([code, decidedBy]);
+  });
+
+  test("suggests the name that was meant, and the Pod", async () => {
+    const name = await explain("whoami-client", "whoam.whoami.traefik.mesh");
+    expect([name.code, name.out]).toEqual([1, expect.stringContaining("did you mean whoami.whoami.traefik.mesh?")]);
+    const pod = await explain("whoami-clint", "whoami.whoami.traefik.mesh");
+    expect([pod.code, pod.err]).toEqual([2, expect.stringContaining("did you mean whoami/whoami-client?")]);
+  });
+
+  test("says that a name of the cluster passes by the mesh", async () => {
+    const { code, out } = await explain("whoami-client", "whoami.whoami.svc.cluster.local");
+    expect([code, out]).toEqual([0, expect.stringContaining("passes by the mesh and its access control")]);
+  });
+});
+
+describe("the command line", () => {
+  test.each([
+    [["explan"], "Did you mean explain?"],
+    [["local", "--jsn"], "Did you mean --json?"],
+    [["local", "--acl", "maybe"], '"maybe" is none of off, audit, on.'],
+    [["local", "--dns", "here"], "is not ADDRESS:PORT"],
+    [["check"], "check needs -f PATH"],
+    [["export", "--format", "envoy"], 'this version exports "tulle"'],
+  ])("refuses %j with 2 and a hint", async (args, hint) => {
+    const { code, err } = await tulle(args);
+    expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
+  });
+
+  test("takes options from variables and a file too, and refuses unknown ones", async () => {
+    const folder = await folderOf("options.yaml", "acl: on\n");
+    const mode = async (args: string[], env = {}) =>
+      (JSON.parse((await tulle(["export", ...args], env)).out) as { config: { accessControl: string } }).config
+        .accessControl;
+    expect(await mode([])).toBe("audit");
+    expect(await mode(["--config", join(folder, "options.yaml")])).toBe("on");
+    expect(await mode(["--config", join(folder, "options.yaml")], { TULLE_ACL: "off" })).toBe("off");
+    expect(await mode(["--acl", "on"], { TULLE_ACL: "off" })).toBe("on");
+    expect(await tulle(["version"], { TULLE_DSN: "x" })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("TULLE_DNS"),
+    });
+    await writeFile(join(folder, "options.yaml"), "alc: on\n");
+    const unknown = await tulle(["export", "--config", join(folder, "options.yaml")]);
+    expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining('did you mean "acl"?') });
+  });
+
+  test("exports the same version of the same objects", async () => {
+    const versions = await Promise.all(
+      [1, 2].map(async () => JSON.parse((await tulle(["export"])).out).version as string),
+    );
+    expect(versions[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(versions[1]).toBe(versions[0]);
+  });
+});
+
+describe("tulle local", () => {
+  test.each(["audit", "on"])("--once makes every call of the example, with access control %s", async (mode) => {
+    const { code, out } = await tulle(["local", "--once", "--acl", mode, ...ANY_PORTS]);
+    expect([code, out.match(/✓/g)?.length, out.match(/✗/g)]).toEqual([0, 13, null]);
+  });
+
+  test("says in one line where everything is, and ends clean at the first signal", async () => {
+    const child = start(["local", "--json", ...ANY_PORTS]);
+    const finished = finish(child);
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const ready = JSON.parse(line.toString());
+    expect(ready).toMatchObject({ ready: true, dns: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
+    const whoami = ready.services.find((service: { name: string }) => service.name === "whoami");
+    expect(whoami).toMatchObject({
+      namespace: "whoami",
+      clusterIP: expect.stringMatching(/^127\.2\./),
+      meshIP: expect.stringMatching(/^127\.3\./),
+      ports: [{ port: 80, protocol: "TCP", trafficType: "http" }],
+      hosts: ["whoami.whoami.traefik.mesh", "whoami.whoami.maesh"],
+    });
+    expect(await fetch(`${ready.admin}/readyz`).then((response) => response.text())).toBe("ok\n");
+    child.kill("SIGINT");
+    const { code, out } = await finished;
+    expect([code, out.trim().split("\n").length]).toEqual([0, 1]);
+  });
+
+  test("runs an empty folder as a mesh without services", async () => {
+    const folder = await folderOf("notes.txt", "nothing here");
+    expect(await tulle(["local", "-f", folder, "--once", ...ANY_PORTS])).toMatchObject({ code: 0, err: "" });
+  });
+});

@@ -1,0 +1,184 @@
+/**
+ * Which folder of src/ may import what: the table of ARCHITECTURE.md. A folder that is not in it may not exist, so a new
+ * room is a decision. Type-only imports count like any other: a type from a room is knowledge of that room.
+ */
+import { builtinModules } from "node:module";
+import { COMPUTED, importsOf, resolve, type Sources } from "./import-graph.ts";
+
+interface Room {
+  /** Rooms it may import besides itself; `*` is any but `cli`. */
+  readonly rooms: readonly string[];
+  /** Modules of node without `node:`; `*` is any. */
+  readonly node?: readonly string[];
+  readonly packages?: readonly string[];
+  /** What its tests may import besides. */
+  readonly tests?: readonly string[];
+}
+
+/** Every room of proxy/ may import these besides. */
+const PROXY_COMMON = ["config", "model", "telemetry"];
+/** A proxy opens sockets; it reads no file, starts no process and asks no resolver. */
+const PROXY_NODE = ["net", "dgram", "http", "events"];
+const MIDDLEWARE = "proxy/middleware/*";
+/** From an objects' file to the end of the room under test: golden cases are written as manifests. */
+const GOLDEN = ["manifests", "topology", "compiler"];
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  model: { rooms: [], packages: ["zod"] },
+  telemetry: { rooms: [] },
+  config: { rooms: ["model"], node: ["crypto"], packages: ["zod"] },
+  manifests: { rooms: ["model", "telemetry"], node: ["*"], packages: ["yaml", "zod"] },
+  topology: { rooms: ["model"], tests: GOLDEN },
+  compiler: { rooms: ["topology", "config", "model"], packages: ["re2js"], tests: GOLDEN },
+  dns: { rooms: ["config", "model", "telemetry"], node: ["net", "dgram"], packages: ["dns-packet"] },
+
+  [MIDDLEWARE]: { rooms: PROXY_COMMON },
+  "proxy/balancer": { rooms: PROXY_COMMON },
+  "proxy/http1": { rooms: PROXY_COMMON },
+  "proxy/router": { rooms: [MIDDLEWARE, "proxy/balancer", ...PROXY_COMMON], packages: ["re2js"] },
+  "proxy/upstream": { rooms: ["proxy/http1", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/exchange": {
+    rooms: ["proxy/http1", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
+    node: PROXY_NODE,
+  },
+  "proxy/flow": { rooms: ["proxy/router", ...PROXY_COMMON] },
+  "proxy/tcp": { rooms: ["proxy/flow", "proxy/router", "proxy/upstream", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/entrypoint": {
+    rooms: ["proxy/exchange", "proxy/flow", "proxy/tcp", "proxy/udp", "proxy/router", ...PROXY_COMMON],
+    node: PROXY_NODE,
+  },
+
+  local: { rooms: ["*"], node: ["*"], packages: ["zod"] },
+  cli: { rooms: ["*"], node: ["*"], packages: ["commander", "yaml", "zod"] },
+};
+
+/** No test of the proxy meets these either: what it needs it says as MeshConfig. */
+const NEVER_IN_PROXY = ["kube", "manifests", "topology", "compiler", "local", "cli"];
+/** What tests in general may import. */
+const TEST_PACKAGES = ["vitest", "fast-check", "dns-packet", "yaml"];
+/** Nothing of node may be reached from these by imports that are left at run time. */
+const PURE = ["model", "topology", "compiler"];
+
+const isTest = (path: string) => path.endsWith(".test.ts") || path.includes("/testkit/");
+
+/** `proxy/middleware/retry/retry.ts` → `proxy/middleware/retry`; undefined where the folder is no room. */
+function roomOf(path: string): string | undefined {
+  const folders = path.split("/").slice(0, -1);
+  for (let length = folders.length; length > 0; length--) {
+    const room = folders.slice(0, length).join("/");
+    if (room in ROOMS) return room;
+    if (length === 3 && room.startsWith("proxy/middleware/")) return room;
+    if (length === 2 && room.startsWith("proxy/")) return undefined;
+  }
+  return undefined;
+}
+
+const ruleOf = (room: string): Room => ROOMS[room.startsWith("proxy/middleware/") ? MIDDLEWARE : room] as Room;
+
+function allows(patterns: readonly string[], name: string): boolean {
+  return patterns.some(
+    (pattern) =>
+      pattern === name || pattern === "*" || (pattern.endsWith("/*") && name.startsWith(pattern.slice(0, -1))),
+  );
+}
+
+const nodeModule = (specifier: string): string | undefined => {
+  const name = specifier.replace(/^node:/, "");
+  return specifier.startsWith("node:") || builtinModules.includes(name) ? name : undefined;
+};
+
+/** Why this import may not be, or undefined. */
+function objection(path: string, specifier: string): string | undefined {
+  const room = roomOf(path);
+  if (room === undefined) return "is in a folder that is no room; give it a line in ROOMS and in ARCHITECTURE.md";
+  if (specifier === COMPUTED) return "imports a computed name; write a string literal";
+  if (specifier.startsWith(".")) return objectionToRoom(path, room, specifier);
+  const { node = [], packages = [] } = ruleOf(room);
+  const builtin = nodeModule(specifier);
+  if (builtin !== undefined)
+    return isTest(path) || allows(node, builtin) ? undefined : `imports ${specifier}; ${room} may not`;
+  const name = specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+  const listed = isTest(path) ? [...packages, ...TEST_PACKAGES] : packages;
+  return listed.includes(name) ? undefined : `imports the package ${name}; ${room} may not`;
+}
+
+function objectionToRoom(path: string, room: string, specifier: string): string | undefined {
+  const target = resolve(path, specifier);
+  if (target === undefined) return `imports ${specifier}, which is outside src/`;
+  const other = roomOf(target);
+  if (other === undefined) return `imports ${target}, which is in no room`;
+  const bad = `imports ${target}; ${room} may not know ${other}`;
+  if (room.startsWith("proxy") && NEVER_IN_PROXY.includes(other)) return bad;
+  if (isTest(path)) {
+    const near = room.startsWith("proxy") && other.startsWith("proxy");
+    return near ||
+      other === room ||
+      allows([...ruleOf(room).rooms, ...(ruleOf(room).tests ?? []), "model", "config", "telemetry"], other)
+      ? undefined
+      : bad;
+  }
+  if (isTest(target)) return `imports ${target}, which is for tests`;
+  if (other === "cli" && room !== "cli") return bad;
+  return other === room || allows(ruleOf(room).rooms, other) ? undefined : bad;
+}
+
+/** One sentence for each import that may not be. */
+export function violations(sources: Sources): string[] {
+  const found: string[] = [];
+  for (const [path, text] of sources) {
+    if (roomOf(path) === undefined) found.push(`${path} ${objection(path, ".")}`);
+    for (const { specifier } of importsOf(text)) {
+      const why = objection(path, specifier);
+      if (why !== undefined) found.push(`${path} ${why}`);
+    }
+  }
+  return [...new Set([...found, ...impurities(sources)])];
+}
+
+/** Chains of run-time imports that lead from a pure room to a module of node. */
+function impurities(sources: Sources): string[] {
+  const found: string[] = [];
+  const reached = new Set<string>();
+  const walk = (path: string, chain: readonly string[]): void => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    for (const { specifier, typeOnly } of importsOf(sources.get(path) ?? "")) {
+      if (typeOnly) continue;
+      if (nodeModule(specifier) !== undefined)
+        found.push(`${[...chain, path].join(" → ")} reaches ${specifier}; model, topology and compiler are pure`);
+      const target = specifier.startsWith(".") ? resolve(path, specifier) : undefined;
+      if (target !== undefined) walk(target, [...chain, path]);
+    }
+  };
+  for (const path of sources.keys()) if (!isTest(path) && PURE.includes(roomOf(path) ?? "")) walk(path, []);
+  return found;
+}
+
+/** Rooms that import each other in a circle, as `a → b → a`. */
+export function cycles(sources: Sources): string[] {
+  const edges = new Map<string, Set<string>>();
+  for (const [path, text] of sources) {
+    const room = roomOf(path);
+    if (room === undefined || isTest(path)) continue;
+    for (const { specifier } of importsOf(text)) {
+      const target = specifier.startsWith(".") ? resolve(path, specifier) : undefined;
+      const other = target === undefined ? undefined : roomOf(target);
+      if (other === undefined || other === room) continue;
+      edges.set(room, (edges.get(room) ?? new Set()).add(other));
+    }
+  }
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (room: string, chain: readonly string[]): void => {
+    if (chain.includes(room)) found.push([...chain.slice(chain.indexOf(room)), room].join(" → "));
+    if (chain.includes(room) || done.has(room)) return;
+    for (const other of edges.get(room) ?? []) visit(other, [...chain, room]);
+    done.add(room);
+  };
+  for (const room of edges.keys()) visit(room, []);
+  return found;
+}
