@@ -55,7 +55,7 @@ export class DownstreamConnection implements Downstream {
     this.#since = shared.clock.now();
     socket.on("data", (bytes: Buffer) => this.#onData(bytes));
     socket.on("end", () => this.#onEnd());
-    socket.on("drain", () => this.#exchange?.onDownstreamDrain());
+    socket.on("drain", () => this.#onDrain());
     // The close event follows every error and says enough.
     socket.on("error", () => {});
     socket.on("close", () => this.#onClose());
@@ -143,8 +143,21 @@ export class DownstreamConnection implements Downstream {
       this.#readHeads();
       return;
     }
+    this.#pauseForBacklog();
+  }
+
+  #pauseForBacklog(): void {
     this.#pausedByBacklog = true;
     this.socket.pause();
+  }
+
+  #onDrain(): void {
+    if (this.#exchange !== undefined) this.#exchange.onDownstreamDrain();
+    else if (!this.#lingering) {
+      this.#pausedByBacklog = false;
+      this.socket.resume();
+      this.#readHeads();
+    }
   }
 
   #keepUnread(bytes: Buffer): void {
@@ -157,7 +170,9 @@ export class DownstreamConnection implements Downstream {
     if (this.#reading) return;
     this.#reading = true;
     while (this.#unread !== undefined && this.#exchange === undefined && !this.#lingering) {
-      if (!this.#readHead(this.#unread)) break;
+      // Who pipelines and does not read its answers gets no more of them.
+      if (this.socket.writableNeedDrain) this.#pauseForBacklog();
+      if (this.socket.writableNeedDrain || !this.#readHead(this.#unread)) break;
     }
     this.#reading = false;
   }

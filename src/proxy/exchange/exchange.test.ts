@@ -109,6 +109,33 @@ describe("a request that passes", () => {
     expect(answer.split("HTTP/1.1").slice(1).map(bodyOf)).toEqual(["1", "2", "3"]);
   });
 
+  test("may be pipelined by a caller that does not read, at a bounded number of answers", async () => {
+    const body = "x".repeat(20_000);
+    const server = await answering(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    const proxy = await proxyTo(server);
+    const caller = await proxy.caller();
+    caller.socket.pause();
+    const count = 5000;
+    caller.send(GET.repeat(count - 1) + GET_CLOSE);
+    // Another caller's answers give the proxy turn after turn, until it no longer moves on for the first.
+    const other = await proxy.caller();
+    const forwarded = () => server.received.split("GET / ").length - 1;
+    let turns = 0;
+    let before = -1;
+    while (forwarded() - turns !== before) {
+      before = forwarded() - turns;
+      for (let turn = 0; turn < 20; turn++) {
+        const answers = other.received.length;
+        other.send(GET);
+        await other.until(() => other.received.length >= answers + body.length && other.received.endsWith("x"));
+        turns++;
+      }
+    }
+    expect(before).toBeLessThan(count / 2);
+    caller.socket.resume();
+    expect((await caller.end()).split("200 OK").length - 1).toBe(count);
+  });
+
   test.each([
     ["of a length", "Content-Length: 5\r\n", "hello"],
     [
