@@ -299,7 +299,7 @@ describe("annotations", () => {
     const mesh = await start({ "a.yaml": server("s", { annotations: breaker }) + server("other") });
     await mesh.get("s", { method: "POST", path: "/health", body: "500" });
     const reasons = new Set<unknown>();
-    for (let call = 0; call < 200 && !reasons.has("BreakerOpen"); call++)
+    for (let call = 0; call < 5000 && !reasons.has("BreakerOpen"); call++)
       reasons.add((await mesh.get("s", { path: "/health" })).headers["x-tulle-reason"]);
     expect(reasons).toEqual(new Set([undefined, "BreakerOpen"]));
     expect((await mesh.get("other")).status).toBe(200);
