@@ -24,9 +24,14 @@ export async function findFiles(paths: readonly string[]): Promise<Found> {
   const files = new Map<string, FoundFile>();
   const folders = new Set<string>();
   const unreadable: { path: string; reason: string }[] = [];
+  // By device and inode: links may lead to one place twice, or in a circle.
+  const seen = new Set<string>();
   const visit = async (path: string, given: boolean): Promise<void> => {
     try {
       const info = await stat(path);
+      const place = `${info.dev} ${info.ino}`;
+      if (seen.has(place)) return;
+      seen.add(place);
       if (info.isDirectory()) {
         folders.add(path);
         const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();

@@ -98,6 +98,20 @@ describe("a load", () => {
     expect(services(source)).toEqual(["good"]);
   });
 
+  test("reads once what links lead to twice, or in a circle", async () => {
+    await put("a.yaml", service("a"));
+    await symlink("a.yaml", join(folder, "again.yaml"));
+    await symlink(".", join(folder, "loop"));
+    await put("values.yaml", "replicas: 2\n---\nimage: x\n");
+    const source = open();
+    const update = await source.load();
+    expect([update.files, services(source)]).toEqual([2, ["a"]]);
+    expect(told(update)).toEqual([
+      "ManifestInvalid (without name) values.yaml:1",
+      "ManifestInvalid (without name) values.yaml:3",
+    ]);
+  });
+
   test("tells a second time only what has changed", async () => {
     await put("a.yaml", service("a") + service("b"));
     const source = open();

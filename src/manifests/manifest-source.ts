@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "../model/clock.ts";
 import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
-import type { DecodedObject } from "../model/decode/decode-object.ts";
+import { type DecodedObject, UNNAMED } from "../model/decode/decode-object.ts";
 import { formatRef, keyOf, type MeshObject, type ObjectRef, refOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -157,7 +157,7 @@ export class ManifestSource {
         problems.push({
           problem: each,
           file: file.path,
-          line: lineOfField(loaded.parsed, ref, each.field) ?? line,
+          line: (ref.name === UNNAMED ? undefined : lineOfField(loaded.parsed, ref, each.field)) ?? line,
         });
     return loaded;
   }
@@ -169,6 +169,7 @@ export class ManifestSource {
     for (const file of this.#files.values()) {
       const inFile = new Map<string, number>();
       for (const { ref, line } of file.parsed.entries) {
+        if (ref.name === UNNAMED) continue;
         const name = formatRef(ref);
         const first = this.#places.get(name);
         if (first !== undefined) problems.push(duplicate(ref, file.parsed.path, line, first, inFile.get(name)));

@@ -32,6 +32,9 @@ export interface Decoded {
 
 const DECODERS: Readonly<Record<string, KindDecoder>> = { ...CORE_KINDS, ...SMI_KINDS, ...TEMPLATE_KINDS };
 
+/** Name of an object that has none, in messages. */
+export const UNNAMED = "(without name)";
+
 const HeadSchema = z.looseObject({ apiVersion: z.string(), kind: z.string() });
 
 /** @returns undefined for an object of a kind that the mesh does not read */
@@ -39,10 +42,8 @@ export function decodeObject(raw: unknown): Decoded | undefined {
   const head = HeadSchema.safeParse(raw);
   if (!head.success) {
     const ref = refOfRaw(raw);
-    const problems = describeIssues(head.error, raw).map(({ field, detail }) =>
-      problem("ManifestInvalid", ref, field, detail),
-    );
-    return { ref, objects: [], problems };
+    const detail = "it has no apiVersion and kind, both as text, so it is no object of Kubernetes";
+    return { ref, objects: [], problems: [problem("ManifestInvalid", ref, "", detail)] };
   }
   const { apiVersion, kind } = head.data;
   const decoder = Object.hasOwn(DECODERS, kind) ? DECODERS[kind] : undefined;
@@ -88,6 +89,6 @@ function refOfRaw(raw: unknown, namespaced = true): ObjectRef {
   return {
     kind: text(object["kind"], "Object"),
     namespace: namespaced ? text(meta["namespace"], "default") : "",
-    name: text(meta["name"], "(without name)"),
+    name: text(meta["name"], UNNAMED),
   };
 }
