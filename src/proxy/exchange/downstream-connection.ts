@@ -7,7 +7,8 @@ import type { Failure } from "../../model/failures.ts";
 import { CR, LF, TOKEN } from "../http1/bytes.ts";
 import { type HeadFault, MAX_HEAD_BYTES } from "../http1/head-parser.ts";
 import type { Caller, ServicePortState } from "../router/types.ts";
-import type { Downstream, Exchange } from "./exchange.ts";
+import type { Downstream } from "./downstream.ts";
+import type { Exchange } from "./exchange.ts";
 import { failureAnswer } from "./failure-answer.ts";
 import type { HttpShared } from "./http-options.ts";
 

@@ -200,6 +200,23 @@ describe("a request that passes", () => {
     expect(await caller.end()).toMatch(/pongbye$/);
   });
 
+  test("for a tunnel, of a caller that ends before the switch, ends the endpoint's side too", async () => {
+    let answer: () => void = () => {};
+    const server = await farEnd((socket) => {
+      answer = () => socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: ws\r\nConnection: Upgrade\r\n\r\n");
+    });
+    const proxy = await proxyTo(server);
+    const caller = await proxy.caller();
+    caller.socket.end("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: ws\r\n\r\n", "latin1");
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    // Another exchange tells that the proxy has read the end as well.
+    const other = await proxy.caller();
+    other.send("GET / HTTP/1.1\r\n\r\n");
+    await other.end();
+    answer();
+    await server.until(() => server.connections[0]?.ended === true);
+  });
+
   test("of HTTP/1.0 goes on as HTTP/1.1 and is answered by close or keep-alive, as it asked", async () => {
     const server = await answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     const proxy = await proxyTo(server);

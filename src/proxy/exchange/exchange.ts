@@ -8,7 +8,6 @@
  * head went out, and to `abort` after that, when only a broken connection can still tell the caller the truth.
  * Bodies are passed on as they come; whoever is slower stops the other side's reading.
  */
-import type net from "node:net";
 import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { Timer } from "../../model/clock.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
@@ -21,25 +20,13 @@ import { resetSocket } from "../upstream/reset-socket.ts";
 import type { UpstreamConnection, UpstreamUser } from "../upstream/upstream-connection.ts";
 import { admit, newAdmission } from "./admission.ts";
 import { AnswerRelay } from "./answer-relay.ts";
+import type { Downstream } from "./downstream.ts";
 import type { ExchangeRecord } from "./exchange-record.ts";
 import { failureAnswer, type OwnAnswerOptions, redirectAnswer } from "./failure-answer.ts";
 import { requestHead } from "./forwarded-head.ts";
 import type { HttpShared } from "./http-options.ts";
 import type { ParsedRequestView } from "./request-view.ts";
 import { planRoute, type RoutePlan } from "./route-plan.ts";
-
-/** The downstream connection, as its exchange sees it. */
-export interface Downstream {
-  readonly socket: net.Socket;
-  readonly entry: ServicePortState;
-  readonly caller: Caller;
-  pauseReading(): void;
-  resumeReading(): void;
-  /** The answer is written. @param keepAlive another request may follow on the connection */
-  exchangeEnded(keepAlive: boolean): void;
-  /** The connection is a tunnel from here on: bytes go to the exchange as they are. */
-  takeUnreadBytes(): Buffer | undefined;
-}
 
 const NO_CHANGES: readonly HeaderChange[] = [];
 
@@ -231,7 +218,12 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
   /** Ends the exchange where a body that should move has not for too long. Called by the engine's tick. */
   checkProgress(now: number): void {
     const downstream = this.#downstream;
-    if (this.#tunnel || downstream === undefined || now - this.lastMoveAt < this.#shared.limits.bodyTimeoutMs) return;
+    if (downstream === undefined || now - this.lastMoveAt < this.#shared.limits.bodyTimeoutMs) return;
+    if (this.#tunnel) {
+      // A tunnel may be silent for ever, but not with one side gone.
+      if (downstream.socket.readableEnded || this.#upstream?.socket.readableEnded) this.#abort("ClientGone");
+      return;
+    }
     const waitsForCaller = downstream.socket.writableNeedDrain || (!this.#requestDone && !downstream.socket.isPaused());
     if (!waitsForCaller) return;
     if (this.#answer.started) this.#abort("BodyTimeout");
@@ -348,6 +340,8 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
     this.status = 101;
     const unread = this.#downstream?.takeUnreadBytes();
     if (unread !== undefined) this.#sendUpstream(unread);
+    // The caller may have ended its side while it waited for the answer.
+    if (this.#downstream?.socket.readableEnded) this.#upstream?.socket.end();
     this.#downstream?.resumeReading();
   }
 
