@@ -28,6 +28,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   telemetry: { rooms: [] },
   config: { rooms: ["model"], node: ["crypto"], packages: ["zod"] },
   manifests: { rooms: ["model", "telemetry"], node: ["*"], packages: ["yaml", "zod"] },
+  lines: { rooms: [] },
+  admin: { rooms: [], node: ["http", "net"] },
+  kube: { rooms: ["model", "telemetry", "lines"], node: ["*"], packages: ["@kubernetes/client-node"] },
   topology: { rooms: ["model"], tests: GOLDEN },
   compiler: { rooms: ["topology", "config", "model"], packages: ["re2js"], tests: GOLDEN },
   dns: { rooms: ["config", "model", "telemetry"], node: ["net", "dgram"], packages: ["dns-packet"] },
@@ -49,12 +52,23 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: PROXY_NODE,
   },
 
+  "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
+  controller: {
+    rooms: ["kube", "topology", "compiler", "config", "config-stream", "admin", "model", "telemetry"],
+    node: ["crypto", "http"],
+  },
+  "proxy-daemon": {
+    rooms: ["proxy/entrypoint", "dns", "config", "config-stream", "admin", "model", "telemetry"],
+    node: ["fs/promises"],
+    packages: ["zod"],
+  },
+
   local: { rooms: ["*"], node: ["*"], packages: ["zod"] },
   cli: { rooms: ["*"], node: ["*"], packages: ["commander", "yaml", "zod"] },
 };
 
 /** No test of the proxy meets these either: what it needs it says as MeshConfig. */
-const NEVER_IN_PROXY = ["kube", "manifests", "topology", "compiler", "local", "cli"];
+const NEVER_IN_PROXY = ["kube", "manifests", "topology", "compiler", "controller", "local", "cli"];
 /** What tests in general may import. */
 const TEST_PACKAGES = ["vitest", "fast-check", "dns-packet", "yaml"];
 /** Nothing of node may be reached from these by imports that are left at run time. */

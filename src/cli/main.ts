@@ -1,6 +1,18 @@
 /** The command line: which command, with which options; errors to standard error, exit codes 0, 1 and 2. */
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { Command, CommanderError } from "commander";
+import {
+  addLogOptions,
+  clusterDomainOption,
+  commaListOption,
+  hostPortOption,
+  kubeconfigOption,
+  meshDomainsOption,
+  namespaceOption,
+  portOption,
+  secondsOption,
+} from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
 import { applyConfigFile, checkEnvironment, configOption, type Environment, setting } from "./settings.ts";
@@ -61,6 +73,8 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addCheck(program, onResult);
   addExplain(program, onResult);
   addExport(program, onResult);
+  addController(program, onResult);
+  addProxy(program, onResult);
   program
     .command("version")
     .description("print the version of Tulle and of its runtime")
@@ -157,4 +171,49 @@ function addExport(program: Command, onResult: (code: number) => void): void {
       const { runExport } = await import("./export-command.ts");
       onResult(await runExport(options));
     });
+}
+
+function addController(program: Command, onResult: (code: number) => void): void {
+  const controller = command(program, "controller", "on a cluster: watch it, and serve the proxies")
+    .addOption(namespaceOption())
+    .addOption(setting("--pod-name <name>", "this replica's Pod").default(hostname(), "the host's name"))
+    .addOption(kubeconfigOption())
+    .addOption(aclOption())
+    .addOption(defaultModeOption())
+    .addOption(commaListOption("--watch-namespaces <names>", "only these namespaces, separated by commas"))
+    .addOption(commaListOption("--ignore-namespaces <names>", "not these namespaces, separated by commas"))
+    .addOption(meshDomainsOption())
+    .addOption(clusterDomainOption())
+    .addOption(setting("--tls-dir <folder>", "tls.crt and tls.key of the config stream").default("/etc/tulle/tls"))
+    .addOption(setting("--address <address>", "where it listens").default("0.0.0.0"))
+    .addOption(portOption("api-port", "of the admin API", 9000))
+    .addOption(portOption("config-port", "of the config stream", 9443))
+    .addOption(portOption("health-port", "of /readyz and /healthz", 1081));
+  addLogOptions(controller).action(async (options) => {
+    const { runController } = await import("./controller-command.ts");
+    onResult(await runController(options, version()));
+  });
+}
+
+function addProxy(program: Command, onResult: (code: number) => void): void {
+  const proxy = command(program, "proxy", "on a cluster's node: carry the calls, as the controller says")
+    .addOption(setting("--pod-name <name>", "this proxy's Pod").default(hostname(), "the host's name"))
+    .addOption(hostPortOption("controller", "the controller's config stream", "tulle-controller:9443"))
+    .addOption(setting("--ca-file <file>", "who signs the controller's certificate").default("/etc/tulle/ca/ca.crt"))
+    .addOption(
+      setting("--token-file <file>", "token of this proxy, for the audience tulle-config").default(
+        "/var/run/secrets/tulle/token",
+      ),
+    )
+    .addOption(setting("--state-dir <folder>", "keeps the last configuration").default("/var/lib/tulle"))
+    .addOption(setting("--address <address>", "where DNS, health and admin listen").default("0.0.0.0"))
+    .addOption(portOption("dns-port", "of DNS, over UDP and TCP", 1053))
+    .addOption(portOption("health-port", "of /readyz and /healthz", 1081))
+    .addOption(portOption("admin-port", "of /metrics and /api", 8080))
+    .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
+    .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
+  addLogOptions(proxy).action(async (options) => {
+    const { runProxy } = await import("./proxy-command.ts");
+    onResult(await runProxy(options, version()));
+  });
 }

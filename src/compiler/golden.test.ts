@@ -96,7 +96,7 @@ test("any part of all the cases together compiles, and says nothing but problems
   );
 });
 
-/** What only a source of objects, or the loopback cluster, can find. */
+/** What only a source of objects, the loopback cluster or a controller can find. */
 const OF_SOURCES = [
   "FileUnreadable",
   "ManifestSyntax",
@@ -106,6 +106,9 @@ const OF_SOURCES = [
   "AddressesExhausted",
   "TargetPortUnresolved",
   "ImageNotServed",
+  // Of shadow services; see shadow-keeper.test.ts.
+  "PortsExhausted",
+  "ShadowNameTaken",
   // Of pods as a cluster has them; see build-topology.test.ts.
   "PodAddressShared",
 ];

@@ -16,7 +16,11 @@ export interface Placement {
   /** @param serviceKey `namespace/service` */
   addresses(serviceKey: string): readonly string[];
   /** Where the proxy listens for a port of it. */
-  entrypoints(serviceKey: string, port: number): readonly { readonly address: string; readonly port: number }[];
+  entrypoints(
+    serviceKey: string,
+    port: number,
+    transport: "tcp" | "udp",
+  ): readonly { readonly address: string; readonly port: number }[];
 }
 
 /** Services by key that the mesh serves, with the ports that fit their traffic type. */
@@ -55,7 +59,7 @@ export function serviceRouters(
         middlewares: intent.middlewares,
         endpoints: endpointRecords(endpoints),
       };
-      for (const at of placement.entrypoints(key, port))
+      for (const at of placement.entrypoints(key, port, transport))
         draft.entrypoints[`${addressPort(at.address, at.port)}/${transport}`] = { ...at, transport, servicePort };
     }
     draft.names[key] = [...placement.addresses(key)];

@@ -1,7 +1,7 @@
 /** What the config stream carries: one full configuration, then differences, each with the version that it leads to. */
 import { z } from "zod";
 import { applyPatch, type MergePatch } from "./delta.ts";
-import { MeshConfigSchema } from "./mesh-config.ts";
+import { type MeshConfig, MeshConfigSchema } from "./mesh-config.ts";
 import { type Snapshot, seal } from "./snapshot.ts";
 
 const FullSchema = z.strictObject({
@@ -37,10 +37,36 @@ export function receive(message: unknown, current: Snapshot | undefined): Receiv
   if (data.type === "full") return verified(seal(data.config), data.version);
   if (current === undefined || current.version !== data.from)
     return { error: `a delta from ${data.from}, but ${current?.version ?? "nothing"} is in force: ask for the whole` };
-  const config = MeshConfigSchema.safeParse(applyPatch(current.config, data.patch as MergePatch));
-  if (!config.success) return { error: `the delta leads to no configuration: ${z.prettifyError(config.error)}` };
-  return verified(seal(applyPatch(current.config, data.patch as MergePatch)), data.version);
+  const config = applyPatch(current.config, data.patch as MergePatch);
+  const fault = faultAfter(config, data.patch as MergePatch);
+  if (fault !== undefined) return { error: `the delta leads to no configuration: ${fault}` };
+  return verified(seal(config), data.version);
 }
+
+/** Looks only at what the patch touched: the rest was looked at when it came. */
+function faultAfter(config: MeshConfig, patch: MergePatch): string | undefined {
+  const shape: Readonly<Record<string, z.ZodType>> = MeshConfigSchema.shape;
+  for (const [field, change] of Object.entries(patch)) {
+    const schema = Object.hasOwn(shape, field) ? shape[field] : undefined;
+    if (schema === undefined) return `it has no field "${field}"`;
+    const value = config[field as keyof MeshConfig];
+    const single = schema instanceof z.ZodRecord && typeof change === "object" && change !== null && isRecord(value);
+    if (!single) {
+      const parsed = schema.safeParse(value);
+      if (!parsed.success) return `${field}: ${z.prettifyError(parsed.error)}`;
+      continue;
+    }
+    for (const key of Object.keys(change)) {
+      if (!Object.hasOwn(value, key)) continue;
+      const parsed = z.safeParse(schema.valueType, value[key]);
+      if (!parsed.success) return `${field}["${key}"]: ${z.prettifyError(parsed.error)}`;
+    }
+  }
+  return undefined;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function verified(snapshot: Snapshot, version: string): Received {
   if (snapshot.version === version) return { snapshot };

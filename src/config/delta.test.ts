@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { receive } from "./config-message.ts";
-import { applyPatch, diff, isEmptyPatch } from "./delta.ts";
+import { applyPatch, diff, isEmptyPatch, shareUnchanged } from "./delta.ts";
 import { emptyMeshConfig, type MeshConfig, MeshConfigSchema, type ServicePort } from "./mesh-config.ts";
 import { seal } from "./snapshot.ts";
 
@@ -131,4 +131,20 @@ describe("a message of the config stream", () => {
 
 test("an empty configuration fits the schema", () => {
   expect(MeshConfigSchema.safeParse(emptyMeshConfig()).success).toBe(true);
+});
+
+test("sharing says the same, and what did not change is the very same object", () => {
+  fc.assert(
+    fc.property(anyConfig, anyConfig, (from, to) => {
+      const shared = shareUnchanged(from, to);
+      expect(shared).toEqual(to);
+      for (const [key, value] of Object.entries(shared.servicePorts))
+        if (
+          seal({ ...emptyMeshConfig(), servicePorts: { k: value } }).version ===
+          seal({ ...emptyMeshConfig(), servicePorts: { k: from.servicePorts[key] ?? port("?", [], []) } }).version
+        )
+          expect(value).toBe(from.servicePorts[key]);
+      expect(shareUnchanged(from, overTheWire(from))).toBe(from);
+    }),
+  );
 });

@@ -24,6 +24,35 @@ export function applyPatch(config: MeshConfig, patch: MergePatch): MeshConfig {
   return patchObject(config, patch) as unknown as MeshConfig;
 }
 
+/**
+ * `to`, with every part that says the same as in `from` replaced by that very object: so that hashes are remembered and
+ * differences found by reference. Both must not be changed afterwards.
+ */
+export function shareUnchanged(from: MeshConfig, to: MeshConfig): MeshConfig {
+  return shared(from, to) as MeshConfig;
+}
+
+function shared(from: unknown, to: unknown): unknown {
+  if (from === to) return from;
+  if (Array.isArray(from) && Array.isArray(to)) return sharedArray(from, to);
+  if (!isObject(from) || !isObject(to)) return to;
+  const keys = Object.keys(to);
+  let same = keys.length === Object.keys(from).length;
+  const result: Record<string, unknown> = {};
+  for (const key of keys) {
+    const before = Object.hasOwn(from, key) ? from[key] : undefined;
+    const value = shared(before, to[key]);
+    if (value !== before) same = false;
+    define(result, key, value);
+  }
+  return same ? from : result;
+}
+
+function sharedArray(from: readonly unknown[], to: readonly unknown[]): readonly unknown[] {
+  const result = to.map((item, index) => shared(from[index], item));
+  return result.length === from.length && result.every((item, index) => item === from[index]) ? from : result;
+}
+
 export function isEmptyPatch(patch: MergePatch): boolean {
   for (const _ in patch) return false;
   return true;

@@ -6,17 +6,21 @@ import { EMPTY, type Found, NONE, type Zone } from "./zone.ts";
  * nothing, however many names there are.
  */
 export class MeshZone implements Zone {
-  readonly origins: readonly string[];
+  #origins: readonly string[];
   #names: MeshConfig["names"] = {};
   #namespaces: ReadonlySet<string> | undefined;
 
   /** @param domains without dots at their ends */
   constructor(domains: readonly string[]) {
-    // The longest first, so that of two domains, one within the other, a name is taken for the inner one's.
-    this.origins = domains.map((domain) => domain.toLowerCase()).sort((a, b) => b.length - a.length);
+    this.#origins = innermostFirst(domains);
   }
 
-  update({ names }: Pick<MeshConfig, "names">): void {
+  get origins(): readonly string[] {
+    return this.#origins;
+  }
+
+  update({ names, meshDomains }: Pick<MeshConfig, "names"> & Partial<Pick<MeshConfig, "meshDomains">>): void {
+    if (meshDomains !== undefined) this.#origins = innermostFirst(meshDomains);
     this.#names = names;
     this.#namespaces = undefined;
   }
@@ -39,4 +43,9 @@ export class MeshZone implements Zone {
     this.#namespaces ??= new Set(Object.keys(this.#names).map((key) => key.slice(0, key.indexOf("/"))));
     return this.#namespaces;
   }
+}
+
+/** Of two domains, one within the other, a name is taken for the inner one's. */
+function innermostFirst(domains: readonly string[]): readonly string[] {
+  return domains.map((domain) => domain.toLowerCase()).sort((a, b) => b.length - a.length);
 }

@@ -11,8 +11,7 @@ export type Found =
   | { readonly kind: "none" };
 
 /**
- * Names that this server has authority over. Their content may change at any time, because each question asks anew; the
- * origins stay.
+ * Names that this server has authority over. They may change at any time, because each question asks anew.
  */
 export interface Zone {
   /** In lower case, without the last dot. */

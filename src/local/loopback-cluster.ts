@@ -3,6 +3,8 @@
  * proxy on mesh addresses, SOCKS5 and the admin API. Each state of the manifests is put in force in an order in which
  * no call finds a hole: first who answers, then the way to it, then its name; and the other way round for what goes.
  */
+
+import { type AdminRoutes, AdminServer, healthRoutes, json, metrics, text } from "../admin/admin-server.ts";
 import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { DnsServer } from "../dns/dns-server.ts";
@@ -12,10 +14,9 @@ import type { Clock, Random } from "../model/clock.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
+import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
 import { type EntrypointStatus, MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { Log } from "../telemetry/log.ts";
-import { AdminServer } from "./admin-server.ts";
-import { CallCounters } from "./call-counters.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
 import type { CallTarget } from "./example-calls.ts";
@@ -100,13 +101,7 @@ export class LoopbackCluster {
       log,
       clock,
     });
-    this.#admin = new AdminServer({
-      config: () => ({ version: this.#snapshot.version, config: this.#snapshot.config }),
-      problems: () => this.#problems,
-      nodes: () => [{ Name: "tulle-local", IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }],
-      ready: () => this.#ready,
-      metrics: () => this.#counters.render(this.#proxy),
-    });
+    this.#admin = new AdminServer(this.#routes());
   }
 
   /** Opens DNS, SOCKS5 and the admin API. A port that cannot be had is replaced by any, and said. */
@@ -204,6 +199,23 @@ export class LoopbackCluster {
   async close(): Promise<void> {
     await Promise.all([this.#socks.close(DRAIN_MS), this.#proxy.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
     await Promise.all([this.#samples.close(), this.#dns.close(), this.#admin.close()]);
+  }
+
+  #routes(): AdminRoutes {
+    const notReady = () => (this.#ready ? "" : "no configuration is in force yet");
+    const readiness = () => (this.#ready ? text("ok\n") : text(`not ready: ${notReady()}\n`, 503));
+    const nodes = () => [{ Name: "tulle-local", IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }];
+    return {
+      "/api/config": {
+        says: "the configuration in force (MeshConfig) and its version",
+        answer: () => json({ version: this.#snapshot.version, config: this.#snapshot.config }),
+      },
+      "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
+      "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
+      "/api/status/readiness": { says: "200 when a configuration is in force", answer: readiness },
+      ...healthRoutes(notReady),
+      "/metrics": { says: "counters for Prometheus", answer: () => metrics(this.#counters.render(this.#proxy)) },
+    };
   }
 
   #services(): ReadyService[] {

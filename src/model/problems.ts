@@ -109,6 +109,16 @@ export const PROBLEMS = {
     effect: "calls get 503 NoEndpoint",
     remedy: "check the selector, and that its Pods are ready",
   },
+  PortsExhausted: {
+    severity: "error",
+    effect: "the mesh does not serve these ports",
+    remedy: "delete Services that are not used, or leave namespaces out with --ignore-namespaces",
+  },
+  ShadowNameTaken: {
+    severity: "error",
+    effect: "the mesh does not serve this Service",
+    remedy: "delete or rename the Service that has this name in the mesh's namespace",
+  },
   EndpointWithoutIdentity: {
     severity: "warning",
     effect: "access control denies every call to it",

@@ -22,8 +22,11 @@ export interface TopologyOptions {
 
 /** Never of the mesh, whatever the options. */
 const SYSTEM_NAMESPACE = "kube-system";
-/** Value of label `app` on the mesh's own objects and its tracing. */
+/** Value of label `app` on the original mesh's own objects and its tracing. */
 const OWN_APPS = ["maesh", "jaeger"];
+/** Label of every object of ours in a cluster. */
+const PART_OF = "app.kubernetes.io/part-of";
+const OWN_PART_OF = "tulle";
 
 /**
  * Who serves, who calls, and what the user says about it. A pure function of the objects: their order does not matter,
@@ -68,7 +71,8 @@ function namespaceFilter({ watchNamespaces = [], ignoreNamespaces = [] }: Topolo
 
 function isOfMesh(object: MeshObject, within: (namespace: string) => boolean): boolean {
   const { meta } = object;
-  return within(meta.namespace) && !OWN_APPS.includes(meta.labels["app"] ?? "");
+  if (!within(meta.namespace) || meta.labels[PART_OF] === OWN_PART_OF) return false;
+  return !OWN_APPS.includes(meta.labels["app"] ?? "");
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

@@ -15,6 +15,7 @@ import { MeshRouteTable } from "../router/route-table.ts";
 import type { Caller, RouteTable } from "../router/types.ts";
 import { TcpEngine } from "../tcp/tcp-engine.ts";
 import { UdpEngine } from "../udp/udp-engine.ts";
+import { Newcomers } from "./newcomers.ts";
 import { type BoundPort, bindFirst, candidatePorts, TcpListener } from "./tcp-listener.ts";
 
 export interface MeshProxyOptions {
@@ -28,6 +29,8 @@ export interface MeshProxyOptions {
   /** Flows are dialled from their caller's own address, which must be one of this machine. */
   readonly dialFromCaller?: boolean;
   readonly connectTimeoutMs?: number;
+  /** How long a connection waits for the configuration that knows its caller; absent: not at all. */
+  readonly newcomerWaitMs?: number;
   readonly httpLimits?: Partial<HttpLimits>;
   readonly onExchange?: (record: ExchangeRecord) => void;
   readonly onFlowOpen?: (record: FlowRecord) => void;
@@ -56,6 +59,7 @@ export class MeshProxy {
   readonly #http: HttpEngine;
   readonly #tcp: TcpEngine;
   readonly #udp: UdpEngine;
+  readonly #newcomers: Newcomers | undefined;
   readonly #entrypoints = new Map<string, OpenEntrypoint>();
   #config: MeshConfig = emptyMeshConfig();
   #applying: Promise<void> = Promise.resolve();
@@ -64,6 +68,13 @@ export class MeshProxy {
   constructor(options: MeshProxyOptions) {
     this.#options = options;
     const { clock, random, log, onExchange, onFlow } = options;
+    const { newcomerWaitMs: waitMs } = options;
+    if (waitMs !== undefined)
+      this.#newcomers = new Newcomers({
+        clock,
+        waitMs,
+        isKnown: (address) => this.#table.caller(address).workload !== undefined,
+      });
     const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
     this.#table = new MeshRouteTable({ clock, random, log });
     this.#http = new HttpEngine({
@@ -126,9 +137,15 @@ export class MeshProxy {
     return applied;
   }
 
+  /** Goes on serving, and asks callers with each answer to connect anew: to another proxy, by then. */
+  startDraining(): void {
+    this.#http.startDraining();
+  }
+
   /** Accepts nothing more and ends after the exchanges and flows under way, or after `drainMs`. */
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
+    this.#newcomers?.close();
     await this.#applying;
     const entrypoints = [...this.#entrypoints.values()];
     this.#entrypoints.clear();
@@ -141,6 +158,7 @@ export class MeshProxy {
     // Routes first: a socket that opens knows at once what its connections mean.
     const changes = this.#table.apply(config);
     this.#config = config;
+    this.#newcomers?.look();
     const gone: OpenEntrypoint[] = [];
     const opening: Promise<void>[] = [];
     for (const [key, entrypoint] of this.#entrypoints) {
@@ -196,6 +214,12 @@ export class MeshProxy {
   }
 
   #accept(socket: net.Socket, entrypoint: OpenEntrypoint): void {
+    // Who calls matters to access control alone.
+    if (this.#newcomers === undefined || this.#config.accessControl === "off") this.#serve(socket, entrypoint);
+    else this.#newcomers.admit(socket, () => this.#serve(socket, entrypoint));
+  }
+
+  #serve(socket: net.Socket, entrypoint: OpenEntrypoint): void {
     const servicePort = this.#table.servicePort(entrypoint.config.servicePort);
     if (servicePort === undefined) socket.destroy();
     else if (servicePort.config.trafficType === "http") this.#http.accept(socket, servicePort);

@@ -89,6 +89,11 @@ export class HttpEngine implements ConnectionOwner {
     for (const connection of this.#connections) if (connection.entry === entry) connection.drain();
   }
 
+  /** Each answer from now on is the last of its connection. */
+  startDraining(): void {
+    this.#shared.draining = true;
+  }
+
   /** No more requests; resolves when the exchanges under way have ended, or after `drainMs`, which ends them. */
   async close(drainMs: number): Promise<void> {
     this.#shared.draining = true;

@@ -1,7 +1,7 @@
-import { FAILURES, type Failure } from "../model/failures.ts";
-import type { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
-import type { ExchangeRecord } from "../proxy/exchange/exchange-record.ts";
-import type { FlowRecord } from "../proxy/flow/flow-record.ts";
+import { FAILURES, type Failure } from "../../model/failures.ts";
+import type { ExchangeRecord } from "../exchange/exchange-record.ts";
+import type { FlowRecord } from "../flow/flow-record.ts";
+import type { MeshProxy } from "./mesh-proxy.ts";
 
 /** Plain totals of what passed, rendered when asked for. */
 export class CallCounters {

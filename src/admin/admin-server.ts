@@ -1,0 +1,117 @@
+/** The admin API of a process: what is in force, what is wrong, whether it is up. Read only. */
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** What is answered at a path; called for each request, so that answers are never stale. */
+export interface AdminRoute {
+  /** One line, for the index. */
+  readonly says: string;
+  answer(parameters: readonly string[]): Answer | Promise<Answer>;
+}
+
+/** By path; a segment `{name}` stands for any, and is given to the route. */
+export type AdminRoutes = Readonly<Record<string, AdminRoute>>;
+
+export const json = (value: unknown, status = 200): Answer => ({
+  status,
+  type: "application/json; charset=utf-8",
+  body: `${JSON.stringify(value, null, 2)}\n`,
+});
+export const text = (body: string, status = 200): Answer => ({ status, type: "text/plain; charset=utf-8", body });
+/** Prometheus text format 0.0.4. */
+export const metrics = (body: string): Answer => ({
+  status: 200,
+  type: "text/plain; version=0.0.4; charset=utf-8",
+  body,
+});
+
+/**
+ * `/healthz` and `/readyz`, which every process has.
+ * @param notReady why it is not ready; empty when it is
+ */
+export function healthRoutes(notReady: () => string): AdminRoutes {
+  return {
+    "/healthz": { says: "200 while the process runs", answer: () => text("ok\n") },
+    "/readyz": {
+      says: "200 when it is ready for traffic",
+      answer: () => (notReady() === "" ? text("ok\n") : text(`not ready: ${notReady()}\n`, 503)),
+    },
+  };
+}
+
+export class AdminServer {
+  readonly #server: http.Server;
+  readonly #routes: AdminRoutes;
+
+  constructor(routes: AdminRoutes) {
+    this.#routes = routes;
+    this.#server = http.createServer(async (request, response) => {
+      const { status, type, body } = await this.#answer(
+        request.method ?? "",
+        (request.url ?? "/").split("?", 1)[0] as string,
+      );
+      response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
+      response.end(request.method === "HEAD" ? undefined : body);
+    });
+  }
+
+  /** @param port 0 for any. @returns where it listens */
+  async listen(address: string, port: number): Promise<{ address: string; port: number }> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, address, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    const bound = this.#server.address() as AddressInfo;
+    return { address: bound.address, port: bound.port };
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(method: string, path: string): Promise<Answer> {
+    if (method !== "GET" && method !== "HEAD") return text("this API is read only\n", 405);
+    if (path === "/") return text(this.#index());
+    for (const [pattern, route] of Object.entries(this.#routes)) {
+      const parameters = match(pattern, path);
+      if (parameters === undefined) continue;
+      try {
+        return await route.answer(parameters);
+      } catch (error) {
+        return text(`${(error as Error).message}\n`, 500);
+      }
+    }
+    return text(`nothing here; there is:\n${this.#index()}`, 404);
+  }
+
+  #index(): string {
+    const width = Math.max(...Object.keys(this.#routes).map((path) => path.length)) + 2;
+    return Object.entries(this.#routes)
+      .map(([path, { says }]) => `${path.padEnd(width)}${says}\n`)
+      .join("");
+  }
+}
+
+/** @returns what stands for the pattern's `{…}` segments; undefined where it does not fit */
+function match(pattern: string, path: string): string[] | undefined {
+  const wanted = pattern.split("/");
+  const segments = path.split("/");
+  if (wanted.length !== segments.length) return undefined;
+  const parameters: string[] = [];
+  for (const [index, segment] of segments.entries()) {
+    if (wanted[index]?.startsWith("{")) parameters.push(segment);
+    else if (wanted[index] !== segment) return undefined;
+  }
+  return parameters;
+}

@@ -1,0 +1,117 @@
+/** Options of the commands that work on a cluster. */
+import { type Command, InvalidArgumentError, type Option } from "commander";
+import { systemClock } from "../model/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import { LOG_LEVELS, type LogFormat, type LogLevel, processLog } from "../telemetry/process-log.ts";
+import { setting } from "./settings.ts";
+
+const DEFAULT_NAMESPACE = "tulle";
+
+export function namespaceOption(): Option {
+  return setting("--namespace <namespace>", "the mesh's own namespace").default(DEFAULT_NAMESPACE);
+}
+
+export function kubeconfigOption(): Option {
+  return setting(
+    "--kubeconfig <file>",
+    "how to reach the cluster; without it the Pod's own account, KUBECONFIG or ~/.kube/config",
+  );
+}
+
+export function clusterDomainOption(): Option {
+  return setting("--cluster-domain <domain>", "the cluster's DNS domain; found where not given");
+}
+
+export function meshDomainsOption(): Option {
+  return setting("--mesh-domains <domains>", "domains of the mesh names, separated by commas")
+    .default(["traefik.mesh", "maesh"], "traefik.mesh,maesh")
+    .argParser(commaList);
+}
+
+export function portOption(flag: string, purpose: string, fallback: number): Option {
+  return setting(`--${flag} <port>`, purpose)
+    .default(fallback)
+    .argParser((text: string) => {
+      const port = Number(text);
+      if (!/^\d{1,5}$/.test(text) || port > 65535) throw new InvalidArgumentError(`"${text}" is not a port.`);
+      return port;
+    });
+}
+
+export function hostPortOption(flag: string, purpose: string, fallback: string): Option {
+  return setting(`--${flag} <host:port>`, purpose).default(parseHostPort(fallback), fallback).argParser(parseHostPort);
+}
+
+function parseHostPort(text: string): { host: string; port: number } {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port < 1 || port > 65535) throw new InvalidArgumentError(`"${text}" is not HOST:PORT.`);
+  return { host: (match[1] as string).replace(/^\[|\]$/g, ""), port };
+}
+
+export function commaListOption(flag: string, purpose: string): Option {
+  return setting(flag, purpose).default([], "none").argParser(commaList);
+}
+
+function commaList(text: string): string[] {
+  return text
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "");
+}
+
+export function secondsOption(flag: string, purpose: string, fallback: number): Option {
+  return setting(`--${flag} <seconds>`, purpose)
+    .default(fallback)
+    .argParser((text: string) => {
+      const seconds = Number(text);
+      if (text.trim() === "" || !Number.isFinite(seconds) || seconds < 0)
+        throw new InvalidArgumentError(`"${text}" is not a number of seconds.`);
+      return seconds;
+    });
+}
+
+export interface LogOptions {
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+const LEVEL_ALIASES: Readonly<Record<string, LogLevel>> = {
+  panic: "error",
+  fatal: "error",
+  warning: "warn",
+  trace: "debug",
+};
+
+export function addLogOptions(command: Command): Command {
+  return command
+    .addOption(
+      setting("--log-level <level>", "debug, info, warn or error")
+        .default("info")
+        .argParser((text: string): LogLevel => {
+          const lower = text.toLowerCase();
+          const level = LEVEL_ALIASES[lower] ?? lower;
+          const known = LOG_LEVELS.find((each) => each === level);
+          if (known === undefined) throw new InvalidArgumentError(`"${text}" is none of ${LOG_LEVELS.join(", ")}.`);
+          return known;
+        }),
+    )
+    .addOption(
+      setting("--log-format <format>", "text (the original's name for it, common, is read too) or json")
+        .default("text")
+        .argParser((text: string): LogFormat => {
+          if (text === "json") return "json";
+          if (text === "text" || text === "common") return "text";
+          throw new InvalidArgumentError(`"${text}" is none of text, json.`);
+        }),
+    );
+}
+
+export function logOf({ logLevel, logFormat }: LogOptions): Log {
+  return processLog({
+    level: logLevel,
+    format: logFormat,
+    wall: () => systemClock.wall(),
+    write: (line) => process.stderr.write(line),
+  });
+}

@@ -1,0 +1,169 @@
+/**
+ * A proxy's end of the config stream. It goes on for ever: whatever ends a connection, it comes again, and meanwhile
+ * the proxy runs what it has.
+ */
+import net from "node:net";
+import tls from "node:tls";
+import { receive } from "../config/config-message.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import { LineSplitter } from "../lines/line-splitter.ts";
+import type { Clock, Random, Timer } from "../model/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import { ALPN, MAX_SERVER_LINE_BYTES, PING_MS, RefusedSchema, SILENCE_MS } from "./stream-messages.ts";
+
+export interface ConfigClientOptions {
+  /** The controller: a name or address, and a port. */
+  readonly host: string;
+  readonly port: number;
+  /** Name in the controller's certificate; the host where absent. */
+  readonly serverName?: string;
+  /** Read before each connection: both are renewed while a proxy runs. */
+  ca(): Promise<Buffer | string>;
+  token(): Promise<string>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** What is in force before the first message, such as from the proxy's own disk. */
+  readonly initial?: Snapshot;
+  /**
+   * Puts a configuration in force; awaited before it is acknowledged.
+   * @returns keys of entrypoints that could not be opened
+   */
+  apply(snapshot: Snapshot): Promise<readonly string[]>;
+  onConnected?(connected: boolean): void;
+}
+
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 5_000;
+/** Time for connecting, TLS and the first message. */
+const GREETING_MS = 15_000;
+
+export class ConfigClient {
+  readonly #options: ConfigClientOptions;
+  #snapshot: Snapshot | undefined;
+  #delayMs = FIRST_DELAY_MS;
+
+  constructor(options: ConfigClientOptions) {
+    this.#options = options;
+    this.#snapshot = options.initial;
+  }
+
+  /** Runs until the signal aborts. Never throws. */
+  async run(): Promise<void> {
+    const { signal, log, clock, random, onConnected } = this.#options;
+    let said = "";
+    while (!signal.aborted) {
+      let reason = "the controller closed the connection";
+      try {
+        await this.#connection();
+      } catch (error) {
+        reason = (error as Error).message;
+      }
+      onConnected?.(false);
+      if (signal.aborted) return;
+      if (reason !== said) log.warn("no config stream: running on what is in force", { reason });
+      said = reason;
+      const delay = this.#delayMs * (0.5 + random());
+      this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
+      await new Promise<void>((resolve) => {
+        const timer = clock.after(delay, resolve);
+        signal.addEventListener(
+          "abort",
+          () => {
+            timer.cancel();
+            resolve();
+          },
+          { once: true },
+        );
+      });
+    }
+  }
+
+  async #connection(): Promise<void> {
+    const { host, port, serverName, signal, clock } = this.#options;
+    const [ca, token] = await Promise.all([this.#options.ca(), this.#options.token()]);
+    if (signal.aborted) return;
+    const name = serverName ?? host;
+    const socket = tls.connect({
+      host,
+      port,
+      ca,
+      ...(net.isIP(name) === 0 ? { servername: name } : {}),
+      minVersion: "TLSv1.3",
+      ALPNProtocols: [ALPN],
+    });
+    socket.setNoDelay(true);
+    const version = this.#snapshot?.version;
+    const hello = { type: "hello", token, ...(version === undefined ? {} : { version }) };
+    const timers: { silence: Timer; ping: Timer | undefined } = {
+      silence: clock.after(GREETING_MS, () => socket.destroy(new Error("the controller did not greet in time"))),
+      ping: undefined,
+    };
+    const onAbort = () => socket.destroy();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once("secureConnect", () => {
+          socket.write(`${JSON.stringify(hello)}\n`);
+          const pingLater = () => {
+            timers.ping = clock.after(PING_MS, () => {
+              socket.write('{"type":"ping"}\n');
+              pingLater();
+            });
+          };
+          pingLater();
+        });
+        socket.once("error", reject);
+        socket.once("close", () => resolve());
+        this.#readFrom(socket, timers, reject);
+      });
+    } finally {
+      timers.silence.cancel();
+      timers.ping?.cancel();
+      signal.removeEventListener("abort", onAbort);
+      socket.destroy();
+    }
+  }
+
+  #readFrom(socket: tls.TLSSocket, timers: { silence: Timer }, fail: (error: Error) => void): void {
+    const { clock } = this.#options;
+    const lines = new LineSplitter(MAX_SERVER_LINE_BYTES);
+    // One after the other: a delta starts from what the message before it led to.
+    let queue = Promise.resolve();
+    socket.on("data", (bytes: Buffer) => {
+      timers.silence.cancel();
+      timers.silence = clock.after(SILENCE_MS, () => socket.destroy(new Error("the controller fell silent")));
+      try {
+        lines.push(bytes, (line) => {
+          queue = queue.then(() => this.#take(JSON.parse(line), socket)).catch(fail);
+        });
+      } catch (error) {
+        fail(error as Error);
+      }
+    });
+  }
+
+  async #take(
+    message: { type?: unknown; sequence?: unknown; version?: unknown },
+    socket: tls.TLSSocket,
+  ): Promise<void> {
+    const { log, onConnected } = this.#options;
+    if (message.type === "ping") return;
+    const refused = RefusedSchema.safeParse(message);
+    if (refused.success) throw new Error(`the controller refused: ${refused.data.reason}`);
+    onConnected?.(true);
+    this.#delayMs = FIRST_DELAY_MS;
+    const received = receive(message, this.#snapshot);
+    const { sequence = 0, version = "" } = message;
+    if ("error" in received) {
+      log.error("a configuration could not be read; the one before stays in force", { error: received.error });
+      socket.write(`${JSON.stringify({ type: "nack", sequence, version, error: received.error.slice(0, 2000) })}\n`);
+      return;
+    }
+    const closed = await this.#options.apply(received.snapshot);
+    this.#snapshot = received.snapshot;
+    const ack = { type: "ack", sequence, version, ...(closed.length === 0 ? {} : { closed: closed.slice(0, 100) }) };
+    socket.write(`${JSON.stringify(ack)}\n`);
+  }
+}

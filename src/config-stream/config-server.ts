@@ -1,0 +1,298 @@
+/**
+ * The controller's end of the config stream. A proxy has at most one configuration under way: what is published before
+ * it acknowledged that one is merged into the next, so a slow proxy skips what it would only have overwritten, and no
+ * queue grows.
+ */
+import tls from "node:tls";
+import { diff } from "../config/delta.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import { LineSplitter } from "../lines/line-splitter.ts";
+import type { Clock, Timer } from "../model/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import {
+  ALPN,
+  MAX_CLIENT_LINE_BYTES,
+  PING_MS,
+  type ProxyMessage,
+  ProxyMessageSchema,
+  SILENCE_MS,
+} from "./stream-messages.ts";
+
+/** Who a proxy is, as its token says. */
+export interface ProxyIdentity {
+  readonly pod: string;
+  readonly node: string;
+}
+
+export interface ConfigServerOptions {
+  readonly cert: Buffer | string;
+  readonly key: Buffer | string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** @throws Error with the reason, for the log and the proxy */
+  authenticate(token: string): Promise<ProxyIdentity>;
+  /** A proxy came, went, acknowledged or refused. */
+  onStatus?(status: ProxyStatus): void;
+}
+
+/** What this controller knows of a proxy that is connected to it. */
+export interface ProxyStatus extends ProxyIdentity {
+  readonly address: string;
+  /** Version in force there; empty before the first acknowledgement. */
+  readonly version: string;
+  readonly sequence: number;
+  /** Why it refused the last configuration; empty where it did not. */
+  readonly error: string;
+  readonly closedEntrypoints: readonly string[];
+  /** Milliseconds from publishing to the acknowledgement, of the last one. */
+  readonly lagMs: number;
+}
+
+/** Versions that a proxy may come back with and get a delta from. */
+const HISTORY = 32;
+/** Time from accept to an authenticated hello. */
+const HELLO_MS = 10_000;
+
+interface Published {
+  readonly snapshot: Snapshot;
+  readonly sequence: number;
+  readonly at: number;
+}
+
+export class ConfigServer {
+  readonly #options: ConfigServerOptions;
+  readonly #server: tls.Server;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #history: Published[] = [];
+  /** The last message made, for the many proxies that need the same. */
+  #lastMessage = { from: "", to: "", text: "" };
+  #sequence = 0;
+
+  constructor(options: ConfigServerOptions) {
+    this.#options = options;
+    const { cert, key, log } = options;
+    this.#server = tls.createServer(
+      { cert, key, minVersion: "TLSv1.3", ALPNProtocols: [ALPN], handshakeTimeout: HELLO_MS, noDelay: true },
+      (socket) => this.#accept(socket),
+    );
+    this.#server.on("error", (error) => log.warn("config stream", { error: error.message }));
+    this.#server.on("tlsClientError", (error, socket) =>
+      log.debug("config stream: no TLS with a caller", { error: error.message, peer: socket.remoteAddress ?? "" }),
+    );
+  }
+
+  async listen(address: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, address, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  /** A renewed certificate, for connections from now on. */
+  setCertificate(cert: Buffer | string, key: Buffer | string): void {
+    this.#server.setSecureContext({ cert, key, minVersion: "TLSv1.3" });
+  }
+
+  get published(): Snapshot | undefined {
+    return this.#history.at(-1)?.snapshot;
+  }
+
+  /** Sends it to every proxy, at once or as soon as the one before is acknowledged. */
+  publish(snapshot: Snapshot): void {
+    if (this.published?.version === snapshot.version) return;
+    this.#history.push({ snapshot, sequence: ++this.#sequence, at: this.#options.clock.now() });
+    if (this.#history.length > HISTORY) this.#history.shift();
+    for (const subscriber of this.#subscribers) subscriber.update();
+  }
+
+  /** The proxies connected here. */
+  status(): ProxyStatus[] {
+    return [...this.#subscribers].flatMap((subscriber) => subscriber.status ?? []);
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const subscriber of this.#subscribers) subscriber.end();
+    await closed;
+  }
+
+  #accept(socket: tls.TLSSocket): void {
+    const subscriber: Subscriber = new Subscriber(socket, {
+      ...this.#options,
+      latest: () => this.#history.at(-1),
+      message: (from) => this.#message(from),
+      onClose: () => this.#subscribers.delete(subscriber),
+    });
+    this.#subscribers.add(subscriber);
+  }
+
+  /** @param from what the proxy has; a version that is not remembered gets the whole */
+  #message(from: string): string {
+    const { snapshot, sequence } = this.#history.at(-1) as Published;
+    const { version, config } = snapshot;
+    const known = this.#history.find((each) => each.snapshot.version === from);
+    const base = known === undefined ? "" : from;
+    if (this.#lastMessage.from !== base || this.#lastMessage.to !== version) {
+      const message =
+        known === undefined
+          ? { type: "full", sequence, version, config }
+          : { type: "delta", sequence, from, version, patch: diff(known.snapshot.config, config) };
+      this.#lastMessage = { from: base, to: version, text: `${JSON.stringify(message)}\n` };
+    }
+    return this.#lastMessage.text;
+  }
+}
+
+interface SubscriberOptions extends ConfigServerOptions {
+  latest(): Published | undefined;
+  message(from: string): string;
+  onClose(): void;
+}
+
+/** One proxy's connection. */
+class Subscriber {
+  readonly #socket: tls.TLSSocket;
+  readonly #options: SubscriberOptions;
+  readonly #lines = new LineSplitter(MAX_CLIENT_LINE_BYTES);
+  #identity: ProxyIdentity | undefined;
+  /** What the proxy has in force, as far as it said. */
+  #version = "";
+  #sequence = 0;
+  #error = "";
+  #closedEntrypoints: readonly string[] = [];
+  #lagMs = 0;
+  /** What was sent and is not acknowledged yet. */
+  #pending: Published | undefined;
+  #greeted = false;
+  #silence: Timer | undefined;
+  #ping: Timer | undefined;
+
+  constructor(socket: tls.TLSSocket, options: SubscriberOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#silence = options.clock.after(HELLO_MS, () => socket.destroy());
+    socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    // What ended it is of no use here: the proxy comes again.
+    socket.on("error", () => {});
+    socket.once("close", () => {
+      this.#silence?.cancel();
+      this.#ping?.cancel();
+      options.onClose();
+      if (this.#identity !== undefined)
+        options.log.info("proxy gone", { pod: this.#identity.pod, node: this.#identity.node });
+    });
+  }
+
+  get status(): ProxyStatus | undefined {
+    const identity = this.#identity;
+    if (identity === undefined) return undefined;
+    return {
+      ...identity,
+      address: this.#socket.remoteAddress ?? "",
+      version: this.#version,
+      sequence: this.#sequence,
+      error: this.#error,
+      closedEntrypoints: this.#closedEntrypoints,
+      lagMs: this.#lagMs,
+    };
+  }
+
+  /** There may be something newer than what it has. */
+  update(): void {
+    const latest = this.#options.latest();
+    if (this.#identity === undefined || this.#pending !== undefined || latest === undefined) return;
+    if (latest.snapshot.version === this.#version && this.#sequence > 0) return;
+    this.#pending = latest;
+    this.#write(this.#options.message(this.#version));
+  }
+
+  end(): void {
+    this.#socket.end();
+    this.#options.clock.after(1_000, () => this.#socket.destroy());
+  }
+
+  #read(bytes: Buffer): void {
+    try {
+      this.#lines.push(bytes, (line) => this.#take(ProxyMessageSchema.parse(JSON.parse(line))));
+    } catch (error) {
+      this.#refuse(`not understood: ${(error as Error).message}`);
+    }
+  }
+
+  #take(message: ProxyMessage): void {
+    if (message.type === "hello") {
+      if (this.#greeted) this.#refuse("a second hello");
+      else void this.#greet(message.token, message.version ?? "");
+      this.#greeted = true;
+      return;
+    }
+    if (this.#identity === undefined) {
+      this.#refuse("the first message must be a hello");
+      return;
+    }
+    this.#heard();
+    if (message.type === "ping") return;
+    const pending = this.#pending;
+    if (pending === undefined || pending.sequence !== message.sequence) return;
+    this.#pending = undefined;
+    if (message.type === "nack") {
+      this.#error = message.error;
+      // The whole, next: a delta did not lead where it should.
+      this.#version = "";
+      const { pod, node } = this.#identity;
+      this.#options.log.error("a proxy refused a configuration", { pod, node, error: message.error });
+    } else {
+      this.#error = "";
+      this.#version = message.version;
+      this.#sequence = message.sequence;
+      this.#closedEntrypoints = message.closed ?? [];
+      this.#lagMs = this.#options.clock.now() - pending.at;
+    }
+    if (this.status !== undefined) this.#options.onStatus?.(this.status);
+    // A configuration that was refused is not sent again as it is; the next one is.
+    if (message.type === "ack" || this.#options.latest() !== pending) this.update();
+  }
+
+  async #greet(token: string, version: string): Promise<void> {
+    try {
+      this.#identity = await this.#options.authenticate(token);
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#options.log.warn("config stream: a caller was refused", { peer: this.#socket.remoteAddress ?? "", reason });
+      this.#refuse(reason);
+      return;
+    }
+    const { pod, node } = this.#identity;
+    this.#options.log.info("proxy connected", { pod, node });
+    this.#version = version;
+    this.#heard();
+    this.#pingLater();
+    this.update();
+  }
+
+  #refuse(reason: string): void {
+    this.#write(`${JSON.stringify({ type: "refused", reason: reason.slice(0, 1000) })}\n`);
+    this.end();
+  }
+
+  #heard(): void {
+    this.#silence?.cancel();
+    this.#silence = this.#options.clock.after(SILENCE_MS, () => this.#socket.destroy());
+  }
+
+  #pingLater(): void {
+    this.#ping = this.#options.clock.after(PING_MS, () => {
+      // Behind a configuration that is still being sent, a ping would say nothing new.
+      if (this.#socket.writableLength === 0) this.#write('{"type":"ping"}\n');
+      this.#pingLater();
+    });
+  }
+
+  #write(text: string): void {
+    if (this.#socket.writable) this.#socket.write(text);
+  }
+}

@@ -1,0 +1,252 @@
+import tls from "node:tls";
+import { afterEach, expect, test } from "vitest";
+import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
+import { type Snapshot, seal } from "../config/snapshot.ts";
+import { ManualClock } from "../model/testkit/manual-clock.ts";
+import { silentLog } from "../telemetry/log.ts";
+import { ConfigClient } from "./config-client.ts";
+import { ConfigServer, type ProxyStatus } from "./config-server.ts";
+import { ALPN, PING_MS, SILENCE_MS } from "./stream-messages.ts";
+import { CERTIFICATE, KEY } from "./testkit/certificate.ts";
+
+const snapshot = (names: MeshConfig["names"]): Snapshot => seal({ ...emptyMeshConfig(), names });
+const FIRST = snapshot({ "a/a": ["10.0.0.1"] });
+const SECOND = snapshot({ "a/a": ["10.0.0.1"], "b/b": ["10.0.0.2"] });
+const THIRD = snapshot({ "b/b": ["10.0.0.2"] });
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+interface Served {
+  readonly server: ConfigServer;
+  readonly port: number;
+  readonly clock: ManualClock;
+  /** The next status that a proxy brings about and that fits. */
+  next(fits: (status: ProxyStatus) => boolean): Promise<ProxyStatus>;
+}
+
+async function serve(port = 0): Promise<Served> {
+  const clock = new ManualClock();
+  const waiting = new Set<{ fits: (status: ProxyStatus) => boolean; resolve: (status: ProxyStatus) => void }>();
+  const server = new ConfigServer({
+    cert: CERTIFICATE,
+    key: KEY,
+    clock,
+    log: silentLog,
+    async authenticate(token) {
+      if (!token.startsWith("token-of-")) throw new Error("the token is not valid");
+      return { pod: token.slice("token-of-".length), node: "n1" };
+    },
+    onStatus: (status) => {
+      for (const each of waiting)
+        if (each.fits(status)) {
+          waiting.delete(each);
+          each.resolve(status);
+        }
+    },
+  });
+  const bound = await server.listen("127.0.0.1", port);
+  cleanups.push(() => server.close());
+  return {
+    server,
+    port: bound,
+    clock,
+    next: (fits) => new Promise((resolve) => waiting.add({ fits, resolve })),
+  };
+}
+
+interface Followed {
+  readonly applied: string[];
+  readonly clock: ManualClock;
+  readonly stop: () => Promise<void>;
+  /** Resolves when the connection is up, or was lost. */
+  connected(up: boolean): Promise<void>;
+  holdBack: Promise<void>;
+}
+
+function follow(port: number, options: { token?: string; initial?: Snapshot; serverName?: string } = {}): Followed {
+  const controller = new AbortController();
+  const clock = new ManualClock();
+  const waiting: { up: boolean; resolve: () => void }[] = [];
+  const followed = { applied: [] as string[], clock, holdBack: Promise.resolve() };
+  const client = new ConfigClient({
+    host: "127.0.0.1",
+    port,
+    serverName: options.serverName ?? "tulle-controller.test",
+    ca: async () => CERTIFICATE,
+    token: async () => options.token ?? "token-of-p1",
+    clock,
+    random: () => 0.5,
+    log: silentLog,
+    signal: controller.signal,
+    ...(options.initial === undefined ? {} : { initial: options.initial }),
+    async apply({ version }) {
+      await followed.holdBack;
+      followed.applied.push(version);
+      return [];
+    },
+    onConnected: (up) => {
+      for (const each of waiting.splice(0))
+        if (each.up === up) each.resolve();
+        else waiting.push(each);
+    },
+  });
+  const run = client.run();
+  const stop = async () => {
+    controller.abort();
+    await run;
+  };
+  cleanups.push(stop);
+  return Object.assign(followed, {
+    stop,
+    connected: (up: boolean) => new Promise<void>((resolve) => waiting.push({ up, resolve })),
+  });
+}
+
+const has = (version: string) => (status: ProxyStatus) => status.version === version;
+
+test("a proxy gets the whole configuration, then what changes, and acknowledges each", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const first = next(has(FIRST.version));
+  const proxy = follow(port);
+  expect(await first).toMatchObject({ pod: "p1", node: "n1", version: FIRST.version, sequence: 1, error: "" });
+  const second = next(has(SECOND.version));
+  server.publish(SECOND);
+  expect((await second).sequence).toBe(2);
+  expect(proxy.applied).toEqual([FIRST.version, SECOND.version]);
+});
+
+test("what is published while one is under way is merged into the next", async () => {
+  const { server, port, next } = await serve();
+  const proxy = follow(port);
+  let go = () => {};
+  proxy.holdBack = new Promise((resolve) => {
+    go = resolve;
+  });
+  const connected = proxy.connected(true);
+  server.publish(FIRST);
+  await connected;
+  server.publish(SECOND);
+  server.publish(THIRD);
+  const last = next(has(THIRD.version));
+  go();
+  await last;
+  expect(proxy.applied).toEqual([FIRST.version, THIRD.version]);
+});
+
+test("a proxy that comes back with a version that is remembered gets no more than the difference", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  server.publish(SECOND);
+  const done = next(has(SECOND.version));
+  const proxy = follow(port, { initial: FIRST });
+  await done;
+  expect(proxy.applied).toEqual([SECOND.version]);
+});
+
+test("a proxy that has what is published already is known to have it", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const done = next(has(FIRST.version));
+  follow(port, { initial: FIRST });
+  expect((await done).sequence).toBe(1);
+});
+
+test("a configuration that cannot be read is refused, the one before stays, and the next comes whole", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const first = next(has(FIRST.version));
+  const proxy = follow(port);
+  await first;
+  const refusal = next(({ error }) => error !== "");
+  server.publish({ version: "of-another-content", config: SECOND.config });
+  expect((await refusal).error).toContain("of-another-content");
+  const third = next(has(THIRD.version));
+  server.publish(THIRD);
+  await third;
+  expect(proxy.applied).toEqual([FIRST.version, THIRD.version]);
+});
+
+test("a caller without a valid token is told so and gets nothing", async () => {
+  const { server, port } = await serve();
+  server.publish(FIRST);
+  const proxy = follow(port, { token: "stolen" });
+  await proxy.connected(false);
+  expect(proxy.applied).toEqual([]);
+  expect(server.status()).toEqual([]);
+});
+
+test("a controller whose certificate names another is not believed", async () => {
+  const { server, port } = await serve();
+  server.publish(FIRST);
+  const proxy = follow(port, { serverName: "somebody-else.test" });
+  await proxy.connected(false);
+  expect(proxy.applied).toEqual([]);
+});
+
+test("a proxy goes on without its controller, and follows again when one is back", async () => {
+  const before = await serve();
+  before.server.publish(FIRST);
+  const first = before.next(has(FIRST.version));
+  const proxy = follow(before.port);
+  await first;
+  const lost = proxy.connected(false);
+  await before.server.close();
+  await lost;
+  expect(proxy.applied).toEqual([FIRST.version]);
+  const after = await serve(before.port);
+  after.server.publish(SECOND);
+  const second = after.next(has(SECOND.version));
+  await advanceUntil(proxy.clock, 50, second);
+  expect(proxy.applied).toEqual([FIRST.version, SECOND.version]);
+});
+
+test("both sides give up a peer that has fallen silent", async () => {
+  const { server, port, clock, next } = await serve();
+  server.publish(FIRST);
+  const first = next(has(FIRST.version));
+  const proxy = follow(port);
+  await first;
+  const lost = proxy.connected(false);
+  // The proxy's clock stands still, so it says nothing.
+  await clock.advance(SILENCE_MS + PING_MS);
+  await lost;
+  expect(server.status()).toEqual([]);
+});
+
+test("what is no message of ours ends the connection with a reason", async () => {
+  const { port } = await serve();
+  for (const line of [
+    "not json",
+    '{"type":"ack","sequence":1,"version":"x"}',
+    '{"type":"hello"}',
+    "x".repeat(70_000),
+  ]) {
+    const socket = tls.connect({ host: "127.0.0.1", port, ca: CERTIFICATE, ALPNProtocols: [ALPN] });
+    socket.write(`${line}\n`);
+    const text = await new Promise<string>((resolve) => {
+      let all = "";
+      socket.on("data", (bytes) => {
+        all += bytes;
+      });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(all));
+    });
+    expect(text).toContain('"type":"refused"');
+  }
+});
+
+/** Moves the clock on until the promise is settled. */
+async function advanceUntil(clock: ManualClock, stepMs: number, settled: Promise<unknown>): Promise<void> {
+  let done = false;
+  void settled.finally(() => {
+    done = true;
+  });
+  while (!done) {
+    await clock.advance(stepMs);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What passes between a proxy and a controller: one JSON object a line, both ways, over TLS.
+ *
+ *     proxy → controller   hello, then an ack or a nack for each configuration
+ *     controller → proxy   full or delta (config-message.ts), or refused, which ends the connection
+ *     both                 ping, whenever nothing else was said for a while
+ */
+import { z } from "zod";
+
+export const ALPN = "tulle-config-1";
+/** Both sides speak at least this often, and give the other up after three times of silence. */
+export const PING_MS = 5_000;
+export const SILENCE_MS = 15_000;
+/** Of what a proxy says; tokens are a few KB. */
+export const MAX_CLIENT_LINE_BYTES = 64 * 1024;
+/** Of a configuration: 10,000 services with their Pods are some 10 MB. */
+export const MAX_SERVER_LINE_BYTES = 256 * 1024 * 1024;
+
+const HelloSchema = z.strictObject({
+  type: z.literal("hello"),
+  /** ServiceAccount token for the audience of the config stream. */
+  token: z.string(),
+  /** What it has in force, to get a delta from there. */
+  version: z.string().exactOptional(),
+});
+const AckSchema = z.strictObject({
+  type: z.literal("ack"),
+  sequence: z.int().min(0),
+  version: z.string(),
+  /** Entrypoints that could not be opened. */
+  closed: z.array(z.string()).exactOptional(),
+});
+const NackSchema = z.strictObject({
+  type: z.literal("nack"),
+  sequence: z.int().min(0),
+  version: z.string(),
+  error: z.string(),
+});
+const PingSchema = z.strictObject({ type: z.literal("ping") });
+
+/** Newer proxies may say more than this controller knows: unknown fields of what it reports are dropped with the line. */
+export const ProxyMessageSchema = z.discriminatedUnion("type", [HelloSchema, AckSchema, NackSchema, PingSchema]);
+export type ProxyMessage = z.infer<typeof ProxyMessageSchema>;
+
+/** Why a controller does not serve a proxy. */
+export const RefusedSchema = z.strictObject({ type: z.literal("refused"), reason: z.string() });

@@ -1,0 +1,341 @@
+/**
+ * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
+ * one that leads also writes: shadow services, Events, and what DNS needs.
+ */
+import http from "node:http";
+import {
+  type AdminRoutes,
+  AdminServer,
+  type Answer,
+  healthRoutes,
+  json,
+  metrics,
+  text,
+} from "../admin/admin-server.ts";
+import { compile } from "../compiler/compile.ts";
+import { shareUnchanged } from "../config/delta.ts";
+import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
+import { type Snapshot, seal } from "../config/snapshot.ts";
+import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
+import type { Api } from "../kube/api-client.ts";
+import { KubeSource } from "../kube/kube-source.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import type { Pod } from "../model/objects.ts";
+import type { Problem } from "../model/problems.ts";
+import type { Log } from "../telemetry/log.ts";
+import { buildTopology } from "../topology/build-topology.ts";
+import { placeOf } from "./api-places.ts";
+import { EventRecorder } from "./event-recorder.ts";
+import { LeaderElection } from "./leader-election.ts";
+import { LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { ShadowKeeper } from "./shadow-keeper.ts";
+import { placementOf, type Served, servedServices, shadowsIn } from "./shadow-services.ts";
+import { TokenReviewer } from "./token-reviewer.ts";
+
+export interface MeshControllerOptions {
+  readonly api: Api;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The mesh's own namespace. */
+  readonly namespace: string;
+  /** This replica's Pod. */
+  readonly podName: string;
+  readonly accessControl: AccessMode;
+  readonly defaultTrafficType: TrafficType;
+  readonly watchNamespaces: readonly string[];
+  readonly ignoreNamespaces: readonly string[];
+  readonly meshDomains: readonly string[];
+  /** PEM, of the config stream. */
+  readonly certificate: { readonly cert: string; readonly key: string };
+  readonly address: string;
+  readonly adminPort: number;
+  readonly configPort: number;
+  readonly healthPort: number;
+  /** What else the leader does, until the signal aborts. */
+  readonly duties?: readonly LeaderDuty[];
+}
+
+/** Something that one replica does for all. */
+export type LeaderDuty = (signal: AbortSignal, recorder: EventRecorder) => Promise<void>;
+
+/** Between two compilations at least so long, and as long as the last one took: events of a burst are worked in together. */
+const MIN_PAUSE_MS = 5;
+const PEER_TIMEOUT_MS = 1_000;
+
+export class MeshController {
+  readonly #options: MeshControllerOptions;
+  readonly #source: KubeSource;
+  readonly #server: ConfigServer;
+  readonly #election: LeaderElection;
+  readonly #admin: AdminServer;
+  readonly #health: AdminServer;
+  readonly #stop = new AbortController();
+  #ports = { admin: 0, config: 0, health: 0 };
+  #snapshot: Snapshot | undefined;
+  #served: ReadonlyMap<string, Served> = new Map();
+  #problems: readonly Problem[] = [];
+  #keeper: ShadowKeeper | undefined;
+  #recorder: EventRecorder | undefined;
+  #scheduled = false;
+  #lastCompileMs = 0;
+  #compiles = 0;
+  #runs: Promise<unknown> = Promise.resolve();
+
+  constructor(options: MeshControllerOptions) {
+    const { api, clock, random, log, namespace, podName, certificate } = options;
+    this.#options = options;
+    const { signal } = this.#stop;
+    this.#source = new KubeSource({ api, clock, random, log, signal, onChange: () => this.#schedule() });
+    const reviewer = new TokenReviewer({
+      api,
+      clock,
+      namespace,
+      nodeOf: (pod) => this.#source.state.get("Pod", `${namespace}/${pod}`)?.nodeName,
+    });
+    this.#server = new ConfigServer({ ...certificate, clock, log, authenticate: (token) => reviewer.identify(token) });
+    this.#election = new LeaderElection({
+      api,
+      namespace,
+      lease: LEASE,
+      identity: podName,
+      clock,
+      random,
+      log,
+      signal,
+      onLead: (leading) => this.#lead(leading),
+    });
+    const health = healthRoutes(() => this.#notReady());
+    this.#health = new AdminServer(health);
+    this.#admin = new AdminServer({ ...this.#routes(), ...health });
+  }
+
+  async start(): Promise<void> {
+    const { address, adminPort, configPort, healthPort } = this.#options;
+    this.#ports = {
+      admin: (await this.#admin.listen(address, adminPort)).port,
+      health: (await this.#health.listen(address, healthPort)).port,
+      config: await this.#server.listen(address, configPort),
+    };
+    this.#runs = Promise.all([this.#source.run(), this.#election.run()]);
+  }
+
+  /** Where it listens. */
+  get ports(): { readonly admin: number; readonly config: number; readonly health: number } {
+    return this.#ports;
+  }
+
+  /** A renewed certificate of the config stream. */
+  setCertificate(cert: string, key: string): void {
+    this.#server.setCertificate(cert, key);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#runs;
+    await this.#server.close();
+    await Promise.all([this.#admin.close(), this.#health.close()]);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const pause = this.#compiles === 0 ? 0 : Math.max(MIN_PAUSE_MS, this.#lastCompileMs);
+    this.#options.clock.after(pause, () => {
+      this.#scheduled = false;
+      if (!this.#stop.signal.aborted) this.#update();
+    });
+  }
+
+  /** From the objects to what the proxies get, and what must be written for it. */
+  #update(): void {
+    const { clock, namespace, accessControl, defaultTrafficType, meshDomains, log } = this.#options;
+    const { state } = this.#source;
+    const startedAt = clock.now();
+    const { watchNamespaces, ignoreNamespaces } = this.#options;
+    const topology = buildTopology(state, { watchNamespaces, ignoreNamespaces });
+    const { config, problems } = compile(topology, {
+      accessControl,
+      defaultTrafficType,
+      meshDomains,
+      placement: placementOf(shadowsIn(state, namespace)),
+    });
+    this.#served = servedServices(config, state);
+    const before = this.#snapshot?.config;
+    this.#snapshot = seal(before === undefined ? config : shareUnchanged(before, config));
+    this.#server.publish(this.#snapshot);
+    this.#keeper?.update(state, this.#served);
+    this.#problems = [...this.#source.problems, ...problems, ...(this.#keeper?.problems ?? [])];
+    this.#recorder?.update(this.#problems);
+    this.#lastCompileMs = clock.now() - startedAt;
+    if (this.#compiles++ === 0)
+      log.info("the first configuration is compiled", {
+        services: this.#served.size,
+        version: this.#snapshot.version,
+        ms: Math.round(this.#lastCompileMs),
+      });
+  }
+
+  async #lead(signal: AbortSignal): Promise<void> {
+    const { api, clock, random, log, namespace, podName, duties = [] } = this.#options;
+    const keeper = new ShadowKeeper({
+      api,
+      clock,
+      random,
+      log,
+      meshNamespace: namespace,
+      trafficDistributions: ["PreferSameNode", "PreferClose"],
+    });
+    const recorder = new EventRecorder({
+      api,
+      clock,
+      log,
+      instance: podName,
+      locate: (ref) => placeOf(ref, this.#source.state),
+    });
+    this.#keeper = keeper;
+    this.#recorder = recorder;
+    if (this.#source.synced) this.#schedule();
+    const ended = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    const others = Promise.all(
+      duties.map((duty) =>
+        duty(signal, recorder).catch((error: Error) =>
+          log.error("a duty of the leader ended", { error: error.message }),
+        ),
+      ),
+    );
+    if (!signal.aborted) await ended;
+    this.#keeper = undefined;
+    this.#recorder = undefined;
+    recorder.close();
+    await Promise.all([keeper.close(), others]);
+  }
+
+  #notReady(): string {
+    if (this.#stop.signal.aborted) return "it is stopping";
+    if (this.#snapshot !== undefined) return "";
+    const [first] = this.#source.troubles;
+    return first === undefined
+      ? "the cluster's objects are being read"
+      : `the cluster's objects cannot be read: ${first}`;
+  }
+
+  #routes(): AdminRoutes {
+    const readiness = () => (this.#notReady() === "" ? text("ok\n") : text(`not ready: ${this.#notReady()}\n`, 503));
+    return {
+      "/api/config": {
+        says: "the configuration that this replica serves (MeshConfig) and its version",
+        answer: () => json(this.#snapshot ?? {}),
+      },
+      "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
+      "/api/status/nodes": {
+        says: "the proxies, and what each has in force",
+        answer: async () => json(await this.#nodes()),
+      },
+      "/api/status/streams": {
+        says: "the proxies that follow this replica",
+        answer: () => json(this.#server.status()),
+      },
+      "/api/status/controller": {
+        says: "this replica: version, leader, what it waits for",
+        answer: () => json(this.#status()),
+      },
+      "/api/status/readiness": { says: "200 when a configuration is served", answer: readiness },
+      "/metrics": { says: "counters for Prometheus", answer: () => this.#metrics() },
+    };
+  }
+
+  #status(): object {
+    return {
+      name: this.#options.podName,
+      version: this.#snapshot?.version ?? "",
+      leader: this.#election.holder,
+      leads: this.#election.leads,
+      services: this.#served.size,
+      pendingShadows: this.#keeper?.pending ?? 0,
+      allottedPorts: this.#keeper?.allottedPorts ?? 0,
+      problems: this.#problems.length,
+      troubles: this.#source.troubles,
+    };
+  }
+
+  /** Each proxy follows one replica; the others are asked for theirs. */
+  async #nodes(): Promise<object[]> {
+    const streams = new Map(this.#server.status().map((status) => [status.pod, status] as const));
+    const peers = this.#pods("controller").filter(({ meta }) => meta.name !== this.#options.podName);
+    const asked = await Promise.all(peers.map((peer) => this.#askPeer(peer)));
+    for (const status of asked.flat()) streams.set(status.pod, status);
+    const version = this.#snapshot?.version;
+    return this.#pods("proxy").map(({ meta, ips, nodeName = "", ready }) => {
+      const stream = streams.get(meta.name);
+      return {
+        Name: meta.name,
+        IP: ips[0] ?? "",
+        Ready: ready,
+        node: nodeName,
+        connected: stream !== undefined,
+        version: stream?.version ?? "",
+        programmed: stream !== undefined && stream.version === version,
+        ...(stream === undefined
+          ? {}
+          : { lagMs: Math.round(stream.lagMs), error: stream.error, closedEntrypoints: stream.closedEntrypoints }),
+      };
+    });
+  }
+
+  #pods(component: string): Pod[] {
+    const pods = [...this.#source.state.list("Pod")].filter(
+      ({ meta }) =>
+        meta.namespace === this.#options.namespace &&
+        meta.labels["app.kubernetes.io/part-of"] === PROXY_SELECTOR["app.kubernetes.io/name"] &&
+        meta.labels["app.kubernetes.io/component"] === component,
+    );
+    return pods.sort((a, b) => (a.meta.name < b.meta.name ? -1 : 1));
+  }
+
+  /** A replica that does not answer has nothing to say of proxies either. */
+  #askPeer({ ips }: Pod): Promise<readonly ProxyStatus[]> {
+    const [host] = ips;
+    if (host === undefined) return Promise.resolve([]);
+    return new Promise((resolve) => {
+      const request = http.get(
+        { host, port: this.#ports.admin, path: "/api/status/streams", timeout: PEER_TIMEOUT_MS, agent: false },
+        (response) => {
+          let body = "";
+          response.setEncoding("utf8");
+          response.on("data", (piece: string) => {
+            body += piece;
+          });
+          response.on("end", () => {
+            try {
+              resolve(response.statusCode === 200 ? (JSON.parse(body) as ProxyStatus[]) : []);
+            } catch {
+              resolve([]);
+            }
+          });
+        },
+      );
+      request.on("timeout", () => request.destroy(new Error("no answer in time")));
+      request.on("error", () => resolve([]));
+    });
+  }
+
+  #metrics(): Answer {
+    const { synced, troubles } = this.#source;
+    const rows: readonly (readonly [string, string, string, number])[] = [
+      ["tulle_controller_leads", "gauge", "1 at the replica that leads.", this.#election.leads ? 1 : 0],
+      ["tulle_controller_synced", "gauge", "1 when every object has been read.", synced ? 1 : 0],
+      ["tulle_controller_troubles", "gauge", "Resources that cannot be watched now.", troubles.length],
+      ["tulle_controller_services", "gauge", "Services that the mesh serves.", this.#served.size],
+      ["tulle_controller_problems", "gauge", "Problems of objects.", this.#problems.length],
+      ["tulle_controller_compiles_total", "counter", "Compilations.", this.#compiles],
+      ["tulle_controller_compile_seconds", "gauge", "Length of the last compilation.", this.#lastCompileMs / 1000],
+      ["tulle_controller_proxies", "gauge", "Proxies that follow this replica.", this.#server.status().length],
+    ];
+    return metrics(
+      rows
+        .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
+        .join(""),
+    );
+  }
+}

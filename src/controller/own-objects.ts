@@ -1,0 +1,38 @@
+/** How the mesh's own objects in a cluster are named and known. */
+import { createHash } from "node:crypto";
+
+const MESH_NAME = "tulle";
+export const PROXY = "tulle-proxy";
+export const LEASE = "tulle-controller";
+/** Audience of the tokens that proxies show to controllers. */
+export const CONFIG_AUDIENCE = "tulle-config";
+
+/** Selects the proxies. */
+export const PROXY_SELECTOR: Readonly<Record<string, string>> = {
+  "app.kubernetes.io/name": MESH_NAME,
+  "app.kubernetes.io/component": "proxy",
+};
+
+/** Which Service a shadow service stands for: `namespace/name`. */
+export const SHADOW_OF = "tulle.dev/shadow-of";
+
+/** `app` and `type` are the original's, by which it and its users' scripts know shadow services, and pass them over. */
+export const SHADOW_LABELS: Readonly<Record<string, string>> = {
+  app: "maesh",
+  type: "shadow",
+  "app.kubernetes.io/managed-by": MESH_NAME,
+  "app.kubernetes.io/part-of": MESH_NAME,
+};
+/** A Service's name is a DNS label. */
+const MAX_NAME = 63;
+
+/**
+ * The original's name, which the rewrite rule of DNS can make out of a mesh name, where it fits into a label; else one
+ * made of a hash, which DNS must be told.
+ */
+export function shadowName(meshNamespace: string, namespace: string, service: string): string {
+  const plain = `${meshNamespace}-${service}-6d61657368-${namespace}`;
+  if (plain.length <= MAX_NAME) return plain;
+  const hash = createHash("sha256").update(`${namespace}/${service}`).digest("hex").slice(0, 32);
+  return `${MESH_NAME}-shadow-${hash}`;
+}

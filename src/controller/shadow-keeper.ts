@@ -1,0 +1,234 @@
+/**
+ * Makes the shadow services of the cluster what they must be. Runs at the leader alone; what another leader left half
+ * done, or somebody edited or deleted, is seen as a difference like any other.
+ */
+import { type Api, MERGE_PATCH } from "../kube/api-client.ts";
+import { ApiError, isApiError } from "../kube/api-error.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import type { ClusterStateView } from "../model/cluster-state.ts";
+import type { Service } from "../model/objects.ts";
+import { type Problem, problem } from "../model/problems.ts";
+import type { Log } from "../telemetry/log.ts";
+import { PortAllocator, type Transport } from "./port-allocator.ts";
+import {
+  claimAll,
+  desiredShadow,
+  isUpToDate,
+  ownerOf,
+  type Served,
+  type Shadow,
+  shadowObject,
+  shadowSpec,
+  shadowsIn,
+} from "./shadow-services.ts";
+import { WorkQueue } from "./work-queue.ts";
+
+export interface ShadowKeeperOptions {
+  readonly api: Api;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly meshNamespace: string;
+  /** Values of `spec.trafficDistribution`, the best first, that the server may know. */
+  readonly trafficDistributions: readonly string[];
+}
+
+const CONCURRENCY = 8;
+
+export class ShadowKeeper {
+  readonly #options: ShadowKeeperOptions;
+  readonly #path: string;
+  readonly #allocator: PortAllocator;
+  readonly #queue: WorkQueue;
+  /** Ports that a Service's shadow holds, by the Service's key: what must be given back some time. */
+  readonly #held = new Map<string, Map<string, Transport>>();
+  readonly #problems = new Map<string, readonly Problem[]>();
+  #distributions: readonly string[];
+  #served: ReadonlyMap<string, Served> = new Map();
+  #shadows: ReadonlyMap<string, Service> = new Map();
+  #started = false;
+
+  constructor(options: ShadowKeeperOptions) {
+    const { clock, random, log, meshNamespace } = options;
+    this.#options = options;
+    this.#path = `/api/v1/namespaces/${meshNamespace}/services`;
+    this.#allocator = new PortAllocator({ clock });
+    this.#distributions = options.trafficDistributions;
+    this.#queue = new WorkQueue({
+      clock,
+      random,
+      concurrency: CONCURRENCY,
+      work: (key) => this.#work(key),
+      onError: (key, error) =>
+        log.warn("a shadow service could not be written", { service: key, error: error.message }),
+    });
+  }
+
+  /** Of Services that could not be given a shadow. */
+  get problems(): readonly Problem[] {
+    return [...this.#problems.values()].flat();
+  }
+
+  /** Shadows still to be written. */
+  get pending(): number {
+    return this.#queue.size;
+  }
+
+  get allottedPorts(): number {
+    return this.#allocator.size;
+  }
+
+  /** Looks what differs between what is and what must be, and sets about it. */
+  update(state: ClusterStateView, served: ReadonlyMap<string, Served>): void {
+    this.#served = served;
+    this.#shadows = shadowsIn(state, this.#options.meshNamespace);
+    if (!this.#started) this.#claim();
+    for (const [key, each] of served) {
+      const existing = this.#shadows.get(key);
+      if (existing === undefined || !isUpToDate(existing, this.#desired(each))) this.#queue.add(key);
+    }
+    for (const key of this.#shadows.keys()) if (!served.has(key)) this.#queue.add(key);
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+  }
+
+  #claim(): void {
+    this.#started = true;
+    claimAll(this.#shadows, this.#allocator);
+    for (const [key, { ports }] of this.#shadows)
+      for (const { port, protocol } of ports) if (protocol !== "SCTP") this.#hold(key, ownerOf(key, port), protocol);
+  }
+
+  #desired(served: Served): Shadow {
+    const { shadow, lacking } = desiredShadow(served, this.#options.meshNamespace, this.#allocator);
+    const { key } = served;
+    for (const { port, transport } of shadow.ports) this.#hold(key, ownerOf(key, port), transport);
+    if (lacking.length === 0) this.#problems.delete(key);
+    else this.#problems.set(key, [portsExhausted(key, lacking)]);
+    return shadow;
+  }
+
+  #hold(key: string, owner: string, transport: Transport): void {
+    const held = this.#held.get(key) ?? new Map<string, Transport>();
+    this.#held.set(key, held);
+    const before = held.get(owner);
+    if (before !== undefined && before !== transport) this.#allocator.release(owner, before);
+    held.set(owner, transport);
+  }
+
+  async #work(key: string): Promise<void> {
+    const served = this.#served.get(key);
+    const existing = this.#shadows.get(key);
+    if (served === undefined) {
+      if (existing !== undefined) await this.#delete(existing.meta.name);
+      this.#giveBack(key, new Set());
+      this.#problems.delete(key);
+      this.#held.delete(key);
+      return;
+    }
+    const shadow = this.#desired(served);
+    // The API server refuses a Service without ports, and a name that leads nowhere helps nobody.
+    if (shadow.ports.length === 0) return;
+    if (existing === undefined) await this.#create(shadow);
+    else if (!isUpToDate(existing, shadow)) await this.#patch(existing.meta.name, shadow);
+    this.#giveBack(key, new Set(shadow.ports.map(({ port }) => ownerOf(key, port))));
+  }
+
+  /** Ports of a Service that it has no more. Only after the shadow is written: until then, calls come in on them. */
+  #giveBack(key: string, kept: ReadonlySet<string>): void {
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    for (const [owner, transport] of held) {
+      if (kept.has(owner)) continue;
+      held.delete(owner);
+      this.#allocator.release(owner, transport);
+    }
+  }
+
+  async #create(shadow: Shadow): Promise<void> {
+    const { api, meshNamespace } = this.#options;
+    try {
+      await this.#distributed((distribution) =>
+        api.request("POST", this.#path, { body: shadowObject(shadow, meshNamespace, distribution) }),
+      );
+    } catch (error) {
+      if (!isApiError(error, 409)) throw error;
+      await this.#adopt(shadow);
+    }
+  }
+
+  /** One of that name is there: made a moment ago and not seen yet, or somebody's own. */
+  async #adopt(shadow: Shadow): Promise<void> {
+    const { api, meshNamespace } = this.#options;
+    const found = await api.request<{ metadata: { labels?: Record<string, string> } }>(
+      "GET",
+      `${this.#path}/${shadow.name}`,
+    );
+    const labels = found.metadata.labels ?? {};
+    if (labels["type"] !== "shadow" || labels["app.kubernetes.io/managed-by"] !== "tulle") {
+      this.#problems.set(shadow.key, [nameTaken(shadow, meshNamespace)]);
+      throw new ApiError(`Service ${meshNamespace}/${shadow.name} is not ours`, 409);
+    }
+    await this.#patch(shadow.name, shadow);
+  }
+
+  async #patch(name: string, shadow: Shadow): Promise<void> {
+    const { api, meshNamespace } = this.#options;
+    const { metadata } = shadowObject(shadow, meshNamespace, undefined) as { metadata: object };
+    await this.#distributed((distribution) =>
+      api.request("PATCH", `${this.#path}/${name}`, {
+        contentType: MERGE_PATCH,
+        body: { metadata, spec: shadowSpec(shadow, distribution) },
+      }),
+    );
+  }
+
+  async #delete(name: string): Promise<void> {
+    try {
+      await this.#options.api.request("DELETE", `${this.#path}/${name}`);
+    } catch (error) {
+      if (!isApiError(error, 404)) throw error;
+    }
+  }
+
+  /** Servers refuse values of trafficDistribution that they do not know; then the next best is used from there on. */
+  async #distributed(write: (distribution: string | undefined) => Promise<unknown>): Promise<void> {
+    for (;;) {
+      const [distribution] = this.#distributions;
+      try {
+        await write(distribution);
+        return;
+      } catch (error) {
+        const refused = isApiError(error, 422) && (error as Error).message.includes("trafficDistribution");
+        if (!refused || distribution === undefined) throw error;
+        this.#distributions = this.#distributions.slice(1);
+        this.#options.log.info("the API server does not know this trafficDistribution", { value: distribution });
+      }
+    }
+  }
+}
+
+function refOfKey(key: string) {
+  const [namespace = "", name = ""] = key.split("/");
+  return { kind: "Service", namespace, name };
+}
+
+function portsExhausted(key: string, ports: readonly number[]): Problem {
+  return problem(
+    "PortsExhausted",
+    refOfKey(key),
+    "spec.ports",
+    `no port of the proxies is free for ${ports.join(", ")}`,
+  );
+}
+
+function nameTaken({ key, name }: Shadow, meshNamespace: string): Problem {
+  return problem(
+    "ShadowNameTaken",
+    refOfKey(key),
+    "metadata.name",
+    `Service ${meshNamespace}/${name} is not the mesh's`,
+  );
+}

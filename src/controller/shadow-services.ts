@@ -1,0 +1,184 @@
+/**
+ * Shadow services, as data: what the cluster has of them, what it should have, and what the proxies make of it. The
+ * mesh name of a Service resolves to its shadow's ClusterIP; each port of the shadow leads to a port of the proxies
+ * that stands for this one service port.
+ */
+
+import type { Placement } from "../compiler/service-pass.ts";
+import type { MeshConfig, TrafficType } from "../config/mesh-config.ts";
+import type { ClusterStateView } from "../model/cluster-state.ts";
+import type { Service } from "../model/objects.ts";
+import { PROXY_SELECTOR, SHADOW_LABELS, SHADOW_OF, shadowName } from "./own-objects.ts";
+import type { PortAllocator, Transport } from "./port-allocator.ts";
+
+/** A Service that the mesh serves, with the ports that it serves. */
+export interface Served {
+  /** `namespace/name` */
+  readonly key: string;
+  readonly ports: readonly ServedPort[];
+}
+
+export interface ServedPort {
+  readonly name: string;
+  readonly port: number;
+  readonly transport: Transport;
+}
+
+export interface ShadowPort extends ServedPort {
+  /** Where the proxies listen. */
+  readonly targetPort: number;
+}
+
+export interface Shadow {
+  /** Of the Service that it stands for. */
+  readonly key: string;
+  readonly name: string;
+  readonly ports: readonly ShadowPort[];
+}
+
+/** The shadow services in the mesh's namespace by the Service that they stand for, the oldest where there are two. */
+export function shadowsIn(state: ClusterStateView, meshNamespace: string): Map<string, Service> {
+  const shadows = new Map<string, Service>();
+  for (const service of state.list("Service")) {
+    const { meta } = service;
+    const key = meta.annotations[SHADOW_OF];
+    if (meta.namespace !== meshNamespace || key === undefined || !hasLabels(meta.labels)) continue;
+    const known = shadows.get(key);
+    if (known === undefined || isOlder(service, known)) shadows.set(key, service);
+  }
+  return shadows;
+}
+
+function isOlder(a: Service, b: Service): boolean {
+  return a.meta.createdAt === b.meta.createdAt ? a.meta.name < b.meta.name : a.meta.createdAt < b.meta.createdAt;
+}
+
+function hasLabels(labels: Readonly<Record<string, string>>): boolean {
+  return Object.entries(SHADOW_LABELS).every(([name, value]) => labels[name] === value);
+}
+
+/** What the compiled configuration serves, whether it is placed yet or not. In key order. */
+export function servedServices(config: MeshConfig, state: ClusterStateView): Map<string, Served> {
+  const ports = new Map<string, ServedPort[]>();
+  for (const { namespace, service, port, trafficType } of Object.values(config.servicePorts)) {
+    const key = `${namespace}/${service}`;
+    const transport = transportOf(trafficType);
+    const name = state
+      .get("Service", key)
+      ?.ports.find((each) => each.port === port && each.protocol === transport)?.name;
+    const list = ports.get(key);
+    const entry = { name: name ?? "", port, transport };
+    if (list === undefined) ports.set(key, [entry]);
+    else list.push(entry);
+  }
+  return new Map(
+    [...ports].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, list]) => [key, { key, ports: list }] as const),
+  );
+}
+
+const transportOf = (trafficType: TrafficType): Transport => (trafficType === "udp" ? "UDP" : "TCP");
+
+/** Holder of a port in the allocator. */
+export const ownerOf = (key: string, port: number) => `${key}:${port}`;
+
+/**
+ * What the shadow of a Service must be. Ports keep what they were allotted.
+ * @returns undefined where no port is free for one of them: `lacking` says for which
+ */
+export function desiredShadow(
+  { key, ports }: Served,
+  meshNamespace: string,
+  allocator: PortAllocator,
+): { shadow: Shadow; lacking: readonly number[] } {
+  const [namespace = "", service = ""] = key.split("/");
+  const placed: ShadowPort[] = [];
+  const lacking: number[] = [];
+  for (const port of ports) {
+    const targetPort = allocator.allot(ownerOf(key, port.port), port.transport);
+    if (targetPort === undefined) lacking.push(port.port);
+    else placed.push({ ...port, targetPort });
+  }
+  return { shadow: { key, name: shadowName(meshNamespace, namespace, service), ports: placed }, lacking };
+}
+
+/** Whether the cluster's object already is what it must be. */
+export function isUpToDate(existing: Service, wanted: Shadow): boolean {
+  return (
+    existing.ports.length === wanted.ports.length &&
+    wanted.ports.every((port, index) => {
+      const actual = existing.ports[index];
+      return (
+        actual !== undefined &&
+        actual.name === port.name &&
+        actual.port === port.port &&
+        actual.protocol === port.transport &&
+        actual.targetPort === port.targetPort
+      );
+    })
+  );
+}
+
+/**
+ * Where the mesh names lead, as the shadow services say. Of two shadows that claim one port of the proxies, which only
+ * a mistake can bring about, the one that comes first by key has it, until the leader has given the other a new one.
+ */
+export function placementOf(shadows: ReadonlyMap<string, Service>): Placement {
+  const any = [...shadows.values()].some(({ clusterIPs }) => clusterIPs.some((ip) => ip.includes(":")));
+  const address = any ? "::" : "0.0.0.0";
+  const holders = new Map<string, string>();
+  for (const key of [...shadows.keys()].sort())
+    for (const { port, protocol, targetPort } of shadows.get(key)?.ports ?? []) {
+      const place = `${targetPort}/${protocol}`;
+      if (!holders.has(place)) holders.set(place, ownerOf(key, port));
+    }
+  return {
+    addresses: (key) => shadows.get(key)?.clusterIPs ?? [],
+    entrypoints(key, port, transport) {
+      const protocol = transport === "udp" ? "UDP" : "TCP";
+      const found = shadows.get(key)?.ports.find((each) => each.port === port && each.protocol === protocol);
+      if (found === undefined || typeof found.targetPort !== "number") return [];
+      if (holders.get(`${found.targetPort}/${protocol}`) !== ownerOf(key, port)) return [];
+      return [{ address, port: found.targetPort }];
+    },
+  };
+}
+
+/** Makes the allocator know what the shadow services hold. @returns keys whose shadow must be given other ports */
+export function claimAll(shadows: ReadonlyMap<string, Service>, allocator: PortAllocator): string[] {
+  const refused = new Set<string>();
+  for (const key of [...shadows.keys()].sort())
+    for (const { port, protocol, targetPort } of shadows.get(key)?.ports ?? []) {
+      if (protocol === "SCTP" || typeof targetPort !== "number") continue;
+      if (!allocator.claim(ownerOf(key, port), protocol, targetPort)) refused.add(key);
+    }
+  return [...refused];
+}
+
+/** As the API server takes it. */
+export function shadowObject(shadow: Shadow, meshNamespace: string, trafficDistribution: string | undefined): object {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: {
+      name: shadow.name,
+      namespace: meshNamespace,
+      labels: SHADOW_LABELS,
+      annotations: { [SHADOW_OF]: shadow.key },
+    },
+    spec: shadowSpec(shadow, trafficDistribution),
+  };
+}
+
+export function shadowSpec({ ports }: Shadow, trafficDistribution: string | undefined): object {
+  return {
+    selector: PROXY_SELECTOR,
+    ipFamilyPolicy: "PreferDualStack",
+    ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
+    ports: ports.map(({ name, port, transport, targetPort }) => ({
+      ...(name === "" ? {} : { name }),
+      port,
+      protocol: transport,
+      targetPort,
+    })),
+  };
+}

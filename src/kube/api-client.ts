@@ -1,0 +1,312 @@
+/**
+ * Requests to the API server. All of them share one HTTP/2 connection, so that its pings tell within seconds that the
+ * way is dead, for watches that wait for months of silence as for requests that wait for their turn.
+ */
+import http2 from "node:http2";
+import { LineSplitter } from "../lines/line-splitter.ts";
+import type { Clock, Timer } from "../model/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { ApiAccess } from "./api-access.ts";
+import { ApiError } from "./api-error.ts";
+
+export type Query = Readonly<Record<string, string | number | undefined>>;
+
+export interface RequestOptions {
+  readonly query?: Query;
+  readonly body?: unknown;
+  /** Of the body; JSON where absent. */
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface WatchOptions {
+  readonly query: Query;
+  readonly accept?: string;
+  readonly signal: AbortSignal;
+  /** With each event as the server wrote it. */
+  onEvent(event: unknown): void;
+  /** The server has accepted the watch. */
+  onOpen?(): void;
+  /** Ends the watch when nothing was received for so long. */
+  readonly silenceMs: number;
+}
+
+export interface ApiClientOptions {
+  readonly access: ApiAccess;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly userAgent: string;
+}
+
+/** What the rest of the room needs of a client. */
+export type Api = Pick<ApiClient, "request" | "watch">;
+
+export const MERGE_PATCH = "application/merge-patch+json";
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const PING_INTERVAL_MS = 5_000;
+/** With the interval before it, a dead connection is seen within 15 s. */
+const PING_TIMEOUT_MS = 8_000;
+/** A list page of large objects is some megabytes; a single event is at most an object (etcd's bound is 1.5 MB). */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+const MAX_EVENT_BYTES = 16 * 1024 * 1024;
+/** Flow-control window: 64 KiB, the default, makes long lists slow on a far connection. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+export class ApiClient {
+  readonly #options: ApiClientOptions;
+  #session: http2.ClientHttp2Session | undefined;
+  #pinging: Timer | undefined;
+  #closed = false;
+
+  constructor(options: ApiClientOptions) {
+    this.#options = options;
+  }
+
+  /** The namespace that it speaks from, where the credentials tell. */
+  get namespace(): string | undefined {
+    return this.#options.access.namespace;
+  }
+
+  /** @throws ApiError for every answer that is not 2xx, and where there is none */
+  async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+    const { body, contentType = "application/json", accept = "application/json" } = options;
+    const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const headers: http2.OutgoingHttpHeaders = { accept };
+    if (payload !== undefined) headers["content-type"] = contentType;
+    const stream = await this.#open(method, path, options.query, headers, payload === undefined);
+    const { clock } = this.#options;
+    const timer = clock.after(options.timeoutMs ?? REQUEST_TIMEOUT_MS, () =>
+      stream.destroy(new ApiError(`${method} ${path}: no answer in time`)),
+    );
+    const onAbort = () => stream.destroy(new ApiError(`${method} ${path}: given up`));
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      if (payload !== undefined) stream.end(payload);
+      const { status, headers: answered } = await answerOf(stream, `${method} ${path}`);
+      const text = await wholeBody(stream, `${method} ${path}`);
+      if (status < 200 || status > 299) throw errorOf(`${method} ${path}`, status, answered, text);
+      return (text === "" ? undefined : parseJson(text, `${method} ${path}`)) as T;
+    } finally {
+      timer.cancel();
+      options.signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /**
+   * Resolves when the server ended the watch, or `signal` did.
+   * @throws ApiError where it refused, the stream broke or fell silent
+   */
+  async watch(path: string, options: WatchOptions): Promise<void> {
+    const { signal, accept = "application/json" } = options;
+    const what = `watch ${path}`;
+    const query = { ...options.query, watch: "1" };
+    const stream = await this.#open("GET", path, query, { accept }, true);
+    let silence: Timer | undefined;
+    const heard = () => {
+      silence?.cancel();
+      silence = this.#options.clock.after(options.silenceMs, () =>
+        stream.destroy(new ApiError(`${what}: silent for ${Math.round(options.silenceMs / 1000)} s`)),
+      );
+    };
+    const onAbort = () => stream.destroy();
+    signal.addEventListener("abort", onAbort, { once: true });
+    heard();
+    try {
+      if (signal.aborted) return;
+      const { status, headers } = await answerOf(stream, what);
+      if (status !== 200) throw errorOf(what, status, headers, await wholeBody(stream, what));
+      options.onOpen?.();
+      await this.#readEvents(stream, what, options, heard);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      silence?.cancel();
+      signal.removeEventListener("abort", onAbort);
+      stream.destroy();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#pinging?.cancel();
+    this.#session?.destroy();
+  }
+
+  async #readEvents(
+    stream: http2.ClientHttp2Stream,
+    what: string,
+    options: WatchOptions,
+    heard: () => void,
+  ): Promise<void> {
+    const lines = new LineSplitter(MAX_EVENT_BYTES);
+    await new Promise<void>((resolve, reject) => {
+      stream.on("data", (bytes: Buffer) => {
+        heard();
+        try {
+          lines.push(bytes, (line) => options.onEvent(parseJson(line, what)));
+        } catch (error) {
+          stream.destroy(error as Error);
+        }
+      });
+      stream.once("end", resolve);
+      stream.once("error", (error) => reject(asApiError(error, what)));
+      stream.once("close", () => reject(new ApiError(`${what}: cut off`)));
+    });
+  }
+
+  async #open(
+    method: string,
+    path: string,
+    query: Query | undefined,
+    headers: http2.OutgoingHttpHeaders,
+    endStream: boolean,
+  ): Promise<http2.ClientHttp2Stream> {
+    const { access, userAgent } = this.#options;
+    let authorization: string | undefined;
+    try {
+      authorization = await access.authorization();
+    } catch (error) {
+      throw new ApiError(`credentials for the API server: ${(error as Error).message}`);
+    }
+    const session = await this.#connected();
+    try {
+      const base = new URL(access.server).pathname.replace(/\/$/, "");
+      const stream = session.request(
+        {
+          ...headers,
+          ":method": method,
+          ":path": base + path + queryText(query),
+          "user-agent": userAgent,
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        { endStream },
+      );
+      // Whoever waits for the stream gets the error; none may be left without a listener.
+      stream.on("error", () => {});
+      return stream;
+    } catch (error) {
+      throw asApiError(error as Error, `${method} ${path}`);
+    }
+  }
+
+  async #connected(): Promise<http2.ClientHttp2Session> {
+    if (this.#closed) throw new ApiError("the client is closed");
+    const known = this.#session;
+    if (known !== undefined && !known.closed && !known.destroyed) return known.connecting ? connected(known) : known;
+    const { access, log } = this.#options;
+    const session = http2.connect(access.server, { ...access.tls, settings: { initialWindowSize: WINDOW_BYTES } });
+    this.#session = session;
+    session.setTimeout(0);
+    const connecting = this.#options.clock.after(CONNECT_TIMEOUT_MS, () =>
+      session.destroy(new ApiError(`no connection to the API server ${access.server} in time`)),
+    );
+    session.once("connect", () => {
+      connecting.cancel();
+      session.setLocalWindowSize(WINDOW_BYTES * 4);
+      this.#ping(session);
+    });
+    session.on("error", (error) => log.debug("connection to the API server", { error: error.message }));
+    // A server that goes away ends its streams itself; requests after that take a new connection.
+    session.once("goaway", () => this.#forget(session));
+    session.once("close", () => {
+      connecting.cancel();
+      this.#forget(session);
+    });
+    return connected(session);
+  }
+
+  #forget(session: http2.ClientHttp2Session): void {
+    if (this.#session === session) this.#session = undefined;
+  }
+
+  #ping(session: http2.ClientHttp2Session): void {
+    const { clock, access } = this.#options;
+    this.#pinging?.cancel();
+    this.#pinging = clock.after(PING_INTERVAL_MS, () => {
+      if (session.destroyed) return;
+      const late = clock.after(PING_TIMEOUT_MS, () =>
+        session.destroy(new ApiError(`the API server ${access.server} does not answer pings`)),
+      );
+      const sent = session.ping(() => {
+        late.cancel();
+        if (!session.destroyed && this.#session === session) this.#ping(session);
+      });
+      if (!sent) late.cancel();
+    });
+  }
+}
+
+function connected(session: http2.ClientHttp2Session): Promise<http2.ClientHttp2Session> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => reject(asApiError(error, "connecting to the API server"));
+    const closed = () => reject(new ApiError("the connection to the API server closed before it was up"));
+    session.once("connect", () => {
+      session.off("error", failed);
+      session.off("close", closed);
+      resolve(session);
+    });
+    session.once("error", failed);
+    session.once("close", closed);
+  });
+}
+
+function answerOf(
+  stream: http2.ClientHttp2Stream,
+  what: string,
+): Promise<{ status: number; headers: http2.IncomingHttpHeaders }> {
+  return new Promise((resolve, reject) => {
+    stream.once("response", (headers) => resolve({ status: headers[":status"] ?? 0, headers }));
+    stream.once("error", (error) => reject(asApiError(error, what)));
+    stream.once("close", () => reject(new ApiError(`${what}: cut off before the answer`)));
+  });
+}
+
+async function wholeBody(stream: http2.ClientHttp2Stream, what: string): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  return new Promise((resolve, reject) => {
+    stream.on("data", (bytes: Buffer) => {
+      length += bytes.length;
+      if (length > MAX_ANSWER_BYTES) stream.destroy(new ApiError(`${what}: the answer is too long`));
+      else pieces.push(bytes);
+    });
+    stream.once("end", () => resolve(Buffer.concat(pieces).toString("utf8")));
+    stream.once("error", (error) => reject(asApiError(error, what)));
+    stream.once("close", () => reject(new ApiError(`${what}: cut off within the answer`)));
+  });
+}
+
+function asApiError(error: Error, what: string): ApiError {
+  return error instanceof ApiError ? error : new ApiError(`${what}: ${error.message}`);
+}
+
+function errorOf(what: string, status: number, headers: http2.IncomingHttpHeaders, body: string): ApiError {
+  let said = { message: body.slice(0, 200), reason: "" };
+  try {
+    const parsed = JSON.parse(body) as { message?: string; reason?: string };
+    said = { message: parsed.message ?? said.message, reason: parsed.reason ?? "" };
+  } catch {
+    // A proxy on the way answers in its own form; its first words are in the message.
+  }
+  const seconds = Number(headers["retry-after"]);
+  const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
+  return new ApiError(`${what}: ${status} ${said.message}`.trim(), status, said.reason, retryAfterMs);
+}
+
+function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(`${what}: the answer is not JSON: ${text.slice(0, 100)}`);
+  }
+}
+
+function queryText(query: Query | undefined): string {
+  const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== undefined);
+  if (pairs.length === 0) return "";
+  return `?${pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join("&")}`;
+}

@@ -1,0 +1,196 @@
+/**
+ * The process on each node: the proxy, the DNS server of the mesh names, the config stream that feeds both, and what
+ * kubelet and Prometheus ask for. It is ready from its first complete configuration until it is told to stop.
+ */
+import { type AdminRoutes, AdminServer, healthRoutes, json, metrics } from "../admin/admin-server.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import { ConfigClient } from "../config-stream/config-client.ts";
+import { DnsServer } from "../dns/dns-server.ts";
+import { MeshZone } from "../dns/mesh-zone.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
+import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import type { Log } from "../telemetry/log.ts";
+import { SavedConfig } from "./saved-config.ts";
+
+export interface ProxyDaemonOptions {
+  readonly controller: { readonly host: string; readonly port: number; readonly serverName?: string };
+  ca(): Promise<Buffer | string>;
+  token(): Promise<string>;
+  /** A folder of its own, for the last configuration. */
+  readonly stateFolder: string;
+  /** This proxy's Pod. */
+  readonly name: string;
+  /** Where DNS, health and admin listen. */
+  readonly address: string;
+  readonly dnsPort: number;
+  readonly healthPort: number;
+  readonly adminPort: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** How long a connection waits for the configuration that knows its caller. */
+const NEWCOMER_WAIT_MS = 1_000;
+
+export class ProxyDaemon {
+  readonly #options: ProxyDaemonOptions;
+  readonly #proxy: MeshProxy;
+  readonly #counters = new CallCounters();
+  readonly #zone = new MeshZone([]);
+  readonly #dns: DnsServer;
+  readonly #health: AdminServer;
+  readonly #admin: AdminServer;
+  readonly #saved: SavedConfig;
+  readonly #stop = new AbortController();
+  #stream: Promise<void> = Promise.resolve();
+  #snapshot: Snapshot | undefined;
+  #connected = false;
+  #lostAt: number;
+  #draining = false;
+  #dnsListens = false;
+
+  constructor(options: ProxyDaemonOptions) {
+    const { clock, random, log, name, stateFolder } = options;
+    this.#options = options;
+    this.#lostAt = clock.now();
+    this.#proxy = new MeshProxy({
+      clock,
+      random,
+      log,
+      name,
+      substitutePorts: false,
+      newcomerWaitMs: NEWCOMER_WAIT_MS,
+      onExchange: (record) => this.#counters.exchange(record),
+      onFlow: (record) => this.#counters.flow(record),
+    });
+    this.#dns = new DnsServer({ zones: [this.#zone], clock, log });
+    this.#saved = new SavedConfig(stateFolder, clock, log);
+    const health = healthRoutes(() => this.#notReady());
+    this.#health = new AdminServer(health);
+    this.#admin = new AdminServer({ ...this.#routes(), ...health });
+  }
+
+  /** Opens what does not need a configuration, takes up the last one, and follows the controller. */
+  async start(): Promise<void> {
+    const { address, healthPort, adminPort, controller, clock, random, log, ca, token } = this.#options;
+    await this.#health.listen(address, healthPort);
+    await this.#admin.listen(address, adminPort);
+    const initial = await this.#saved.load();
+    if (initial !== undefined) {
+      log.info("the last configuration is in force until the controller is heard", { version: initial.version });
+      await this.#apply(initial);
+    }
+    const client = new ConfigClient({
+      ...controller,
+      ca,
+      token,
+      clock,
+      random,
+      log,
+      signal: this.#stop.signal,
+      ...(initial === undefined ? {} : { initial }),
+      apply: async (snapshot) => {
+        const closed = await this.#apply(snapshot);
+        this.#saved.save(snapshot);
+        return closed;
+      },
+      onConnected: (connected) => this.#onConnected(connected),
+    });
+    this.#stream = client.run();
+  }
+
+  /**
+   * Not ready from now on, but serving: the cluster needs a while to send its calls elsewhere, and callers are asked
+   * with each answer to connect anew. Then nothing new is accepted, and what is under way may finish.
+   */
+  async stop(lameDuckMs: number, drainMs: number, hurry: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    this.#draining = true;
+    this.#proxy.startDraining();
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(lameDuckMs, resolve);
+      hurry.addEventListener("abort", () => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    this.#stop.abort();
+    await this.#proxy.close(hurry.aborted ? 0 : drainMs);
+    await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
+    await Promise.all([this.#health.close(), this.#admin.close()]);
+  }
+
+  async #apply(snapshot: Snapshot): Promise<readonly string[]> {
+    const { address, dnsPort, log } = this.#options;
+    // Sockets before names: a name that can be looked up can be called.
+    await this.#proxy.apply(snapshot.config);
+    this.#zone.update(snapshot.config);
+    const first = this.#snapshot === undefined;
+    this.#snapshot = snapshot;
+    if (!this.#dnsListens) {
+      await this.#dns.listen(address, dnsPort);
+      this.#dnsListens = true;
+    }
+    if (first) log.info("the first configuration is in force", { version: snapshot.version });
+    return [...this.#proxy.status()].filter(([, { boundPort }]) => boundPort === undefined).map(([key]) => key);
+  }
+
+  #onConnected(connected: boolean): void {
+    if (this.#connected && !connected) this.#lostAt = this.#options.clock.now();
+    if (!this.#connected && connected) this.#options.log.info("the config stream is up");
+    this.#connected = connected;
+  }
+
+  #notReady(): string {
+    if (this.#draining) return "it is draining";
+    return this.#snapshot === undefined ? "no configuration is in force yet" : "";
+  }
+
+  /** Seconds since the controller was last heard; 0 while it is. */
+  get #silentSeconds(): number {
+    return this.#connected ? 0 : Math.round((this.#options.clock.now() - this.#lostAt) / 1000);
+  }
+
+  #routes(): AdminRoutes {
+    const status = () => ({
+      name: this.#options.name,
+      version: this.#snapshot?.version ?? "",
+      connected: this.#connected,
+      silentSeconds: this.#silentSeconds,
+      draining: this.#draining,
+    });
+    return {
+      "/api/status": {
+        says: "what is in force here, and whether the controller is heard",
+        answer: () => json(status()),
+      },
+      "/api/config": {
+        says: "the configuration in force (MeshConfig) and its version",
+        answer: () => json(this.#snapshot ?? {}),
+      },
+      "/api/service-port/{namespace}/{service}/{port}": {
+        says: "what is in force for one port of a Service",
+        answer: ([namespace = "", service = "", port = ""]) => {
+          const found = this.#proxy.config.servicePorts[`${namespace}/${service}:${port}`];
+          return found === undefined ? json({ error: "the mesh does not serve it" }, 404) : json(found);
+        },
+      },
+      "/metrics": {
+        says: "counters for Prometheus",
+        answer: () => metrics(this.#counters.render(this.#proxy) + this.#gauges()),
+      },
+    };
+  }
+
+  #gauges(): string {
+    const rows: readonly (readonly [string, string, number])[] = [
+      ["tulle_config_stream_up", "1 while the controller is heard.", this.#connected ? 1 : 0],
+      ["tulle_config_silent_seconds", "Since the controller was last heard.", this.#silentSeconds],
+    ];
+    return rows
+      .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
+      .join("");
+  }
+}
