@@ -1,7 +1,7 @@
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf, type Pod, refOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
-import { sampleFor } from "./samples/samples.ts";
+import { sampleFor } from "./samples/sample-images.ts";
 
 /** Keys of the Pods that some slice names: those that are to answer calls. */
 export function backingPods(state: ClusterStateView): ReadonlySet<string> {

@@ -4,7 +4,8 @@ import { type Container, keyOf, type Pod, refOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { unknownImage } from "./image-problems.ts";
-import { type RunningSample, type SampleSpec, sampleFor, startSample } from "./samples/samples.ts";
+import { type SampleSpec, sampleFor } from "./samples/sample-images.ts";
+import { type RunningSample, startSample } from "./samples/samples.ts";
 
 interface Served {
   readonly identity: string;
@@ -90,7 +91,13 @@ export class SampleSet {
 
   async #startSample(pod: Pod, spec: SampleSpec): Promise<RunningSample> {
     const podIp = pod.ips[0] as string;
-    const options = { podName: pod.meta.name, podIp, log: this.#log, clock: this.#clock, substitutePort: true };
+    const options = {
+      podName: pod.meta.name,
+      address: podIp,
+      log: this.#log,
+      clock: this.#clock,
+      substitutePort: true,
+    };
     const sample = await startSample(spec, options);
     if (sample.port === spec.port) this.substitutes.delete(`${podIp}:${spec.port}`);
     else this.substitutes.set(`${podIp}:${spec.port}`, sample.port);

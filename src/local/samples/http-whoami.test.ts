@@ -5,8 +5,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { type Clock, systemClock } from "../../model/clock.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { type Log, silentLog } from "../../telemetry/log.ts";
+import type { SampleSpec } from "./sample-images.ts";
 import { SAMPLE_DRAIN_MS } from "./sample-server.ts";
-import { type RunningSample, type SampleSpec, startSample } from "./samples.ts";
+import { type RunningSample, startSample } from "./samples.ts";
 
 const IP = "127.1.78.1";
 const CALLER = "127.1.78.2";
@@ -16,7 +17,7 @@ async function started(
   more: Partial<SampleSpec> = {},
   { clock = systemClock, log = silentLog }: { clock?: Clock; log?: Log } = {},
 ): Promise<RunningSample> {
-  const sample = await startSample({ ...SPEC, ...more }, { podName: "whoami-1", podIp: IP, log, clock });
+  const sample = await startSample({ ...SPEC, ...more }, { podName: "whoami-1", address: IP, log, clock });
   onTestFinished(() => sample.close());
   return sample;
 }

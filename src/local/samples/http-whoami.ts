@@ -5,15 +5,15 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline, Readable } from "node:stream";
-import { addressPort } from "../../config/mesh-config.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { dataBytes, dataContent } from "./data-content.ts";
 import { parseGoDuration } from "./go-duration.ts";
 import { HealthStatus } from "./health-status.ts";
-import { drain, listen } from "./sample-server.ts";
-import type { RunningSample, SampleOptions, SampleSpec } from "./samples.ts";
+import type { SampleSpec } from "./sample-images.ts";
+import { drain, listen, SAMPLE_DRAIN_MS } from "./sample-server.ts";
+import type { RunningSample, SampleOptions } from "./samples.ts";
 import { handshakeAnswer, handshakeRefusal, WebSocketEcho } from "./web-socket-echo.ts";
-import { canonicalFields, identityLines, interfaceAddresses, requestText, type WhoamiSelf } from "./whoami-text.ts";
+import { addressText, canonicalFields, identityLines, requestText, selfOf, type WhoamiSelf } from "./whoami-text.ts";
 
 const TEXT = "text/plain; charset=utf-8";
 /** Longer than proxies keep idle connections, so that none is closed under a request. */
@@ -51,7 +51,7 @@ class HttpWhoami implements RunningSample {
 
   constructor(spec: SampleSpec, options: SampleOptions) {
     this.#options = options;
-    this.#self = { podName: options.podName, podIp: options.podIp, name: spec.name };
+    this.#self = selfOf(spec, options);
     this.#requestLog = spec.verbose ? options.log : undefined;
     this.#handlers = new Map<string, Handler>([
       ["/api", (request, response) => this.#api(request, response)],
@@ -79,14 +79,15 @@ class HttpWhoami implements RunningSample {
   }
 
   async listen(port: number): Promise<void> {
-    this.#port = await listen(this.#server, this.#options.podIp, port);
+    this.#port = await listen(this.#server, this.#options.address, port);
     // After that, of single accepts (EMFILE): the next ones may succeed.
     this.#server.on("error", (error) => this.#options.log.warn("sample", { error: error.message }));
   }
 
   async close(): Promise<void> {
     this.#closing = true;
-    const drained = drain(this.#server, this.#sockets, this.#options.clock);
+    const { clock, requestDrainMs = SAMPLE_DRAIN_MS } = this.#options;
+    const drained = drain(this.#server, this.#sockets, clock, requestDrainMs);
     this.#server.closeIdleConnections();
     // Node counts a connection without any request as busy.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
@@ -144,10 +145,10 @@ class HttpWhoami implements RunningSample {
     const fields = [...canonicalFields(rawHeaders)]
       .filter(([name]) => name !== "Host" && name !== "Transfer-Encoding" && name !== "Trailer")
       .sort(([a], [b]) => (a < b ? -1 : 1));
-    const { podName, name } = this.#self;
+    const { podName, addresses, name } = this.#self;
     const body = {
       hostname: podName,
-      ip: interfaceAddresses(this.#self),
+      ip: addresses,
       headers: Object.fromEntries(fields),
       url: target,
       host,
@@ -224,5 +225,5 @@ function seen(request: IncomingMessage) {
 
 function remoteAddress(request: IncomingMessage): string {
   const { remoteAddress = "", remotePort = 0 } = request.socket;
-  return addressPort(remoteAddress, remotePort);
+  return addressText(remoteAddress, remotePort);
 }

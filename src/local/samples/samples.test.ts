@@ -4,7 +4,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../model/clock.ts";
 import type { Container } from "../../model/objects.ts";
 import { type Log, silentLog } from "../../telemetry/log.ts";
-import { type SampleSpec, sampleFor, startSample } from "./samples.ts";
+import { type SampleSpec, sampleFor, sampleOfProgram } from "./sample-images.ts";
+import { startSample } from "./samples.ts";
+import { addressText } from "./whoami-text.ts";
 
 function container(image: string, more: Partial<Container> = {}): Container {
   return { name: "c", image, command: [], args: [], env: {}, ports: [], ...more };
@@ -79,6 +81,19 @@ test("a command of the image's own program is read with its flags, another one i
   expect(sampleFor(container("traefik/whoami", { command: ["sleep", "3600"] }))).toBeUndefined();
 });
 
+test("a program by itself reads the same flags and variables, and may take any port", () => {
+  const env = { WHOAMI_PORT_NUMBER: "0", WHOAMI_NAME: "$(NOT_EXPANDED)" };
+  expect(sampleOfProgram("whoami", [], env)).toMatchObject({ kind: "http", port: 0, name: "$(NOT_EXPANDED)" });
+  expect(sampleOfProgram("whoamiudp", ["-port=9"], env)).toMatchObject({ kind: "udp", port: 9, name: "" });
+  expect(sampleOfProgram("nginx", [], env)).toBeUndefined();
+});
+
+test("callers over IPv4 are written as such, whatever socket they came to", () => {
+  expect(addressText("::ffff:10.0.0.4", 80)).toBe("10.0.0.4:80");
+  expect(addressText("10.0.0.4", 80)).toBe("10.0.0.4:80");
+  expect(addressText("fd00::4", 80)).toBe("[fd00::4]:80");
+});
+
 test("what would not start says why, when it is started", async () => {
   const cases: [Partial<Container>, string][] = [
     [{ args: ["-prot", "80"] }, "traefik/whoami: the image knows no flag -prot"],
@@ -90,7 +105,7 @@ test("what would not start says why, when it is started", async () => {
     [{ env: { WHOAMI_PORT_NUMBER: "0" } }, 'traefik/whoami: port "0" is no port number'],
     [
       { args: ["-cert", "/c.pem", "-key", "/k.pem"] },
-      "traefik/whoami: flag -cert asks for TLS, which samples on this machine do not speak",
+      "traefik/whoami: flag -cert asks for TLS, which Tulle's samples do not speak",
     ],
   ];
   for (const [more, message] of cases) {
@@ -100,7 +115,7 @@ test("what would not start says why, when it is started", async () => {
   }
 });
 
-const options = (podIp: string, log: Log = silentLog) => ({ podName: "p-1", podIp, log, clock: systemClock });
+const options = (address: string, log: Log = silentLog) => ({ podName: "p-1", address, log, clock: systemClock });
 
 async function takePort(address: string): Promise<number> {
   const server = net.createServer().listen(0, address);

@@ -4,13 +4,19 @@ import net from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../model/clock.ts";
 import { silentLog } from "../../telemetry/log.ts";
-import { type RunningSample, type SampleSpec, startSample } from "./samples.ts";
+import type { SampleSpec } from "./sample-images.ts";
+import { type RunningSample, startSample } from "./samples.ts";
 
 const IP = "127.1.80.1";
 
 async function started(kind: "tcp" | "udp", more: Partial<SampleSpec> = {}): Promise<RunningSample> {
   const spec = { kind, image: `traefik/whoami${kind}`, port: 0, name: "", verbose: false, banner: false, ...more };
-  const sample = await startSample(spec, { podName: `whoami-${kind}`, podIp: IP, log: silentLog, clock: systemClock });
+  const sample = await startSample(spec, {
+    podName: `whoami-${kind}`,
+    address: IP,
+    log: silentLog,
+    clock: systemClock,
+  });
   onTestFinished(() => sample.close());
   return sample;
 }

@@ -1,18 +1,16 @@
 /** traefik/whoamitcp: `WHO` says who answered, `STOP` closes, anything else comes back behind `Received: `. */
 import net from "node:net";
+import type { SampleSpec } from "./sample-images.ts";
 import { drain, listen } from "./sample-server.ts";
-import type { RunningSample, SampleOptions, SampleSpec } from "./samples.ts";
-import { identityLines } from "./whoami-text.ts";
+import type { RunningSample, SampleOptions } from "./samples.ts";
+import { identityLines, selfOf } from "./whoami-text.ts";
 
 const LF = 0x0a;
 
 /** @throws the error of bind(2) */
-export async function startTcpWhoami(
-  spec: SampleSpec,
-  port: number,
-  { podName, podIp, log, clock }: SampleOptions,
-): Promise<RunningSample> {
-  const identity = identityLines({ podName, podIp, name: spec.name });
+export async function startTcpWhoami(spec: SampleSpec, port: number, options: SampleOptions): Promise<RunningSample> {
+  const { podName, address, log, clock } = options;
+  const identity = identityLines(selfOf(spec, options));
   const sockets = new Set<net.Socket>();
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
@@ -22,7 +20,7 @@ export async function startTcpWhoami(
     if (spec.banner) socket.write("Welcome\n");
     answerLines(socket, identity);
   });
-  const bound = await listen(server, podIp, port);
+  const bound = await listen(server, address, port);
   // After that, of single accepts (EMFILE): the next ones may succeed.
   server.on("error", (error) => log.warn("sample", { error: error.message }));
   return {

@@ -1,26 +1,24 @@
 /** traefik/whoamiudp: a datagram `WHO` says who answered, any other comes back behind `Received: `. */
 import dgram from "node:dgram";
 import { isIPv6 } from "node:net";
-import type { RunningSample, SampleOptions, SampleSpec } from "./samples.ts";
-import { identityLines } from "./whoami-text.ts";
+import type { SampleSpec } from "./sample-images.ts";
+import type { RunningSample, SampleOptions } from "./samples.ts";
+import { identityLines, selfOf } from "./whoami-text.ts";
 
 /** @throws the error of bind(2) */
-export async function startUdpWhoami(
-  spec: SampleSpec,
-  port: number,
-  { podName, podIp, log }: SampleOptions,
-): Promise<RunningSample> {
-  const identity = Buffer.from(identityLines({ podName, podIp, name: spec.name }));
+export async function startUdpWhoami(spec: SampleSpec, port: number, options: SampleOptions): Promise<RunningSample> {
+  const { podName, address, log } = options;
+  const identity = Buffer.from(identityLines(selfOf(spec, options)));
   const received = Buffer.from("Received: ");
-  // Bound to the Pod's address alone: a socket for all addresses would answer from another.
-  const socket = dgram.createSocket(isIPv6(podIp) ? "udp6" : "udp4");
+  // On the loopback cluster it is bound to the Pod's address alone: a socket for all addresses would answer from another.
+  const socket = dgram.createSocket(isIPv6(address) ? "udp6" : "udp4");
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error) => {
       socket.close();
       reject(error);
     };
     socket.once("error", failed);
-    socket.bind({ port, address: podIp, exclusive: true }, () => {
+    socket.bind({ port, address, exclusive: true }, () => {
       socket.off("error", failed);
       resolve();
     });

@@ -13,7 +13,7 @@ let sample: RunningSample;
 beforeAll(async () => {
   sample = await startSample(
     { kind: "http", image: "traefik/whoami", port: 0, name: "", verbose: false, banner: false },
-    { podName: "p", podIp: IP, log: silentLog, clock: systemClock },
+    { podName: "p", address: IP, log: silentLog, clock: systemClock },
   );
 });
 afterAll(() => sample.close());
@@ -200,7 +200,7 @@ test("random bytes never harm the server", async () => {
 test("a sample that ends says so to its WebSockets", async () => {
   const own = await startSample(
     { kind: "http", image: "traefik/whoami", port: 0, name: "", verbose: false, banner: false },
-    { podName: "p", podIp: IP, log: silentLog, clock: systemClock },
+    { podName: "p", address: IP, log: silentLog, clock: systemClock },
   );
   const socket = net.connect({ host: IP, port: own.port });
   await once(socket, "connect");

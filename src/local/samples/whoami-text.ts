@@ -1,22 +1,33 @@
 /** The text by which the whoami images say who answered and what they were asked. */
+import { isIPv6 } from "node:net";
+import type { SampleSpec } from "./sample-images.ts";
+import type { SampleOptions } from "./samples.ts";
 
 export interface WhoamiSelf {
   readonly podName: string;
-  readonly podIp: string;
+  /** One for each interface, loopback first. */
+  readonly addresses: readonly string[];
   /** Of flag or environment; empty for none. */
   readonly name: string;
 }
 
-/** One address for each interface of a Pod: its loopback, and its own. */
-export function interfaceAddresses(self: WhoamiSelf): readonly string[] {
-  return ["127.0.0.1", self.podIp];
+export function selfOf({ name }: SampleSpec, { podName, address, ownAddresses }: SampleOptions): WhoamiSelf {
+  return { podName, addresses: ownAddresses ?? ["127.0.0.1", address], name };
 }
 
 /** `Name:` (where it has one), `Hostname:` and `IP:` lines. */
 export function identityLines(self: WhoamiSelf): string {
   const name = self.name === "" ? "" : `Name: ${self.name}\n`;
-  const addresses = interfaceAddresses(self).map((address) => `IP: ${address}\n`);
+  const addresses = self.addresses.map((address) => `IP: ${address}\n`);
   return `${name}Hostname: ${self.podName}\n${addresses.join("")}`;
+}
+
+const MAPPED_IPV4 = "::ffff:";
+
+/** `10.0.0.4:80`, `[fd00::4]:80`. A socket for both families sees IPv4 callers as `::ffff:10.0.0.4`; they are 10.0.0.4. */
+export function addressText(address: string, port: number): string {
+  const plain = address.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address;
+  return isIPv6(plain) ? `[${plain}]:${port}` : `${plain}:${port}`;
 }
 
 /** A request as its server sees it. Header fields as they came, in pairs of name and value. */
