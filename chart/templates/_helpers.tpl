@@ -1,0 +1,195 @@
+{{/*
+Names are fixed, not made of the release's: there is one mesh in a cluster, since it has the mesh domains in the
+cluster's DNS. A second release is told so, rather than left to Helm's message on who owns a ClusterRole.
+*/}}
+{{- define "tulle.onlyOne" -}}
+{{- with lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" "tulle-controller" -}}
+{{- $notes := .metadata.annotations | default dict -}}
+{{- $release := get $notes "meta.helm.sh/release-name" -}}
+{{- $namespace := get $notes "meta.helm.sh/release-namespace" -}}
+{{- if and $release (or (ne $release $.Release.Name) (ne $namespace $.Release.Namespace)) -}}
+{{- fail (printf "Tulle is installed already, as release %q in namespace %q. There can be one in a cluster, because it has the mesh domains in the cluster's DNS: upgrade that one, or uninstall it first." $release $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects the pods of a component. The controller gives shadow services the same selector for the proxies. */}}
+{{- define "tulle.selector" -}}
+app.kubernetes.io/name: tulle
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* The labels of every object and pod. The mesh passes over what has part-of: tulle. */}}
+{{- define "tulle.labels" -}}
+{{ include "tulle.selector" . }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: tulle
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "tulle.image" -}}
+{{- $repository := required "image.repository is not set: say where the image is, such as --set image.repository=registry.example.com/tulle" .Values.image.repository -}}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
+{{- if hasPrefix "sha256:" $tag -}}{{ $repository }}@{{ $tag }}{{- else -}}{{ $repository }}:{{ $tag }}{{- end -}}
+{{- end -}}
+
+{{/* YAML 1.1 reads a bare on and off as booleans, so both forms come in. */}}
+{{- define "tulle.acl" -}}
+{{- get (dict "true" "on" "false" "off") (toString .Values.acl) | default (toString .Values.acl) -}}
+{{- end -}}
+
+{{/* "true" or nothing. */}}
+{{- define "tulle.openshift" -}}
+{{- if eq (toString .Values.openshift) "auto" -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}true{{- end -}}
+{{- else if eq (toString .Values.openshift) "true" -}}true{{- end -}}
+{{- end -}}
+
+{{/* Whether the chart gives rights on the cluster's DNS: "true" or nothing. */}}
+{{- define "tulle.dnsRights" -}}
+{{- if and .Values.rbac.create .Values.rbac.dns (ne .Values.dns.mode "manual") -}}true{{- end -}}
+{{- end -}}
+
+{{- define "tulle.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default "tulle-controller-tls" -}}
+{{- end -}}
+
+{{/*
+tls.crt, tls.key and ca.crt as the data of a Secret: those that the cluster has, else new ones. Made once a rendering;
+the values are what templates share. The CA's key is kept nowhere: a new certificate comes with a new CA.
+*/}}
+{{- define "tulle.tlsData" -}}
+{{- if not (hasKey .Values.tls "made") -}}
+{{- $data := dict -}}
+{{- with lookup "v1" "Secret" .Release.Namespace "tulle-controller-tls" -}}
+{{- if and (hasKey (.data | default dict) "tls.crt") (hasKey .data "tls.key") (hasKey .data "ca.crt") -}}
+{{- $data = pick .data "tls.crt" "tls.key" "ca.crt" -}}
+{{- end -}}
+{{- end -}}
+{{- if not $data -}}
+{{- $host := printf "tulle-controller.%s.svc" .Release.Namespace -}}
+{{- $names := list $host (printf "%s.%s" $host (.Values.clusterDomain | default "cluster.local")) (printf "tulle-controller.%s" .Release.Namespace) "tulle-controller" -}}
+{{- $ca := genCA "tulle-ca" 3650 -}}
+{{- $cert := genSignedCert "tulle-controller" nil $names 3650 $ca -}}
+{{- $data = dict "tls.crt" ($cert.Cert | b64enc) "tls.key" ($cert.Key | b64enc) "ca.crt" ($ca.Cert | b64enc) -}}
+{{- end -}}
+{{- $_ := set .Values.tls "made" $data -}}
+{{- end -}}
+{{- toYaml .Values.tls.made -}}
+{{- end -}}
+
+{{/* Of a pod: who it runs as. OpenShift gives each namespace users of its own and refuses others. */}}
+{{- define "tulle.podSecurity" -}}
+runAsNonRoot: true
+{{- if not (include "tulle.openshift" .) }}
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "tulle.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Environment that every process reads as its own options: TULLE_NAMESPACE is --namespace. */}}
+{{- define "tulle.env" -}}
+- name: TULLE_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: TULLE_POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: TULLE_POD_IP
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+{{- end -}}
+
+{{/*
+What cleanup and check must know as the controller does, as environment: a variable is passed over by a command that has
+no such option, where a flag is refused.
+*/}}
+{{- define "tulle.meshEnv" -}}
+- name: TULLE_DNS_MODE
+  value: {{ .Values.dns.mode }}
+- name: TULLE_MESH_DOMAINS
+  value: {{ join "," .Values.meshDomains | quote }}
+{{- with .Values.clusterDomain }}
+- name: TULLE_CLUSTER_DOMAIN
+  value: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes root and component: "controller" or "proxy". */}}
+{{- define "tulle.logArguments" -}}
+{{- $own := get .root.Values .component -}}
+- --log-level={{ $own.logLevel | default .root.Values.logLevel }}
+- --log-format={{ $own.logFormat | default .root.Values.logFormat }}
+{{- end -}}
+
+{{/* Of the values of a component, what a pod has by the same name. Nothing where nothing is set. */}}
+{{- define "tulle.scheduling" -}}
+{{- $set := dict -}}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" -}}
+{{- with get $ $field -}}{{- $_ := set $set $field . -}}{{- end -}}
+{{- end -}}
+{{- with $set -}}{{- toYaml . -}}{{- end -}}
+{{- end -}}
+
+{{- define "tulle.pullSecrets" -}}
+{{- with .Values.imagePullSecrets -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* ConfigMaps in kube-system that can hold the mesh's block: CoreDNS, AKS and k3s, KubeDNS, RKE2. */}}
+{{- define "tulle.dnsConfigMaps" -}}
+[coredns, coredns-custom, kube-dns, rke2-coredns-rke2-coredns]
+{{- end -}}
+
+{{/* What cleanup needs in kube-system, and the controller too: see the block, change it, have it loaded. */}}
+{{- define "tulle.dnsRules" -}}
+# Deployments and DaemonSets are listed to find which DNS there is, Pods to see whether the new block works.
+- apiGroups: [apps]
+  resources: [deployments, daemonsets]
+  verbs: [get, list]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list]
+{{- if not (include "tulle.openshift" .) }}
+# A list or watch with a name is allowed to those who ask for that name alone (metadata.name=coredns).
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: {{ include "tulle.dnsConfigMaps" . }}
+  verbs: [get, list, watch, update, patch]
+# Only these two are ever made by the mesh, and so only these are taken away.
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [coredns-custom, kube-dns]
+  verbs: [delete]
+# Restarts, by an annotation of the pod template.
+- apiGroups: [apps]
+  resources: [deployments, daemonsets]
+  resourceNames: [coredns, kube-dns, rke2-coredns-rke2-coredns]
+  verbs: [patch]
+{{- end }}
+{{- end -}}
+
+{{/* OpenShift's DNS operator has the servers of other zones in one object of the cluster. */}}
+{{- define "tulle.openshiftRules" -}}
+- apiGroups: [operator.openshift.io]
+  resources: [dnses]
+  resourceNames: [default]
+  verbs: [get, patch]
+{{- end -}}

@@ -1,0 +1,146 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { chartValues, type Schema, valuesReference } from "./values-reference.ts";
+
+const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+const filesIn = (folder: string): string[] =>
+  readdirSync(new URL(`../${folder}`, import.meta.url), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`);
+
+const valuesYaml = read("chart/values.yaml");
+const schema = JSON.parse(read("chart/values.schema.json")) as Schema;
+const values = chartValues(valuesYaml, schema);
+const validator = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+const isTaken = (candidate: unknown): boolean => validator.safeParse(candidate).success;
+const templates = filesIn("chart/templates")
+  .map((path) => readFileSync(path, "utf8"))
+  .join("\n");
+
+test("docs/values.md says what values.yaml and its schema say", async () => {
+  await expect(valuesReference(valuesYaml, schema)).toMatchFileSnapshot("../docs/values.md");
+});
+
+test("every value is explained, and known to the schema", () => {
+  const unexplained = values.filter(({ says, schema: own }) => says === "" || own === undefined);
+  expect(unexplained.map(({ path }) => path)).toEqual([]);
+});
+
+test("the schema has no value that values.yaml leaves out", () => {
+  const paths = (node: Schema, prefix: string): string[] =>
+    Object.entries(node.properties ?? {}).flatMap(([name, own]) =>
+      own.properties === undefined ? [prefix + name] : paths(own, `${prefix}${name}.`),
+    );
+  // Helm gives every chart a `global`.
+  const known = paths(schema, "").filter((path) => path !== "global");
+  expect(known.sort()).toEqual(values.map(({ path }) => path).sort());
+});
+
+test("the schema takes the defaults", () => {
+  expect(validator.safeParse(parse(valuesYaml)).error).toBeUndefined();
+});
+
+test.each([
+  ["an unknown value", { foo: 1 }],
+  ["an unknown value of the proxy", { proxy: { replicas: 2 } }],
+  ["a value of Traefik Mesh that is gone", { limits: { http: 10 } }],
+  ["an unknown mode of access control", { acl: "maybe" }],
+  ["an unknown mode of DNS", { dns: { mode: "Forward" } }],
+  ["no replica", { controller: { replicas: 0 } }],
+  ["no surge", { proxy: { updateStrategy: { maxSurge: 0 } } }],
+  ["a flag that is not one", { proxy: { additionalArguments: ["drain=5"] } }],
+])("the schema refuses %s", (_, candidate) => {
+  expect(isTaken(candidate)).toBe(false);
+});
+
+test.each([
+  // What Helm makes of a bare `on` or `off`.
+  ["acl: true", { acl: true }],
+  ["acl: audit", { acl: "audit" }],
+  ["a share of the nodes as surge", { proxy: { updateStrategy: { maxSurge: "10%" } } }],
+  ["a registry with a port", { image: { repository: "localhost:5000/tulle", tag: "dev" } }],
+  ["Kubernetes' resources", { proxy: { resources: { limits: { cpu: 2, memory: "1Gi" } } } }],
+])("the schema takes %s", (_, candidate) => {
+  expect(isTaken(candidate)).toBe(true);
+});
+
+test("templates use every value, and no other", () => {
+  const used = [...templates.matchAll(/\.Values\.([A-Za-z]+(?:\.[A-Za-z]+)*)/g)].map(([, path = ""]) => path);
+  // The certificate, made once a rendering, is kept among the values.
+  const shared = "tls.made";
+  const isKnown = (path: string) =>
+    path === shared || values.some((each) => each.path === path || each.path.startsWith(`${path}.`));
+  expect(used.filter((path) => !isKnown(path))).toEqual([]);
+
+  const scheduling = ["nodeSelector", "tolerations", "affinity", "priorityClassName"];
+  const own = ["logLevel", "logFormat"];
+  const isUsed = (path: string) => {
+    const [component = "", field = ""] = path.split(".");
+    // These two are given to a template by the component.
+    if (scheduling.includes(field)) return templates.includes(`include "tulle.scheduling" .Values.${component}`);
+    if (own.includes(field)) return templates.includes(`$own.${field}`);
+    return used.includes(path);
+  };
+  expect(values.map(({ path }) => path).filter((path) => !isUsed(path))).toEqual([]);
+});
+
+test("the chart is of the program's version", () => {
+  const { version } = JSON.parse(read("package.json")) as { version: string };
+  const { version: chartVersion, appVersion } = parse(read("chart/Chart.yaml")) as Record<string, string>;
+  expect([chartVersion, appVersion]).toEqual([version, version]);
+});
+
+interface Definition {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly conversion: { readonly strategy: string };
+    readonly versions: readonly {
+      readonly name: string;
+      readonly served: boolean;
+      readonly storage: boolean;
+      readonly schema: { readonly openAPIV3Schema: Schema };
+    }[];
+  };
+}
+const definitions = filesIn("chart/crds")
+  .filter((path) => path.endsWith(".yaml"))
+  .map((path) => parse(readFileSync(path, "utf8")) as Definition);
+
+test("SMI's definitions serve every published version, and store the original's", () => {
+  const rows = definitions.map(({ spec }) => [
+    `${spec.names.plural}.${spec.group}`,
+    spec.versions
+      .filter(({ served }) => served)
+      .map(({ name }) => name.replace("v1alpha", ""))
+      .join(""),
+    spec.versions
+      .filter(({ storage }) => storage)
+      .map(({ name }) => name)
+      .join(" "),
+  ]);
+  expect(rows.sort()).toEqual([
+    ["httproutegroups.specs.smi-spec.io", "1234", "v1alpha3"],
+    ["tcproutes.specs.smi-spec.io", "1234", "v1alpha3"],
+    ["trafficsplits.split.smi-spec.io", "1234", "v1alpha3"],
+    ["traffictargets.access.smi-spec.io", "123", "v1alpha2"],
+    ["udproutes.specs.smi-spec.io", "4", "v1alpha4"],
+  ]);
+  expect(definitions.map(({ metadata }) => metadata.name).sort()).toEqual(rows.map(([name]) => name));
+});
+
+test("no version of SMI's definitions prunes a field that another has", () => {
+  const fields = (node: Schema, prefix: string): string[] =>
+    Object.entries({ ...node.properties, ...(node.items && { "[]": node.items }) }).flatMap(([name, own]) => [
+      prefix + name,
+      ...fields(own, `${prefix}${name}.`),
+    ]);
+  for (const { metadata, spec } of definitions) {
+    expect(spec.conversion.strategy).toBe("None");
+    const [first = [], ...others] = spec.versions.map((version) => fields(version.schema.openAPIV3Schema, "").sort());
+    for (const other of others) expect(other, metadata.name).toEqual(first);
+  }
+});
