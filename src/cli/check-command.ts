@@ -4,7 +4,6 @@ import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { formatLocated, locateAll, type ManifestOptions, openManifests } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
-import { UsageError } from "./usage-error.ts";
 
 export interface CheckOptions extends ManifestOptions {
   readonly json?: boolean;
@@ -12,8 +11,6 @@ export interface CheckOptions extends ManifestOptions {
 
 /** Problems of manifests on standard error, a line each; with --json all of them as an array on standard output. */
 export async function runCheck(options: CheckOptions): Promise<number> {
-  if (options.file === undefined)
-    throw new UsageError("check needs -f PATH: this version checks manifests; checking a cluster is not in it yet");
   const { source, addresses, accessControl } = openManifests(options, stderrLog());
   const update = await source.load();
   const { problems } = compileMesh(source.state, { accessControl, defaultTrafficType: options.defaultMode, addresses });

@@ -8,8 +8,11 @@ export interface ClusterOptions {
   readonly kubeconfig?: string;
 }
 
-/** @throws UsageError where no cluster is named */
-export async function connect(options: ClusterOptions, version: string, log: Log): Promise<ApiClient> {
+/**
+ * @param otherwise what else the user may have meant, as the end of a sentence
+ * @throws UsageError where no cluster is named
+ */
+export async function connect(options: ClusterOptions, version: string, log: Log, otherwise = ""): Promise<ApiClient> {
   let access: Awaited<ReturnType<typeof findAccess>>;
   try {
     access = await findAccess({
@@ -17,7 +20,7 @@ export async function connect(options: ClusterOptions, version: string, log: Log
       environment: process.env,
     });
   } catch (error) {
-    throw new UsageError(`no cluster to work on: ${(error as Error).message}`);
+    throw new UsageError(`no cluster to work on: ${(error as Error).message}${otherwise}`);
   }
   return new ApiClient({ access, clock: systemClock, log, userAgent: `tulle/${version}` });
 }

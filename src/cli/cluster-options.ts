@@ -22,6 +22,20 @@ export function clusterDomainOption(): Option {
   return setting("--cluster-domain <domain>", "the cluster's DNS domain; found where not given");
 }
 
+export type DnsMode = "forward" | "rewrite" | "manual";
+
+export function dnsModeOption(): Option {
+  return setting(
+    "--dns-mode <mode>",
+    "how mesh names get into cluster DNS: forward (to the proxies), rewrite (to shadow services' names) or manual",
+  )
+    .default("forward" satisfies DnsMode)
+    .argParser((text: string): DnsMode => {
+      if (text === "forward" || text === "rewrite" || text === "manual") return text;
+      throw new InvalidArgumentError(`"${text}" is none of forward, rewrite, manual.`);
+    });
+}
+
 export function meshDomainsOption(): Option {
   return setting("--mesh-domains <domains>", "domains of the mesh names, separated by commas")
     .default(["traefik.mesh", "maesh"], "traefik.mesh,maesh")

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
 import { MeshController } from "../controller/mesh-controller.ts";
+import { clusterDomainOfResolvConf } from "../coredns/cluster-domain.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
-import { type LogOptions, logOf } from "./cluster-options.ts";
+import { type DnsMode, type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
 import { stopSignals } from "./stop-signals.ts";
 
@@ -17,6 +18,7 @@ export interface ControllerOptions extends ClusterOptions, LogOptions {
   readonly ignoreNamespaces: readonly string[];
   readonly meshDomains: readonly string[];
   readonly clusterDomain?: string;
+  readonly dnsMode: DnsMode;
   readonly tlsDir: string;
   readonly address: string;
   readonly apiPort: number;
@@ -34,6 +36,7 @@ export async function runController(options: ControllerOptions, version: string)
   log.info("controller starting", { version, namespace: options.namespace, pod: options.podName });
   const api = await connect(options, version, log);
   const certificate = await readCertificate(options.tlsDir);
+  const clusterDomain = options.clusterDomain ?? (await ownClusterDomain());
   const controller = new MeshController({
     api,
     clock: systemClock,
@@ -46,6 +49,8 @@ export async function runController(options: ControllerOptions, version: string)
     watchNamespaces: options.watchNamespaces,
     ignoreNamespaces: options.ignoreNamespaces,
     meshDomains: options.meshDomains,
+    dnsMode: options.dnsMode,
+    ...(clusterDomain === undefined ? {} : { clusterDomain }),
     certificate,
     address: options.address,
     adminPort: options.apiPort,
@@ -61,6 +66,11 @@ export async function runController(options: ControllerOptions, version: string)
   api.close();
   stop.release();
   return EXIT_FINE;
+}
+
+/** As the kubelet told this Pod; undefined outside a cluster. */
+async function ownClusterDomain(): Promise<string | undefined> {
+  return clusterDomainOfResolvConf(await readFile("/etc/resolv.conf", "utf8").catch(() => ""));
 }
 
 async function readCertificate(folder: string): Promise<{ cert: string; key: string }> {

@@ -1,11 +1,16 @@
+import { compileCluster } from "../controller/compile-cluster.ts";
 import { compileMesh } from "../local/compile-mesh.ts";
-import { type Explanation, explain, UnanswerableError } from "../local/explain.ts";
+import { type ExplainedMesh, type Explanation, explain, UnanswerableError } from "../local/explain.ts";
+import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
+import { installedOptions } from "./installed-options.ts";
 import { type ManifestOptions, openManifests } from "./load-manifests.ts";
+import { readCluster } from "./read-cluster.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
 
-export interface ExplainOptions extends ManifestOptions {
+export interface ExplainOptions extends ManifestOptions, ClusterOptions {
+  readonly namespace: string;
   readonly from: string;
   readonly to: string;
   readonly method: string;
@@ -14,10 +19,24 @@ export interface ExplainOptions extends ManifestOptions {
   readonly json?: boolean;
 }
 
-/** The decision path on standard output. 0 when the call would be served. */
-export async function runExplain(options: ExplainOptions): Promise<number> {
-  const { source, addresses, accessControl } = openManifests(options, stderrLog());
+/** The decision path on standard output, of manifests or else of a cluster. 0 when the call would be served. */
+export async function runExplain(options: ExplainOptions, version: string): Promise<number> {
   const headers = (options.header ?? []).map(parseHeader);
+  const mesh = options.file === undefined ? await clusterMesh(options, version) : await manifestMesh(options);
+  let answer: Explanation;
+  try {
+    const { from, to, method, path } = options;
+    answer = explain({ from, to, method: method.toUpperCase(), path, headers }, mesh);
+  } catch (error) {
+    if (error instanceof UnanswerableError) throw new UsageError(error.message);
+    throw error;
+  }
+  process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : render(answer));
+  return answer.served ? EXIT_FINE : EXIT_PROBLEMS;
+}
+
+async function manifestMesh(options: ExplainOptions): Promise<ExplainedMesh> {
+  const { source, addresses, accessControl } = openManifests(options, stderrLog());
   await source.load();
   const { config, problems } = compileMesh(source.state, {
     // Rules are in a configuration only where they may be asked.
@@ -25,19 +44,22 @@ export async function runExplain(options: ExplainOptions): Promise<number> {
     defaultTrafficType: options.defaultMode,
     addresses,
   });
-  let answer: Explanation;
+  return { state: source.state, config, enforced: accessControl, problems };
+}
+
+/** The cluster's objects now, and the options of the controller that runs there. */
+async function clusterMesh(options: ExplainOptions, version: string): Promise<ExplainedMesh> {
+  const log = stderrLog();
+  const api = await connect(options, version, log, "; or give manifests with -f PATH");
   try {
-    const { from, to, method, path } = options;
-    answer = explain(
-      { from, to, method: method.toUpperCase(), path, headers },
-      { state: source.state, config, enforced: accessControl, problems },
-    );
-  } catch (error) {
-    if (error instanceof UnanswerableError) throw new UsageError(error.message);
-    throw error;
+    const { state, problems } = await readCluster(api, log);
+    const installed = await installedOptions(api, options.namespace);
+    const enforced = options.acl ?? installed.accessControl;
+    const compiled = compileCluster(state, { ...installed, accessControl: "on", namespace: options.namespace });
+    return { state, config: compiled.config, enforced, problems: [...problems, ...compiled.problems] };
+  } finally {
+    api.close();
   }
-  process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : render(answer));
-  return answer.served ? EXIT_FINE : EXIT_PROBLEMS;
 }
 
 function render({ served, steps, decidedBy }: Explanation): string {

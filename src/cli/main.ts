@@ -6,6 +6,7 @@ import {
   addLogOptions,
   clusterDomainOption,
   commaListOption,
+  dnsModeOption,
   hostPortOption,
   kubeconfigOption,
   meshDomainsOption,
@@ -75,6 +76,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addExport(program, onResult);
   addController(program, onResult);
   addProxy(program, onResult);
+  addCleanup(program, onResult);
   program
     .command("version")
     .description("print the version of Tulle and of its runtime")
@@ -122,15 +124,28 @@ Files are watched: a change is in force at once. A broken file is reported, and 
 }
 
 function addCheck(program: Command, onResult: (code: number) => void): void {
-  command(program, "check", "say what is wrong in manifests: object, field, sentence, remedy")
-    .addOption(fileOption("manifests to check"))
+  command(program, "check", "say what is wrong in manifests, or on a cluster: object, field, sentence, remedy")
+    .addOption(fileOption("manifests to check; without it the cluster and its installation"))
     .addOption(setting("--json", "a JSON array on standard output instead of lines"))
     .addOption(aclOption())
     .addOption(defaultModeOption())
-    .addHelpText("after", "\nExit code 1 when an error was found. Warnings alone are 0.")
+    .addOption(namespaceOption())
+    .addOption(kubeconfigOption())
+    .addHelpText(
+      "after",
+      `
+Of a cluster it looks at what the mesh needs, whether the installation is whole and in force on every proxy, cluster DNS,
+and every object's problems; before installing, at what the mesh will need.
+Exit code 1 when an error was found. Warnings alone are 0.`,
+    )
     .action(async (options) => {
-      const { runCheck } = await import("./check-command.ts");
-      onResult(await runCheck(options));
+      if (options.file === undefined) {
+        const { runCheckCluster } = await import("./check-cluster-command.ts");
+        onResult(await runCheckCluster(options, version()));
+      } else {
+        const { runCheck } = await import("./check-command.ts");
+        onResult(await runCheck(options));
+      }
     });
 }
 
@@ -144,10 +159,12 @@ function addExplain(program: Command, onResult: (code: number) => void): void {
       ...previous,
       text,
     ])
-    .addOption(fileOption("manifests to look at; without it the whoami example"))
+    .addOption(fileOption("manifests to look at; without it the cluster"))
     .addOption(setting("--json", "the answer as JSON"))
     .addOption(aclOption())
     .addOption(defaultModeOption())
+    .addOption(namespaceOption())
+    .addOption(kubeconfigOption())
     .addHelpText(
       "after",
       `
@@ -157,7 +174,7 @@ Exit code 0 when the call would be served, 1 when not. With access control off, 
     )
     .action(async (options) => {
       const { runExplain } = await import("./explain-command.ts");
-      onResult(await runExplain(options));
+      onResult(await runExplain(options, version()));
     });
 }
 
@@ -183,6 +200,7 @@ function addController(program: Command, onResult: (code: number) => void): void
     .addOption(commaListOption("--watch-namespaces <names>", "only these namespaces, separated by commas"))
     .addOption(commaListOption("--ignore-namespaces <names>", "not these namespaces, separated by commas"))
     .addOption(meshDomainsOption())
+    .addOption(dnsModeOption())
     .addOption(clusterDomainOption())
     .addOption(setting("--tls-dir <folder>", "tls.crt and tls.key of the config stream").default("/etc/tulle/tls"))
     .addOption(setting("--address <address>", "where it listens").default("0.0.0.0"))
@@ -215,5 +233,23 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
   addLogOptions(proxy).action(async (options) => {
     const { runProxy } = await import("./proxy-command.ts");
     onResult(await runProxy(options, version()));
+  });
+}
+
+function addCleanup(program: Command, onResult: (code: number) => void): void {
+  const cleanup = command(program, "cleanup", "on a cluster: stop the controller, and take away what it made")
+    .addOption(namespaceOption())
+    .addOption(kubeconfigOption())
+    .addOption(dnsModeOption())
+    .addOption(meshDomainsOption())
+    .addHelpText(
+      "after",
+      `
+It restores cluster DNS, and deletes the shadow services and the Lease. Uninstalling with Helm runs it first.
+It may be run again at any time; what is gone already is no error.`,
+    );
+  addLogOptions(cleanup).action(async (options) => {
+    const { runCleanup } = await import("./cleanup-command.ts");
+    onResult(await runCleanup(options, version()));
   });
 }

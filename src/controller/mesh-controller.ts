@@ -12,52 +12,46 @@ import {
   metrics,
   text,
 } from "../admin/admin-server.ts";
-import { compile } from "../compiler/compile.ts";
 import { shareUnchanged } from "../config/delta.ts";
-import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
+import { clusterDomainOfCorefile } from "../coredns/cluster-domain.ts";
+import type { ObservedDns } from "../coredns/dns-provider.ts";
+import type { LongName } from "../coredns/mesh-block.ts";
 import type { Api } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { Pod } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
-import { buildTopology } from "../topology/build-topology.ts";
+import { processFigures, processMetrics } from "../telemetry/process-metrics.ts";
 import { placeOf } from "./api-places.ts";
+import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
+import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
-import { LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { DNS_SERVICE, isPatterned, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
-import { placementOf, type Served, servedServices, shadowsIn } from "./shadow-services.ts";
+import { type Served, servedServices, shadowsIn } from "./shadow-services.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
 
-export interface MeshControllerOptions {
+export interface MeshControllerOptions extends ClusterMeshOptions {
   readonly api: Api;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** The mesh's own namespace. */
-  readonly namespace: string;
   /** This replica's Pod. */
   readonly podName: string;
-  readonly accessControl: AccessMode;
-  readonly defaultTrafficType: TrafficType;
-  readonly watchNamespaces: readonly string[];
-  readonly ignoreNamespaces: readonly string[];
-  readonly meshDomains: readonly string[];
   /** PEM, of the config stream. */
   readonly certificate: { readonly cert: string; readonly key: string };
   readonly address: string;
   readonly adminPort: number;
   readonly configPort: number;
   readonly healthPort: number;
-  /** What else the leader does, until the signal aborts. */
-  readonly duties?: readonly LeaderDuty[];
+  readonly dnsMode: DnsMode;
+  /** The cluster's DNS domain, where it was said. */
+  readonly clusterDomain?: string;
 }
-
-/** Something that one replica does for all. */
-export type LeaderDuty = (signal: AbortSignal, recorder: EventRecorder) => Promise<void>;
 
 /** Between two compilations at least so long, and as long as the last one took: events of a burst are worked in together. */
 const MIN_PAUSE_MS = 5;
@@ -75,6 +69,7 @@ export class MeshController {
   #snapshot: Snapshot | undefined;
   #served: ReadonlyMap<string, Served> = new Map();
   #problems: readonly Problem[] = [];
+  readonly #dns: DnsKeeper;
   #keeper: ShadowKeeper | undefined;
   #recorder: EventRecorder | undefined;
   #scheduled = false;
@@ -104,6 +99,13 @@ export class MeshController {
       log,
       signal,
       onLead: (leading) => this.#lead(leading),
+    });
+    this.#dns = new DnsKeeper({
+      api,
+      clock,
+      log,
+      mode: options.dnsMode,
+      wanted: (observed) => this.#wantedOfDns(observed),
     });
     const health = healthRoutes(() => this.#notReady());
     this.#health = new AdminServer(health);
@@ -149,17 +151,10 @@ export class MeshController {
 
   /** From the objects to what the proxies get, and what must be written for it. */
   #update(): void {
-    const { clock, namespace, accessControl, defaultTrafficType, meshDomains, log } = this.#options;
+    const { clock, log } = this.#options;
     const { state } = this.#source;
     const startedAt = clock.now();
-    const { watchNamespaces, ignoreNamespaces } = this.#options;
-    const topology = buildTopology(state, { watchNamespaces, ignoreNamespaces });
-    const { config, problems } = compile(topology, {
-      accessControl,
-      defaultTrafficType,
-      meshDomains,
-      placement: placementOf(shadowsIn(state, namespace)),
-    });
+    const { config, problems } = compileCluster(state, this.#options);
     this.#served = servedServices(config, state);
     const before = this.#snapshot?.config;
     this.#snapshot = seal(before === undefined ? config : shareUnchanged(before, config));
@@ -177,7 +172,7 @@ export class MeshController {
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
-    const { api, clock, random, log, namespace, podName, duties = [] } = this.#options;
+    const { api, clock, random, log, namespace, podName } = this.#options;
     const keeper = new ShadowKeeper({
       api,
       clock,
@@ -197,18 +192,34 @@ export class MeshController {
     this.#recorder = recorder;
     if (this.#source.synced) this.#schedule();
     const ended = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    const others = Promise.all(
-      duties.map((duty) =>
-        duty(signal, recorder).catch((error: Error) =>
-          log.error("a duty of the leader ended", { error: error.message }),
-        ),
-      ),
-    );
+    const dns = this.#dns.run(signal, recorder);
     if (!signal.aborted) await ended;
     this.#keeper = undefined;
     this.#recorder = undefined;
     recorder.close();
-    await Promise.all([keeper.close(), others]);
+    await Promise.all([keeper.close(), dns]);
+  }
+
+  /** Undefined until the objects have been read: what is not known yet must not be written into DNS. */
+  #wantedOfDns(observed: ObservedDns): ReturnType<DnsKeeperOptions["wanted"]> {
+    const { namespace, meshDomains } = this.#options;
+    const { state, synced } = this.#source;
+    if (!synced) return undefined;
+    const longNames = [...shadowsIn(state, namespace)].flatMap(([key, { meta }]): LongName[] => {
+      const [ofNamespace = "", service = ""] = key.split("/");
+      return isPatterned(meta.name, namespace, ofNamespace, service)
+        ? []
+        : [{ service, namespace: ofNamespace, shadow: meta.name }];
+    });
+    const corefiles = Object.values(observed.configMaps).map(({ data }) => data?.["Corefile"] ?? "");
+    const found = corefiles.map((text) => clusterDomainOfCorefile(text)).find((domain) => domain !== undefined);
+    return {
+      meshNamespace: namespace,
+      meshDomains,
+      clusterDomain: this.#options.clusterDomain ?? found ?? "cluster.local",
+      dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
+      longNames,
+    };
   }
 
   #notReady(): string {
@@ -256,6 +267,7 @@ export class MeshController {
       allottedPorts: this.#keeper?.allottedPorts ?? 0,
       problems: this.#problems.length,
       troubles: this.#source.troubles,
+      dns: this.#dns.status,
     };
   }
 
@@ -335,7 +347,7 @@ export class MeshController {
     return metrics(
       rows
         .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
-        .join(""),
+        .join("") + processMetrics(processFigures(this.#options.clock.wall())),
     );
   }
 }

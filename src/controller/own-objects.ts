@@ -2,7 +2,9 @@
 import { createHash } from "node:crypto";
 
 const MESH_NAME = "tulle";
+export const CONTROLLER = "tulle-controller";
 export const PROXY = "tulle-proxy";
+export const DNS_SERVICE = "tulle-dns";
 export const LEASE = "tulle-controller";
 /** Audience of the tokens that proxies show to controllers. */
 export const CONFIG_AUDIENCE = "tulle-config";
@@ -31,8 +33,17 @@ const MAX_NAME = 63;
  * made of a hash, which DNS must be told.
  */
 export function shadowName(meshNamespace: string, namespace: string, service: string): string {
-  const plain = `${meshNamespace}-${service}-6d61657368-${namespace}`;
+  const plain = patternedName(meshNamespace, namespace, service);
   if (plain.length <= MAX_NAME) return plain;
   const hash = createHash("sha256").update(`${namespace}/${service}`).digest("hex").slice(0, 32);
   return `${MESH_NAME}-shadow-${hash}`;
+}
+
+/** Whether a shadow service has the name that DNS makes out of the mesh name by itself. */
+export function isPatterned(name: string, meshNamespace: string, namespace: string, service: string): boolean {
+  return name === patternedName(meshNamespace, namespace, service);
+}
+
+function patternedName(meshNamespace: string, namespace: string, service: string): string {
+  return `${meshNamespace}-${service}-6d61657368-${namespace}`;
 }

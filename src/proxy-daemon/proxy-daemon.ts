@@ -11,6 +11,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { Log } from "../telemetry/log.ts";
+import { processFigures, processMetrics } from "../telemetry/process-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
 
 export interface ProxyDaemonOptions {
@@ -179,7 +180,12 @@ export class ProxyDaemon {
       },
       "/metrics": {
         says: "counters for Prometheus",
-        answer: () => metrics(this.#counters.render(this.#proxy) + this.#gauges()),
+        answer: () =>
+          metrics(
+            this.#counters.render(this.#proxy) +
+              this.#gauges() +
+              processMetrics(processFigures(this.#options.clock.wall())),
+          ),
       },
     };
   }

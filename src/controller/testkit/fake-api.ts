@@ -8,6 +8,8 @@ export interface StoredObject {
   [key: string]: unknown;
 }
 
+const COLLECTIONS = ["services", "pods", "configmaps", "deployments", "daemonsets", "events", "leases"];
+
 export class FakeApi implements Api {
   /** By `collection/name`. */
   readonly objects = new Map<string, StoredObject>();
@@ -44,7 +46,7 @@ export class FakeApi implements Api {
     if (method === "POST") return this.#create(path, body as StoredObject);
     const existing = this.objects.get(path);
     if (existing === undefined) {
-      if (method === "GET" && !path.split("/").at(-1)?.includes("-") && this.list(path).length > 0)
+      if (method === "GET" && COLLECTIONS.includes(path.split("/").at(-1) ?? ""))
         return { items: this.list(path), metadata: {} };
       throw new ApiError(`${path} not found`, 404, "NotFound");
     }

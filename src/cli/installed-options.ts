@@ -1,0 +1,62 @@
+/** With which options the controller of a cluster runs: what `check` and `explain` must reckon with too. */
+import { Command } from "commander";
+import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
+import type { ApiClient } from "../kube/api-client.ts";
+import { isApiError } from "../kube/api-error.ts";
+import { commaListOption, type DnsMode, dnsModeOption, meshDomainsOption } from "./cluster-options.ts";
+import { aclOption, defaultModeOption } from "./common-options.ts";
+
+export interface InstalledOptions {
+  readonly accessControl: AccessMode;
+  readonly defaultTrafficType: TrafficType;
+  readonly watchNamespaces: readonly string[];
+  readonly ignoreNamespaces: readonly string[];
+  readonly meshDomains: readonly string[];
+  readonly dnsMode: DnsMode;
+}
+
+interface Deployment {
+  readonly spec: {
+    readonly template: { readonly spec: { readonly containers: readonly { readonly args?: string[] }[] } };
+  };
+}
+
+/** As the controller's Deployment says; the defaults where there is none. */
+export async function installedOptions(api: ApiClient, namespace: string): Promise<InstalledOptions> {
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/tulle-controller`;
+  let args: readonly string[] = [];
+  try {
+    const { spec } = await api.request<Deployment>("GET", path);
+    args = spec.template.spec.containers[0]?.args ?? [];
+  } catch (error) {
+    if (!isApiError(error, 404) && !isApiError(error, 403)) throw error;
+  }
+  const command = new Command()
+    .addOption(aclOption())
+    .addOption(defaultModeOption())
+    .addOption(commaListOption("--watch-namespaces <names>", ""))
+    .addOption(commaListOption("--ignore-namespaces <names>", ""))
+    .addOption(meshDomainsOption())
+    .addOption(dnsModeOption())
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .exitOverride();
+  // Its environment is not the controller's.
+  for (const option of command.options) delete (option as { envVar?: string }).envVar;
+  const parsed = command.parse([...args], { from: "user" }).opts<{
+    acl?: AccessMode;
+    defaultMode: TrafficType;
+    watchNamespaces: string[];
+    ignoreNamespaces: string[];
+    meshDomains: string[];
+    dnsMode: DnsMode;
+  }>();
+  return {
+    accessControl: parsed.acl ?? "off",
+    defaultTrafficType: parsed.defaultMode,
+    watchNamespaces: parsed.watchNamespaces,
+    ignoreNamespaces: parsed.ignoreNamespaces,
+    meshDomains: parsed.meshDomains,
+    dnsMode: parsed.dnsMode,
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * Takes away what a controller made, in an order that leaves no call in the void for longer than it must: the
+ * controllers first, or they would put it back; then DNS, so that no name leads to the mesh any more; then what the
+ * names led to.
+ */
+import { planRestore } from "../coredns/dns-patch.ts";
+import type { Api } from "../kube/api-client.ts";
+import { MERGE_PATCH } from "../kube/api-client.ts";
+import { isApiError } from "../kube/api-error.ts";
+import { pause } from "../kube/reflector.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { DnsMode } from "./dns-keeper.ts";
+import { observeDns, restartWorkload, rolloutStatus, writeChanges } from "./dns-objects.ts";
+import { CONTROLLER, LEASE, SHADOW_LABELS, SHADOW_OF } from "./own-objects.ts";
+
+export interface TakeAwayOptions {
+  readonly api: Api;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly namespace: string;
+  readonly dnsMode: DnsMode;
+  readonly meshDomains: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+const STOP_MS = 45_000;
+const ROLLOUT_MS = 45_000;
+const LOOK_MS = 500;
+const TEST_POD = "tulle-test";
+
+interface Items {
+  readonly items?: readonly {
+    readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  }[];
+}
+
+/** @returns what could not be taken away, a sentence each with the remedy */
+export async function takeAway(options: TakeAwayOptions): Promise<string[]> {
+  const left: string[] = [];
+  const steps: readonly (readonly [string, (options: TakeAwayOptions) => Promise<void>])[] = [
+    ["the controller was not stopped", stopController],
+    ["cluster DNS was not restored", restoreDns],
+    ["shadow services were not deleted", deleteShadows],
+    ["what the controller kept was not deleted", deleteOwn],
+  ];
+  for (const [failure, step] of steps) {
+    if (options.signal.aborted) return [...left, "it was interrupted: run it again"];
+    try {
+      await step(options);
+    } catch (error) {
+      left.push(`${failure}: ${(error as Error).message}; mend that and run cleanup again`);
+    }
+  }
+  return left;
+}
+
+async function stopController({ api, clock, log, namespace, signal }: TakeAwayOptions): Promise<void> {
+  try {
+    await api.request("PATCH", `/apis/apps/v1/namespaces/${namespace}/deployments/${CONTROLLER}/scale`, {
+      contentType: MERGE_PATCH,
+      body: { spec: { replicas: 0 } },
+    });
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+    log.info("there is no controller");
+    return;
+  }
+  const until = clock.now() + STOP_MS;
+  const selector = "app.kubernetes.io/part-of=tulle,app.kubernetes.io/component=controller";
+  while (!signal.aborted) {
+    const { items = [] } = await api.request<Items>("GET", `/api/v1/namespaces/${namespace}/pods`, {
+      query: { labelSelector: selector },
+    });
+    if (items.length === 0) break;
+    if (clock.now() > until) throw new Error(`Pod ${namespace}/${items[0]?.metadata.name} does not end`);
+    await pause(clock, LOOK_MS, signal);
+  }
+  log.info("the controller is stopped");
+}
+
+async function restoreDns(options: TakeAwayOptions): Promise<void> {
+  const { api, clock, log, dnsMode, meshDomains, signal } = options;
+  if (dnsMode === "manual") {
+    log.info("cluster DNS is left as it is: with dns-mode manual, the block is yours to take out");
+    return;
+  }
+  const observed = await observeDns(api);
+  const plan = planRestore(observed, {
+    mode: dnsMode,
+    meshNamespace: options.namespace,
+    clusterDomain: "",
+    meshDomains,
+    dnsServiceIPs: [],
+    longNames: [],
+  });
+  if (plan.faults.length > 0) throw new Error(plan.faults.join(" "));
+  await writeChanges(api, plan.changes);
+  const { restart } = plan;
+  if (restart === undefined) {
+    log.info("cluster DNS is as it was");
+    return;
+  }
+  await restartWorkload(api, restart.workload, null);
+  const until = clock.now() + ROLLOUT_MS;
+  while (!signal.aborted && clock.now() < until && !(await rolloutStatus(api, restart.workload)).done)
+    await pause(clock, LOOK_MS, signal);
+  log.info("cluster DNS is restored");
+}
+
+async function deleteShadows({ api, log, namespace }: TakeAwayOptions): Promise<void> {
+  const path = `/api/v1/namespaces/${namespace}/services`;
+  const labelSelector = Object.entries(SHADOW_LABELS)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(",");
+  const { items = [] } = await api.request<Items>("GET", path, { query: { labelSelector } });
+  const shadows = items.filter(({ metadata }) => metadata.annotations?.[SHADOW_OF] !== undefined);
+  // A few at a time: there may be thousands.
+  const names = shadows.map(({ metadata }) => metadata.name);
+  const worker = async () => {
+    for (let name = names.pop(); name !== undefined; name = names.pop()) await deleted(api, `${path}/${name}`);
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  log.info("shadow services are deleted", { count: shadows.length });
+}
+
+async function deleteOwn({ api, namespace }: TakeAwayOptions): Promise<void> {
+  await deleted(api, `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${LEASE}`);
+  await deleted(api, `/api/v1/namespaces/${namespace}/pods/${TEST_POD}`);
+}
+
+async function deleted(api: Api, path: string): Promise<void> {
+  try {
+    await api.request("DELETE", path);
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+  }
+}

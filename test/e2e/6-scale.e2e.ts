@@ -1,0 +1,155 @@
+/** Many objects without Pods behind them: what they cost, and that nothing is left of them. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { admin, apply, create, eventually, fail, kubectl, MESH_NAMESPACE, metric, podsOf, report } from "./cluster.ts";
+import { install } from "./install.ts";
+
+const NAMESPACE = "scale";
+const SERVICES = 2000;
+const ENDPOINTS_EACH = 3;
+const CHANGES = 50;
+
+interface ControllerStatus {
+  readonly leader: string;
+  readonly services: number;
+  readonly allottedPorts: number;
+  readonly pendingShadows: number;
+}
+
+async function leader(): Promise<ControllerStatus> {
+  const { leader: name } = await admin<ControllerStatus>("/api/status/controller");
+  return admin<ControllerStatus>("/api/status/controller", name);
+}
+
+async function settled(services: number): Promise<void> {
+  await eventually(`${services} services served`, 240, async () => {
+    const status = await leader();
+    if (status.services !== services || status.pendingShadows > 0) fail(JSON.stringify(status));
+  });
+  await programmed();
+}
+
+async function programmed(): Promise<void> {
+  await eventually("in force on every proxy", 120, async () => {
+    const nodes = await admin<{ programmed: boolean; Ready: boolean }[]>("/api/status/nodes");
+    if (!nodes.every((node) => node.programmed && node.Ready)) fail(JSON.stringify(nodes));
+  });
+}
+
+/** Objects in several requests at a time: kubectl holds itself back to 50 a second. */
+async function createAll(objects: readonly object[]): Promise<void> {
+  const share = Math.ceil(objects.length / 12);
+  const parts = Array.from({ length: 12 }, (_, index) => objects.slice(index * share, (index + 1) * share));
+  await Promise.all(
+    parts
+      .filter((items) => items.length > 0)
+      .map((items) => create(JSON.stringify({ apiVersion: "v1", kind: "List", items }))),
+  );
+}
+
+const service = (name: string) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, namespace: NAMESPACE, labels: { batch: name.replace(/\d+$/, "") } },
+  spec: { ports: [{ port: 80 }] },
+});
+
+function slice(name: string, index: number) {
+  const endpoints = Array.from({ length: ENDPOINTS_EACH }, (_, each) => ({
+    addresses: [`192.168.${(index * ENDPOINTS_EACH + each) >> 8}.${(index * ENDPOINTS_EACH + each) & 255}`],
+    conditions: { ready: true },
+  }));
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name, namespace: NAMESPACE, labels: { "kubernetes.io/service-name": name } },
+    addressType: "IPv4",
+    endpoints,
+    ports: [{ port: 8080, protocol: "TCP" }],
+  };
+}
+
+let before: ControllerStatus;
+
+beforeAll(async () => {
+  await install();
+  await apply(JSON.stringify({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } }));
+  await programmed();
+  before = await leader();
+}, 240_000);
+
+afterAll(() => kubectl("delete", "namespace", NAMESPACE, "--wait=false"), 120_000);
+
+test("1,000 services created and deleted twice leave no port taken", async () => {
+  for (let round = 0; round < 2; round++) {
+    await createAll(Array.from({ length: 1000 }, (_, index) => service(`passing${index}`)));
+    await settled(before.services + 1000);
+    await kubectl("-n", NAMESPACE, "delete", "services", "-l", "batch=passing", "--wait=false");
+    await settled(before.services);
+  }
+  expect((await leader()).allottedPorts).toBe(before.allottedPorts);
+}, 600_000);
+
+test("2,000 services with 6,000 endpoints: what they cost", async () => {
+  const began = Date.now();
+  const names = Array.from({ length: SERVICES }, (_, index) => `lasting${index}`);
+  await createAll(names.map(service));
+  await createAll(names.map(slice));
+  const made = Date.now();
+  await settled(before.services + SERVICES);
+  report("2,000 services: created in, in force after that", `${seconds(made - began)}, ${seconds(Date.now() - made)}`);
+
+  const status = await leader();
+  const [proxy] = await podsOf(MESH_NAMESPACE, "app.kubernetes.io/component=proxy");
+  const proxyName = proxy?.metadata.name ?? fail("no proxy");
+  const megabytes = async (pod: string, port: number) =>
+    Math.round((await metric(pod, port, "process_resident_memory_bytes")) / 1024 / 1024);
+  report("memory of the leading controller", `${await megabytes(status.leader, 9000)} MiB`);
+  report("memory of a proxy", `${await megabytes(proxyName, 8080)} MiB`);
+
+  const cpu = async () => [
+    await metric(status.leader, 9000, "process_cpu_seconds_total"),
+    await metric(proxyName, 8080, "process_cpu_seconds_total"),
+  ];
+  const idleFrom = [Date.now(), await cpu()] as const;
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  const idleTo = [Date.now(), await cpu()] as const;
+  for (let change = 0; change < CHANGES; change++)
+    await kubectl(
+      "-n",
+      NAMESPACE,
+      "annotate",
+      "service",
+      "lasting0",
+      `mesh.traefik.io/retry-attempts=${change + 2}`,
+      "--overwrite",
+    );
+  await programmed();
+  const end = [Date.now(), await cpu()] as const;
+  const each = (who: 0 | 1) => {
+    const idlePerMs = ((idleTo[1][who] ?? 0) - (idleFrom[1][who] ?? 0)) / (idleTo[0] - idleFrom[0]);
+    return (((end[1][who] ?? 0) - (idleTo[1][who] ?? 0) - idlePerMs * (end[0] - idleTo[0])) / CHANGES) * 1000;
+  };
+  report("CPU of one change", `controller ${each(0).toFixed(0)} ms, proxy ${each(1).toFixed(0)} ms`);
+}, 600_000);
+
+test("a proxy and a controller that start among 2,000 services are ready in seconds", async () => {
+  for (const [component, kind] of [
+    ["proxy", "daemonset/tulle-proxy"],
+    ["controller", "deployment/tulle-controller"],
+  ] as const) {
+    const [pod] = await podsOf(MESH_NAMESPACE, `app.kubernetes.io/component=${component}`);
+    await kubectl("-n", MESH_NAMESPACE, "delete", "pod", pod?.metadata.name ?? "", "--wait=false");
+    await kubectl("-n", MESH_NAMESPACE, "rollout", "status", kind, "--timeout=180s");
+    const youngest = (await podsOf(MESH_NAMESPACE, `app.kubernetes.io/component=${component}`))
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp))[0];
+    const started = Date.parse(youngest?.status.containerStatuses?.[0]?.state.running?.startedAt ?? "");
+    const ready = Date.parse(
+      youngest?.status.conditions?.find(({ type }) => type === "Ready")?.lastTransitionTime ?? "",
+    );
+    report(`time to first ready of a ${component}`, `${((ready - started) / 1000).toFixed(0)} s (to the second)`);
+    expect(ready - started).toBeLessThanOrEqual(15_000);
+  }
+}, 300_000);
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
