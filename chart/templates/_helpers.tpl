@@ -109,10 +109,6 @@ capabilities:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-- name: TULLE_POD_IP
-  valueFrom:
-    fieldRef:
-      fieldPath: status.podIP
 {{- end -}}
 
 {{/*

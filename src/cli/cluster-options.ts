@@ -1,4 +1,5 @@
 /** Options of the commands that work on a cluster. */
+import { networkInterfaces } from "node:os";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -50,6 +51,20 @@ export function portOption(flag: string, purpose: string, fallback: number): Opt
       if (!/^\d{1,5}$/.test(text) || port > 65535) throw new InvalidArgumentError(`"${text}" is not a port.`);
       return port;
     });
+}
+
+export function addressOption(purpose: string): Option {
+  return setting("--address <address>", purpose).default(anyAddress(), "every address of the Pod");
+}
+
+/** `::` takes IPv4 too, but cannot be had where the kernel has no IPv6. */
+function anyAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.some(
+    ({ family, internal, address }) => family === "IPv6" && !internal && !address.startsWith("fe80:"),
+  )
+    ? "::"
+    : "0.0.0.0";
 }
 
 export function hostPortOption(flag: string, purpose: string, fallback: string): Option {

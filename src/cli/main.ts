@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { Command, CommanderError } from "commander";
 import {
   addLogOptions,
+  addressOption,
   clusterDomainOption,
   commaListOption,
   dnsModeOption,
@@ -76,6 +77,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addExport(program, onResult);
   addController(program, onResult);
   addProxy(program, onResult);
+  addPrepare(program, onResult);
   addCleanup(program, onResult);
   program
     .command("version")
@@ -203,7 +205,7 @@ function addController(program: Command, onResult: (code: number) => void): void
     .addOption(dnsModeOption())
     .addOption(clusterDomainOption())
     .addOption(setting("--tls-dir <folder>", "tls.crt and tls.key of the config stream").default("/etc/tulle/tls"))
-    .addOption(setting("--address <address>", "where it listens").default("0.0.0.0"))
+    .addOption(addressOption("where it listens"))
     .addOption(portOption("api-port", "of the admin API", 9000))
     .addOption(portOption("config-port", "of the config stream", 9443))
     .addOption(portOption("health-port", "of /readyz and /healthz", 1081));
@@ -224,7 +226,7 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
       ),
     )
     .addOption(setting("--state-dir <folder>", "keeps the last configuration").default("/var/lib/tulle"))
-    .addOption(setting("--address <address>", "where DNS, health and admin listen").default("0.0.0.0"))
+    .addOption(addressOption("where DNS, health and admin listen"))
     .addOption(portOption("dns-port", "of DNS, over UDP and TCP", 1053))
     .addOption(portOption("health-port", "of /readyz and /healthz", 1081))
     .addOption(portOption("admin-port", "of /metrics and /api", 8080))
@@ -251,5 +253,24 @@ It may be run again at any time; what is gone already is no error.`,
   addLogOptions(cleanup).action(async (options) => {
     const { runCleanup } = await import("./cleanup-command.ts");
     onResult(await runCleanup(options, version()));
+  });
+}
+
+function addPrepare(program: Command, onResult: (code: number) => void): void {
+  const prepare = command(program, "prepare", "on a cluster: look at SMI's versions, and patch cluster DNS once")
+    .addOption(namespaceOption())
+    .addOption(kubeconfigOption())
+    .addOption(dnsModeOption())
+    .addOption(meshDomainsOption())
+    .addOption(clusterDomainOption())
+    .addHelpText(
+      "after",
+      `
+The controller that leads does the same all the time; this is for looking on. With --dns-mode manual it touches nothing,
+and prints the block for you to add.`,
+    );
+  addLogOptions(prepare).action(async (options) => {
+    const { runPrepare } = await import("./prepare-command.ts");
+    onResult(await runPrepare(options, version()));
   });
 }

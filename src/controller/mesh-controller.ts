@@ -15,7 +15,6 @@ import {
 import { shareUnchanged } from "../config/delta.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
-import { clusterDomainOfCorefile } from "../coredns/cluster-domain.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
 import type { LongName } from "../coredns/mesh-block.ts";
 import type { Api } from "../kube/api-client.ts";
@@ -31,6 +30,7 @@ import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts"
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
 import { DNS_SERVICE, isPatterned, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { domainOf } from "./prepare-cluster.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
 import { type Served, servedServices, shadowsIn } from "./shadow-services.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
@@ -211,12 +211,10 @@ export class MeshController {
         ? []
         : [{ service, namespace: ofNamespace, shadow: meta.name }];
     });
-    const corefiles = Object.values(observed.configMaps).map(({ data }) => data?.["Corefile"] ?? "");
-    const found = corefiles.map((text) => clusterDomainOfCorefile(text)).find((domain) => domain !== undefined);
     return {
       meshNamespace: namespace,
       meshDomains,
-      clusterDomain: this.#options.clusterDomain ?? found ?? "cluster.local",
+      clusterDomain: this.#options.clusterDomain ?? domainOf(observed),
       dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
       longNames,
     };

@@ -25,6 +25,10 @@ export const SHADOW_LABELS: Readonly<Record<string, string>> = {
   "app.kubernetes.io/managed-by": MESH_NAME,
   "app.kubernetes.io/part-of": MESH_NAME,
 };
+export const SHADOW_SELECTOR = Object.entries(SHADOW_LABELS)
+  .map(([name, value]) => `${name}=${value}`)
+  .join(",");
+
 /** A Service's name is a DNS label. */
 const MAX_NAME = 63;
 

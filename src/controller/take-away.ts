@@ -12,7 +12,7 @@ import type { Clock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns, restartWorkload, rolloutStatus, writeChanges } from "./dns-objects.ts";
-import { CONTROLLER, LEASE, SHADOW_LABELS, SHADOW_OF } from "./own-objects.ts";
+import { CONTROLLER, LEASE, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
 
 export interface TakeAwayOptions {
   readonly api: Api;
@@ -110,10 +110,7 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
 
 async function deleteShadows({ api, log, namespace }: TakeAwayOptions): Promise<void> {
   const path = `/api/v1/namespaces/${namespace}/services`;
-  const labelSelector = Object.entries(SHADOW_LABELS)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(",");
-  const { items = [] } = await api.request<Items>("GET", path, { query: { labelSelector } });
+  const { items = [] } = await api.request<Items>("GET", path, { query: { labelSelector: SHADOW_SELECTOR } });
   const shadows = items.filter(({ metadata }) => metadata.annotations?.[SHADOW_OF] !== undefined);
   // A few at a time: there may be thousands.
   const names = shadows.map(({ metadata }) => metadata.name);

@@ -11,6 +11,7 @@ import {
   netcat,
   podsOf,
   report,
+  tulle,
 } from "./cluster.ts";
 import { install } from "./install.ts";
 
@@ -110,6 +111,36 @@ test("a split of 80 to 20 is exact over 500 calls", async () => {
   expect(Math.abs(v2 - 100)).toBeLessThanOrEqual(2);
 }, 120_000);
 
+test("headless Services, those without selector and those of several ports have mesh names that answer", async () => {
+  const [pod] = await podsOf("whoami", "app=whoami");
+  await apply(kindsOfServices(pod?.status.podIP ?? ""));
+  for (const host of ["headless", "selectorless"])
+    await eventually(host, 20, async () => {
+      const { status } = await from(`http://${host}.whoami.traefik.mesh/`);
+      if (status !== 200) fail(`status ${status}`);
+    });
+  for (const port of [8080, 9090])
+    expect((await from(`http://selectorless.whoami.traefik.mesh:${port}/`)).status).toBe(200);
+});
+
+test("tulle check finds nothing wrong", async () => {
+  await eventually("tulle check", 20, async () => {
+    const { code, text } = await tulle("check");
+    if (code !== 0) fail(text);
+    expect(text).toContain("in force on 2 of 2");
+  });
+});
+
+test("what is wrong with an object is an Event on it", async () => {
+  const manifest = { metadata: { annotations: { "mesh.traefik.io/traffic-type": "ftp" } } };
+  await kubectl("-n", "whoami", "patch", "service", "headless", "--type=merge", "-p", JSON.stringify(manifest));
+  await eventually("the Event", 30, async () => {
+    const text = await kubectl("-n", "whoami", "describe", "service", "headless");
+    if (!text.includes("TrafficTypeInvalid")) fail(text);
+  });
+  await kubectl("-n", "whoami", "delete", "service", "headless", "selectorless");
+});
+
 test("an unknown mesh name does not exist", async () => {
   expect(await exec("whoami", "whoami-client", "dig", "+noall", "+comments", "nobody.whoami.traefik.mesh")).toContain(
     "status: NXDOMAIN",
@@ -128,6 +159,33 @@ test("the mesh name of every service port answers, also with names of 63 charact
     });
   await kubectl("delete", "namespace", long, "--wait=false");
 }, 120_000);
+
+function kindsOfServices(address: string): string {
+  const meta = (name: string) => ({ name, namespace: "whoami" });
+  const ports = [
+    { name: "a", port: 80, targetPort: 80 },
+    { name: "b", port: 8080, targetPort: 80 },
+    { name: "c", port: 9090, targetPort: 80 },
+  ];
+  const slice = {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { ...meta("selectorless"), labels: { "kubernetes.io/service-name": "selectorless" } },
+    addressType: "IPv4",
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports: ports.map(({ name }) => ({ name, port: 80 })),
+  };
+  const service = (name: string, spec: object) => ({ apiVersion: "v1", kind: "Service", metadata: meta(name), spec });
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "List",
+    items: [
+      service("headless", { clusterIP: "None", selector: { app: "whoami" }, ports: [{ port: 80 }] }),
+      service("selectorless", { ports }),
+      slice,
+    ],
+  });
+}
 
 function longNames(namespace: string, service: string): string {
   const labels = { app: "long" };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { admin, apply, curl, eventually, fail, getJson, kubectl, netcat } from "./cluster.ts";
+import { admin, apply, curl, eventually, fail, getJson, kubectl, netcat, tulle } from "./cluster.ts";
 import { upgrade } from "./install.ts";
 
 /** A caller of each ServiceAccount on each node. */
@@ -84,6 +84,14 @@ test("forged headers change nothing, through a split neither", async () => {
     const { status } = await curl("whoami", stranger?.name ?? "", `http://${host}.whoami.traefik.mesh/`, ...forged);
     expect(`${host} ${status}`).toBe(`${host} 403`);
   }
+});
+
+test("tulle explain says of the cluster what the proxies do, and which object decides", async () => {
+  const to = ["--to", "whoami.whoami.traefik.mesh"];
+  const allowed = await tulle("explain", "--from", "whoami/whoami-client", ...to);
+  expect([allowed.code, allowed.text]).toEqual([0, expect.stringContaining("TrafficTarget whoami/whoami-http")]);
+  const denied = await tulle("explain", "--from", "whoami/whoami-stranger", ...to);
+  expect([denied.code, denied.text]).toEqual([1, expect.stringContaining("denied")]);
 });
 
 test("TCP is open to the allowed ServiceAccount, and reset for others", async () => {

@@ -63,7 +63,7 @@ beforeAll(async () => {
   );
 }, 60_000);
 
-afterAll(() => kubectl("delete", "namespace", LONG.namespace, "--wait=false"), 60_000);
+afterAll(() => kubectl("delete", "namespace", LONG.namespace, "--wait=true"), 120_000);
 
 test("helm test finds nothing wrong", async () => {
   const text = await helm("test", RELEASE, "-n", MESH_NAMESPACE, "--timeout=120s");

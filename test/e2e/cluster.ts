@@ -23,6 +23,18 @@ export async function helm(...args: string[]): Promise<string> {
   return command("helm", args);
 }
 
+/** `bin/tulle` on this machine, against the cluster: exit code and what it printed. */
+export async function tulle(...args: string[]): Promise<{ code: number; text: string }> {
+  try {
+    const root = new URL("../..", import.meta.url).pathname;
+    const { stdout, stderr } = await run(process.execPath, ["bin/tulle", ...args], { cwd: root, timeout: 60_000 });
+    return { code: 0, text: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as Error & { code: number; stdout: string; stderr: string };
+    return { code, text: stdout + stderr };
+  }
+}
+
 /** Stops or starts a component of the cluster, such as `stop kube-apiserver`. */
 export async function breaker(...args: string[]): Promise<string> {
   return command(SETTINGS.breaker, args);
@@ -129,7 +141,11 @@ export interface PodObject {
   readonly status: {
     readonly podIP: string;
     readonly phase: string;
-    readonly conditions?: readonly { readonly type: string; readonly lastTransitionTime: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime: string;
+    }[];
     readonly containerStatuses?: readonly { readonly state: { readonly running?: { readonly startedAt: string } } }[];
   };
 }
