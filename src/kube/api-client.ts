@@ -152,9 +152,7 @@ export class ApiClient {
           stream.destroy(error as Error);
         }
       });
-      stream.once("end", resolve);
-      stream.once("error", (error) => reject(asApiError(error, what)));
-      stream.once("close", () => reject(new ApiError(`${what}: cut off`)));
+      whenEnded(stream, `${what}: cut off`, resolve, reject);
     });
   }
 
@@ -274,9 +272,27 @@ async function wholeBody(stream: http2.ClientHttp2Stream, what: string): Promise
       if (length > MAX_ANSWER_BYTES) stream.destroy(new ApiError(`${what}: the answer is too long`));
       else pieces.push(bytes);
     });
-    stream.once("end", () => resolve(Buffer.concat(pieces).toString("utf8")));
-    stream.once("error", (error) => reject(asApiError(error, what)));
-    stream.once("close", () => reject(new ApiError(`${what}: cut off within the answer`)));
+    const whole = () => resolve(Buffer.concat(pieces).toString("utf8"));
+    whenEnded(stream, `${what}: cut off within the answer`, whole, reject);
+  });
+}
+
+/** The runtime says `end` of a stream that was reset, too: only once it is closed is it known how it ended. */
+function whenEnded(
+  stream: http2.ClientHttp2Stream,
+  cutOff: string,
+  resolve: () => void,
+  reject: (error: ApiError) => void,
+): void {
+  let failure: Error | undefined;
+  stream.once("error", (error) => {
+    failure = error;
+  });
+  stream.once("close", () => {
+    if (failure instanceof ApiError) reject(failure);
+    else if (failure !== undefined || stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR || !stream.readableEnded)
+      reject(new ApiError(failure === undefined ? cutOff : `${cutOff}: ${failure.message}`));
+    else resolve();
   });
 }
 

@@ -135,14 +135,17 @@ export class KubeSource {
         for (const key of before) if (!listed.has(key)) this.#remove(resource.kind, key, keys);
         this.#flushSoon();
       },
-      onAbsent: () => {
-        if (this.#running.get(resource.kind)?.controller === controller) this.#running.delete(resource.kind);
-        controller.abort();
-        this.#flushSoon();
-      },
+      ...(SMI_KINDS[resource.kind] === undefined ? {} : { onAbsent: () => this.#gone(resource.kind, controller) }),
     });
     this.#running.set(resource.kind, { resource, reflector, controller, keys });
     void reflector.run();
+  }
+
+  /** The definition was taken away. */
+  #gone(kind: Kind, controller: AbortController): void {
+    if (this.#running.get(kind)?.controller === controller) this.#running.delete(kind);
+    controller.abort();
+    this.#flushSoon();
   }
 
   #take(kind: Kind, { put, remove }: ReflectorChange, keys: Set<string>): void {

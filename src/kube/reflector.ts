@@ -56,7 +56,10 @@ export interface ReflectorOptions {
   readonly signal: AbortSignal;
   onChange(change: ReflectorChange): void;
   onStatus?(status: ReflectorStatus): void;
-  /** Called when the server says that there is no such resource; it is asked again after the back-off. */
+  /**
+   * For a resource that may come and go: called, with everything reported as removed, once the server has said twice
+   * that there is no such resource. Without it, such an answer is an error like any other.
+   */
   onAbsent?(): void;
 }
 
@@ -66,8 +69,12 @@ const PAGE_SIZE = 500;
 const SILENCE_MS = 75_000;
 /** How long a watch is asked to last at least; up to twice that, so that they do not all end at once. */
 const WATCH_SECONDS = 300;
+/** A watch that ends sooner without an event is a failure: taken up again at once, it would spin. */
+const SHORT_WATCH_MS = 1_000;
 /** Between two denials that there is such a resource. */
 const ABSENCE_MS = 3_000;
+/** How many lists in a row may be older than what was seen; a server restored from a backup goes back for good. */
+const STALE_LISTS = 3;
 const METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
@@ -88,6 +95,9 @@ export class Reflector {
   readonly #known = new Map<string, string>();
   /** Where the watch goes on; empty: list first. */
   #position = "";
+  /** The newest version that a server has told of. */
+  #newest = "0";
+  #staleLists = 0;
   #absences = 0;
   #synced = false;
   #watching = false;
@@ -134,10 +144,20 @@ export class Reflector {
     } while (next !== undefined && !signal.aborted);
     if (signal.aborted) return;
     if (position === "") throw new ApiError(`list ${resource.path}: the answer has no resourceVersion`);
+    this.#checkFresh(position);
     this.#replace(found);
     this.#position = position;
+    this.#newest = position;
     this.#synced = true;
     this.#report();
+  }
+
+  /** @throws ApiError for a list by a server that lags behind what another has told */
+  #checkFresh(position: string): void {
+    if (position === this.#newest || isNewer(position, this.#newest)) this.#staleLists = 0;
+    else if (++this.#staleLists < STALE_LISTS)
+      throw new ApiError(`list ${this.#options.resource.path}: the server lags behind (${position} < ${this.#newest})`);
+    else this.#staleLists = 0;
   }
 
   /** Reports what differs from what was reported before. */
@@ -152,8 +172,10 @@ export class Reflector {
   }
 
   async #watch(): Promise<void> {
-    const { api, resource, signal, random } = this.#options;
+    const { api, resource, signal, random, clock } = this.#options;
     const { fieldSelector, labelSelector } = resource;
+    const began = clock.now();
+    let events = 0;
     let failure: ApiError | undefined;
     const ended = new AbortController();
     await api.watch(resource.path, {
@@ -170,12 +192,15 @@ export class Reflector {
       onOpen: () => this.#opened(),
       onEvent: (event) => {
         if (failure !== undefined) return;
+        events++;
         failure = this.#take(event as WatchEvent);
         if (failure !== undefined) ended.abort();
       },
     });
     this.#watching = false;
     if (failure !== undefined) throw failure;
+    if (events === 0 && clock.now() - began < SHORT_WATCH_MS && !signal.aborted)
+      throw new ApiError(`watch ${resource.path}: ended at once`);
     this.#backoff.reset();
   }
 
@@ -196,12 +221,21 @@ export class Reflector {
     }
     const version = object?.metadata?.resourceVersion;
     if (version === undefined) return new ApiError(`watch ${resource.path}: an event without resourceVersion`);
-    // Events of one watch rise. What does not was sent twice, or by a server that lags behind where we have been.
-    if (!isNewer(version, this.#position)) return undefined;
-    this.#position = version;
-    this.#backoff.reset();
+    const inOrder = isNewer(version, this.#position);
+    if (inOrder) {
+      this.#position = version;
+      this.#newest = version;
+      this.#backoff.reset();
+    }
     if (type === "BOOKMARK") return undefined;
     const key = keyOf(object);
+    const known = this.#known.get(key);
+    if (known === undefined && !inOrder) {
+      if (type === "DELETED") return undefined;
+      // Late, or a second time and long deleted: only a list can tell.
+      return new ApiError(`watch ${resource.path}: events out of order`, 410, "Expired");
+    }
+    if (known !== undefined && !isNewer(version, known)) return undefined;
     if (type === "DELETED") {
       if (this.#known.delete(key)) this.#options.onChange({ put: [], remove: [partsOf(key)] });
       return undefined;
@@ -219,10 +253,10 @@ export class Reflector {
     if (expired) this.#position = "";
     this.#absences = status === 404 ? this.#absences + 1 : 0;
     // A server that is starting may not know its own resources yet, so one denial is no proof.
-    if (this.#absences >= 2) {
+    if (onAbsent !== undefined && this.#absences >= 2) {
       this.#position = "";
       this.#replace(new Map());
-      onAbsent?.();
+      onAbsent();
     }
     this.#error = error.message;
     this.#report();

@@ -13,7 +13,13 @@ export const CORE_RESOURCES: readonly (Resource & { readonly kind: Kind })[] = [
     kind: "Pod",
     fieldSelector: "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!=",
   },
-  { path: "/apis/discovery.k8s.io/v1/endpointslices", apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice" },
+  {
+    path: "/apis/discovery.k8s.io/v1/endpointslices",
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    // The cluster makes one for every shadow service, with its labels, and changes all of them with every proxy.
+    labelSelector: "app.kubernetes.io/managed-by!=tulle",
+  },
   { path: "/api/v1/nodes", apiVersion: "v1", kind: "Node", metadataOnly: true },
 ];
 
