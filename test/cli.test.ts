@@ -57,6 +57,12 @@ async function folderOf(name: string, text: string): Promise<string> {
   return folder;
 }
 
+test("a reader that has seen enough is no error", async () => {
+  const child = start(["--help"]);
+  child.stdout.destroy();
+  expect(await finish(child)).toEqual({ code: 0, out: "", err: "" });
+});
+
 describe("tulle check", () => {
   test("names every wrong object with its place, field and remedy, and exits with 1", async () => {
     const { code, out, err } = await tulle(["check", "-f", "test/testdata/mistakes"]);

@@ -18,7 +18,7 @@ interface Room {
 /** Every room of proxy/ may import these besides. */
 const PROXY_COMMON = ["config", "model", "telemetry"];
 /** A proxy opens sockets; it reads no file, starts no process and asks no resolver. */
-const PROXY_NODE = ["net", "dgram", "http", "events"];
+const PROXY_NODE = ["net", "tls", "dgram", "http", "events"];
 const MIDDLEWARE = "proxy/middleware/*";
 /** From an objects' file to the end of the room under test: golden cases are written as manifests. */
 const GOLDEN = ["manifests", "topology", "compiler"];

@@ -11,8 +11,9 @@ import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { formatLocated, locateAll, type ManifestOptions, openManifests } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
+import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 
-export interface LocalOptions extends ManifestOptions {
+export interface LocalOptions extends ManifestOptions, UpstreamCaOptions {
   readonly once?: boolean;
   readonly json?: boolean;
   readonly dns: ListenAddress;
@@ -38,6 +39,7 @@ export async function runLocal(options: LocalOptions, version: string): Promise<
     dns,
     socks,
     admin,
+    ...(await readUpstreamCa(options)),
     clock: systemClock,
     random: Math.random,
     log,

@@ -18,6 +18,7 @@ import {
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
 import { applyConfigFile, checkEnvironment, configOption, type Environment, setting } from "./settings.ts";
+import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
 function version(): string {
@@ -33,6 +34,12 @@ export async function main(args: readonly string[], environment: Environment): P
   const program = buildProgram((result) => {
     code = result;
   });
+  // Whoever reads our output has seen enough: `tulle … | head` is no error.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit();
+      throw error;
+    });
   try {
     checkEnvironment(program, environment);
     await program.parseAsync([...args], { from: "user" });
@@ -109,6 +116,7 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
     .addOption(listenOption("dns", "where DNS answers, over UDP and TCP", "127.0.0.1:15353"))
     .addOption(listenOption("socks", "where the SOCKS5 entry listens", "127.0.0.1:15080"))
     .addOption(listenOption("admin", "where the admin API listens", "127.0.0.1:19000"))
+    .addOption(upstreamCaOption())
     .addHelpText(
       "after",
       `
@@ -225,6 +233,7 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
         "/var/run/secrets/tulle/token",
       ),
     )
+    .addOption(upstreamCaOption())
     .addOption(setting("--state-dir <folder>", "keeps the last configuration").default("/var/lib/tulle"))
     .addOption(addressOption("where DNS, health and admin listen"))
     .addOption(portOption("dns-port", "of DNS, over UDP and TCP", 1053))

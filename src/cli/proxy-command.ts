@@ -4,8 +4,9 @@ import { ProxyDaemon } from "../proxy-daemon/proxy-daemon.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
 import { stopSignals } from "./stop-signals.ts";
+import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 
-export interface ProxyOptions extends LogOptions {
+export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
   readonly podName: string;
   readonly controller: { readonly host: string; readonly port: number };
   readonly caFile: string;
@@ -35,6 +36,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     dnsPort,
     healthPort,
     adminPort,
+    ...(await readUpstreamCa(options)),
     clock: systemClock,
     random: Math.random,
     log,

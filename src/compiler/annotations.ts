@@ -1,5 +1,5 @@
 /** What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one. */
-import type { Middlewares, TrafficType } from "../config/mesh-config.ts";
+import type { Middlewares, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
 import { nearest } from "../model/nearest.ts";
 import { refOf, type Service } from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
@@ -7,7 +7,7 @@ import { parseBreaker } from "./breaker-parser.ts";
 
 const PREFIX = "mesh.traefik.io/";
 const LEGACY_PREFIX = "maesh.containo.us/";
-/** Tulle's own additions; there are none yet. */
+/** Tulle's own additions. */
 const OWN_PREFIX = "tulle.dev/";
 
 const TRAFFIC_TYPE = "traffic-type";
@@ -17,17 +17,32 @@ const BREAKER = "circuit-breaker-expression";
 const AVERAGE = "ratelimit-average";
 const BURST = "ratelimit-burst";
 const KEYS = [TRAFFIC_TYPE, SCHEME, RETRY, BREAKER, AVERAGE, BURST] as const;
-type Key = (typeof KEYS)[number];
-const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST];
+const TLS_VERIFY = "tls-verify";
+const TLS_SERVER_NAME = "tls-server-name";
+const OWN_KEYS = [TLS_VERIFY, TLS_SERVER_NAME] as const;
+type OwnKey = (typeof OWN_KEYS)[number];
+type Key = (typeof KEYS)[number] | OwnKey;
+const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST, ...OWN_KEYS];
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
 const SCHEMES: readonly string[] = ["http", "https", "h2c"];
 /** Those that the proxy speaks to endpoints. */
-const SPOKEN_SCHEMES: readonly string[] = ["http"];
+const SPOKEN_SCHEMES: readonly string[] = ["http", "https"];
 const MAX_COUNT = 1_000_000_000;
+/** RFC 1123 §2.1; the name of RFC 6066 §3 may not be an address. */
+const HOST_NAME =
+  /^(?=.{1,253}$)(?!.*\.\d+$)(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+/** Whole names by key. */
+const ALL_NAMES: ReadonlyMap<string, string> = new Map([
+  ...KEYS.map((key) => [key, PREFIX + key] as const),
+  ...OWN_KEYS.map((key) => [key, OWN_PREFIX + key] as const),
+]);
 
 export interface ServiceIntent {
   readonly trafficType: TrafficType;
+  readonly scheme: "http" | "https";
+  /** With scheme https. */
+  readonly tls?: UpstreamTls;
   readonly middlewares: Middlewares;
 }
 
@@ -57,10 +72,13 @@ export function readAnnotations(
     for (const key of HTTP_ONLY)
       if (reader.value(key) !== undefined)
         reader.report("AnnotationIgnored", key, `it is for HTTP, and this Service's traffic type is ${trafficType}`);
-    return served ? { trafficType, middlewares: {} } : undefined;
+    return served ? { trafficType, scheme: "http", middlewares: {} } : undefined;
   }
   const middlewares = reader.middlewares();
-  return served ? { trafficType: trafficType as TrafficType, middlewares } : undefined;
+  const tls = reader.tls(scheme);
+  if (!served) return undefined;
+  if (tls === undefined) return { trafficType: "http", scheme: "http", middlewares };
+  return { trafficType: "http", scheme: "https", tls, middlewares };
 }
 
 class AnnotationReader {
@@ -74,12 +92,13 @@ class AnnotationReader {
 
   value(key: Key): string | undefined {
     const { annotations } = this.#service.meta;
+    if (isOwn(key)) return annotations[OWN_PREFIX + key];
     return annotations[PREFIX + key] ?? annotations[LEGACY_PREFIX + key];
   }
 
   report(code: ProblemCode, key: Key, detail: string): void {
     const prefix = this.#service.meta.annotations[PREFIX + key] === undefined ? LEGACY_PREFIX : PREFIX;
-    this.#add(code, prefix + key, detail);
+    this.#add(code, (isOwn(key) ? OWN_PREFIX : prefix) + key, detail);
   }
 
   reportUnknown(): void {
@@ -87,10 +106,13 @@ class AnnotationReader {
       const prefix = [PREFIX, LEGACY_PREFIX, OWN_PREFIX].find((each) => name.startsWith(each));
       if (prefix === undefined) continue;
       const key = name.slice(prefix.length);
-      const known = prefix !== OWN_PREFIX && KEYS.some((each) => each === key);
-      if (!known) {
-        const meant = nearest(key, KEYS);
-        const hint = meant === undefined ? `the keys are ${KEYS.join(", ")}` : `did you mean ${PREFIX}${meant}?`;
+      const keys: readonly string[] = prefix === OWN_PREFIX ? OWN_KEYS : KEYS;
+      if (!keys.includes(key)) {
+        const meant = nearest(key, ALL_NAMES.keys());
+        const hint =
+          meant === undefined
+            ? `the keys are ${[...ALL_NAMES.values()].join(", ")}`
+            : `did you mean ${ALL_NAMES.get(meant)}?`;
         this.#add("AnnotationUnknown", name, `no annotation has this name (${hint})`);
       } else if (prefix === LEGACY_PREFIX) this.#add("AnnotationDeprecated", name, "its prefix is the old one");
     }
@@ -109,6 +131,33 @@ class AnnotationReader {
       ...(expression === undefined ? {} : { circuitBreaker: { expression } }),
       ...(attempts === undefined ? {} : { retry: { attempts } }),
     };
+  }
+
+  /** @returns undefined for any other scheme than https */
+  tls(scheme: string): UpstreamTls | undefined {
+    if (scheme !== "https") {
+      for (const key of OWN_KEYS)
+        if (this.value(key) !== undefined)
+          this.report("AnnotationIgnored", key, `it is for scheme https, and this Service's scheme is ${scheme}`);
+      return undefined;
+    }
+    const { name, namespace } = this.#service.meta;
+    return { verify: this.#tlsVerify(), serverName: this.#tlsServerName() ?? `${name}.${namespace}.svc` };
+  }
+
+  /** What cannot be read leaves the check on. */
+  #tlsVerify(): boolean {
+    const text = this.value(TLS_VERIFY) ?? "true";
+    if (text === "true" || text === "false") return text === "true";
+    this.report("AnnotationInvalid", TLS_VERIFY, `"${text}" is neither "true" nor "false"`);
+    return true;
+  }
+
+  #tlsServerName(): string | undefined {
+    const text = this.value(TLS_SERVER_NAME);
+    if (text === undefined || HOST_NAME.test(text)) return text;
+    this.report("AnnotationInvalid", TLS_SERVER_NAME, `"${text}" is no host name`);
+    return undefined;
   }
 
   #count(key: Key): number | undefined {
@@ -132,4 +181,8 @@ class AnnotationReader {
   #add(code: ProblemCode, annotation: string, detail: string): void {
     this.#problems.push(problem(code, refOf(this.#service), `metadata.annotations["${annotation}"]`, detail));
   }
+}
+
+function isOwn(key: Key): key is OwnKey {
+  return OWN_KEYS.some((each) => each === key);
 }

@@ -55,7 +55,8 @@ export function serviceRouters(
         service: name,
         port,
         trafficType: intent.trafficType,
-        scheme: "http",
+        scheme: intent.scheme,
+        ...(intent.tls === undefined ? {} : { tls: intent.tls }),
         middlewares: intent.middlewares,
         endpoints: endpointRecords(endpoints),
       };

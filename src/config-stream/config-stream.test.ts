@@ -2,12 +2,12 @@ import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
+import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { ConfigClient } from "./config-client.ts";
 import { ConfigServer, type ProxyStatus } from "./config-server.ts";
 import { ALPN, PING_MS, SILENCE_MS } from "./stream-messages.ts";
-import { CERTIFICATE, KEY } from "./testkit/certificate.ts";
 
 const snapshot = (names: MeshConfig["names"]): Snapshot => seal({ ...emptyMeshConfig(), names });
 const FIRST = snapshot({ "a/a": ["10.0.0.1"] });

@@ -162,6 +162,11 @@ const ServicePortSchema = z.strictObject({
   trafficType: z.enum(["http", "tcp", "udp"]),
   /** How HTTP is spoken to the endpoints. */
   scheme: z.enum(["http", "https", "h2c"]),
+  /**
+   * With scheme https. `serverName` is sent to the endpoint (SNI); its certificate must be for that name or for the
+   * endpoint's address, unless `verify` is off.
+   */
+  tls: z.strictObject({ verify: z.boolean(), serverName: z.string() }).exactOptional(),
   middlewares: MiddlewaresSchema,
   /** The first that fits decides; none fits: 404. Absent: straight to the endpoints. */
   routes: z.array(RouteSchema).exactOptional(),
@@ -216,6 +221,7 @@ export const MeshConfigSchema = z.strictObject({
 
 export type MeshConfig = z.infer<typeof MeshConfigSchema>;
 export type ServicePort = z.infer<typeof ServicePortSchema>;
+export type UpstreamTls = NonNullable<ServicePort["tls"]>;
 export type Entrypoint = z.infer<typeof EntrypointSchema>;
 export type Endpoint = z.infer<typeof EndpointSchema>;
 export type Route = z.infer<typeof RouteSchema>;

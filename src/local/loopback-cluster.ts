@@ -39,6 +39,8 @@ export interface LoopbackOptions {
   readonly dns: ListenAddress;
   readonly socks: ListenAddress;
   readonly admin: ListenAddress;
+  /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
+  readonly trustedCa?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -79,6 +81,7 @@ export class LoopbackCluster {
       log,
       name: "tulle-local",
       substitutePorts: true,
+      ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       onExchange: (record) => {
         this.#counters.exchange(record);
         this.#ways.note(record);

@@ -90,6 +90,12 @@ export const FAILURES = {
     retrySafe: false,
     sentence: "The endpoint closed the connection before its answer was complete.",
   },
+  UpstreamTls: {
+    status: 502,
+    fault: "upstream",
+    retrySafe: true,
+    sentence: "The endpoint's TLS handshake failed, or its certificate is not for it or not trusted; nothing was sent.",
+  },
   UpstreamMalformed: {
     status: 502,
     fault: "upstream",

@@ -62,7 +62,7 @@ export const PROBLEMS = {
   AnnotationIgnored: {
     severity: "warning",
     effect: "it does nothing",
-    remedy: "delete it, or set traffic-type to http",
+    remedy: "delete it, or set the traffic-type or scheme that it is for",
   },
   RateLimitIncomplete: {
     severity: "error",
@@ -82,7 +82,7 @@ export const PROBLEMS = {
   SchemeNotSpoken: {
     severity: "error",
     effect: "the mesh does not serve this Service",
-    remedy: 'use "http", or traffic-type "tcp" to pass the bytes as they are',
+    remedy: 'use "http" or "https", or traffic-type "tcp" to pass the bytes as they are',
   },
   ServiceWithoutPorts: {
     severity: "error",

@@ -7,8 +7,8 @@ import { afterEach, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
 import { seal } from "../config/snapshot.ts";
 import { ConfigServer } from "../config-stream/config-server.ts";
-import { CERTIFICATE, KEY } from "../config-stream/testkit/certificate.ts";
 import { systemClock } from "../model/clock.ts";
+import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { ProxyDaemon } from "./proxy-daemon.ts";
 

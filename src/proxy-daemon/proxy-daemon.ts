@@ -27,6 +27,8 @@ export interface ProxyDaemonOptions {
   readonly dnsPort: number;
   readonly healthPort: number;
   readonly adminPort: number;
+  /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
+  readonly trustedCa?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -63,6 +65,7 @@ export class ProxyDaemon {
       name,
       substitutePorts: false,
       newcomerWaitMs: NEWCOMER_WAIT_MS,
+      ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       onExchange: (record) => this.#counters.exchange(record),
       onFlow: (record) => this.#counters.flow(record),
     });

@@ -29,6 +29,8 @@ export interface MeshProxyOptions {
   /** Flows are dialled from their caller's own address, which must be one of this machine. */
   readonly dialFromCaller?: boolean;
   readonly connectTimeoutMs?: number;
+  /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
+  readonly trustedCa?: string;
   /** How long a connection waits for the configuration that knows its caller; absent: not at all. */
   readonly newcomerWaitMs?: number;
   readonly httpLimits?: Partial<HttpLimits>;
@@ -84,6 +86,7 @@ export class MeshProxy {
       server: options.name,
       connectTimeoutMs,
       limits: options.httpLimits ?? {},
+      ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       ...(onExchange === undefined ? {} : { onExchange }),
     });
     const flows = {

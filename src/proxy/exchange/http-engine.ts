@@ -26,6 +26,8 @@ export interface HttpEngineOptions {
   readonly server: string;
   readonly limits?: Partial<HttpLimits>;
   readonly connectTimeoutMs: number;
+  /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
+  readonly trustedCa?: string;
   readonly onExchange?: (record: ExchangeRecord) => void;
 }
 
@@ -49,9 +51,11 @@ export class HttpEngine implements ConnectionOwner {
       limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
       pools: new UpstreamPools({
         clock,
+        log,
         connectTimeoutMs: options.connectTimeoutMs,
         idleTimeoutMs: 90_000,
         maxIdlePerEndpoint: 256,
+        ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       }),
       requestParser,
       answerParser: new HeadParser(),

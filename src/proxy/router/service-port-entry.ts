@@ -1,5 +1,11 @@
 /** The route table's side of ServicePortState: what is in force for a service port, kept through updates. */
-import { type Endpoint, type Middlewares, type ServicePort, splitAddressPort } from "../../config/mesh-config.ts";
+import {
+  type Endpoint,
+  type Middlewares,
+  type ServicePort,
+  splitAddressPort,
+  type UpstreamTls,
+} from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
 import { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
@@ -89,7 +95,8 @@ export class ServicePortEntry implements ServicePortState {
   update(config: ServicePort, first: boolean, context: EntryContext, changes: EndpointChanges): void {
     const before = this.config;
     this.config = config;
-    if (first || config.endpoints !== before.endpoints) this.#updateEndpoints(config.endpoints, changes);
+    if (first || config.endpoints !== before.endpoints || !isSameTls(config.tls, before.tls))
+      this.#updateEndpoints(config.endpoints, changes);
     if (first || config.routes !== before.routes)
       this.routes = compileRoutes(config.routes ?? [], this.routes, context.programs);
     if (first || config.middlewares !== before.middlewares) this.#updateMiddlewares(config.middlewares, context);
@@ -105,6 +112,7 @@ export class ServicePortEntry implements ServicePortState {
 
   #updateEndpoints(configs: Readonly<Record<string, Endpoint>>, changes: EndpointChanges): void {
     this.#groups = undefined;
+    const { tls } = this.config;
     const before = new Map(this.endpoints.map((endpoint) => [endpoint.key, endpoint]));
     this.endpoints = Object.keys(configs)
       .sort()
@@ -112,8 +120,8 @@ export class ServicePortEntry implements ServicePortState {
         const config = configs[key] as Endpoint;
         const kept = before.get(key);
         // Another pod at an address that was given up is another endpoint: connections to the old one are not its.
-        if (kept === undefined || !isSameEndpoint(kept.config, config)) {
-          const added = newEndpoint(key, config);
+        if (kept === undefined || !isSameEndpoint(kept.config, config) || !isSameTls(kept.tls, tls)) {
+          const added = newEndpoint(key, config, tls);
           changes.addedEndpoints.push(added);
           return added;
         }
@@ -148,8 +156,22 @@ function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.pod === b.pod && a.identity === b.identity && a.dialPort === b.dialPort;
 }
 
-function newEndpoint(key: string, config: Endpoint): EndpointState {
+function isSameTls(a: UpstreamTls | undefined, b: UpstreamTls | undefined): boolean {
+  return a?.verify === b?.verify && a?.serverName === b?.serverName;
+}
+
+function newEndpoint(key: string, config: Endpoint, tls: UpstreamTls | undefined): EndpointState {
   const { address, port } = splitAddressPort(key);
-  const dialPort = config.dialPort ?? port;
-  return { key, address, port, dialPort, config, outstanding: 0, lastPick: 0, removed: false, onRemoved: undefined };
+  return {
+    key,
+    address,
+    port,
+    dialPort: config.dialPort ?? port,
+    config,
+    tls,
+    outstanding: 0,
+    lastPick: 0,
+    removed: false,
+    onRemoved: undefined,
+  };
 }

@@ -3,7 +3,7 @@
  * port hangs on its ServicePortState, which keeps its identity through configuration changes: breakers, limiters and
  * in-flight counts survive an update that does not touch them.
  */
-import type { Backend, Endpoint, Origin, Route, ServicePort, Workload } from "../../config/mesh-config.ts";
+import type { Backend, Endpoint, Origin, Route, ServicePort, UpstreamTls, Workload } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import type { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
@@ -17,6 +17,8 @@ export interface EndpointState {
   /** The port to connect to. */
   readonly dialPort: number;
   config: Endpoint;
+  /** How it is spoken to: undefined without TLS. Another one makes another endpoint. */
+  readonly tls: UpstreamTls | undefined;
   /** Exchanges and flows that it serves now. Whoever picked it adds one and takes one away. */
   outstanding: number;
   /** Number of the last pick; ties go to the lowest. */

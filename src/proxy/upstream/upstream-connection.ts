@@ -5,11 +5,15 @@
  * outlive it is copied by whoever keeps it. That saves an allocation of 64 KiB a read.
  */
 import net from "node:net";
+import tls from "node:tls";
+import type { UpstreamTls } from "../../config/mesh-config.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
+import type { Log } from "../../telemetry/log.ts";
 import type { EndpointState } from "../router/types.ts";
 import { connectFailure } from "./connect-failure.ts";
 import { resetSocket } from "./reset-socket.ts";
+import { TlsClient } from "./tls-client.ts";
 
 const READ_BYTES = 64 * 1024;
 /** Well below the shortest keep-alive time of common servers (5 s, Node.js). */
@@ -30,12 +34,15 @@ export interface UpstreamUser {
 
 export interface UpstreamOptions {
   readonly clock: Clock;
+  readonly log: Log;
   /** To the accepted connection. */
   readonly connectTimeoutMs: number;
   /** An unused connection is closed after this; shorter than what common servers keep theirs. */
   readonly idleTimeoutMs: number;
   /** Unused connections kept for one endpoint. */
   readonly maxIdlePerEndpoint: number;
+  /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
+  readonly trustedCa?: string;
 }
 
 export class UpstreamConnection {
@@ -43,6 +50,8 @@ export class UpstreamConnection {
   readonly socket: net.Socket;
   user: UpstreamUser | undefined;
   connected = false;
+  /** TCP is connected, TLS not yet. */
+  #handshaking = false;
   /** It has served an exchange before: the endpoint may be closing it at this moment. */
   reused = false;
   /** Deadline of connecting, then of being idle. */
@@ -51,26 +60,54 @@ export class UpstreamConnection {
   constructor(endpoint: EndpointState, deadline: number, pools: UpstreamPools) {
     this.endpoint = endpoint;
     this.deadline = deadline;
-    this.socket = net.connect({
-      host: endpoint.address,
-      port: endpoint.dialPort,
-      noDelay: true,
-      allowHalfOpen: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-      onread: { buffer: pools.readBuffer, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
-    });
-    this.socket.on("connect", () => {
-      this.connected = true;
-      this.user?.onUpstreamConnect();
-    });
+    this.socket = endpoint.tls === undefined ? this.#connectPlain(pools) : this.#connectTls(endpoint.tls, pools);
     this.socket.on("drain", () => this.user?.onUpstreamDrain());
     this.socket.on("end", () => this.#onEnd());
     this.socket.on("error", (error: NodeJS.ErrnoException) => this.#onGone(this.#failureOf(error)));
     this.socket.on("close", () => {
-      this.#onGone("UpstreamReset");
+      this.#onGone(this.#handshaking ? "UpstreamTls" : "UpstreamReset");
       pools.forget(this);
     });
+  }
+
+  #connectPlain(pools: UpstreamPools): net.Socket {
+    const socket = net.connect({
+      ...this.#target(),
+      onread: { buffer: pools.readBuffer, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
+    });
+    return socket.on("connect", () => this.#onConnected());
+  }
+
+  #connectTls(settings: UpstreamTls, pools: UpstreamPools): net.Socket {
+    const socket = tls.connect({ ...this.#target(), ...pools.tlsClient.options(this.endpoint, settings) });
+    socket.on("connect", () => {
+      this.#handshaking = true;
+    });
+    socket.on("error", (error) => {
+      if (this.#handshaking) pools.tlsClient.reportFailure(this.endpoint, error.message);
+    });
+    socket.on("session", (session) => pools.tlsClient.keepSession(this.endpoint, session));
+    socket.on("data", (bytes: Buffer) => this.#onRead(bytes.length, bytes));
+    return socket.on("secureConnect", () => {
+      this.#handshaking = false;
+      this.#onConnected();
+    });
+  }
+
+  #target(): net.TcpNetConnectOpts {
+    return {
+      host: this.endpoint.address,
+      port: this.endpoint.dialPort,
+      noDelay: true,
+      allowHalfOpen: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+    };
+  }
+
+  #onConnected(): void {
+    this.connected = true;
+    this.user?.onUpstreamConnect();
   }
 
   /** Ends it without ceremony. The user hears nothing more. */
@@ -82,7 +119,9 @@ export class UpstreamConnection {
   /** As destroy, with a reset, so that the endpoint cannot take what it has for a whole message. */
   reset(): void {
     this.user = undefined;
-    resetSocket(this.socket);
+    // Of a TLS connection that ends without close_notify nothing is whole (RFC 8446 §6.1).
+    if (this.endpoint.tls === undefined) resetSocket(this.socket);
+    else this.socket.destroy();
   }
 
   /** Ends it after what was written has left. The user hears nothing more. */
@@ -104,12 +143,14 @@ export class UpstreamConnection {
   }
 
   #onEnd(): void {
-    if (this.user === undefined) this.socket.destroy();
+    // Within a handshake it is no end but a failure, as the close event tells.
+    if (this.user === undefined || !this.connected) this.socket.destroy();
     else this.user.onUpstreamEnd();
   }
 
   #failureOf(error: NodeJS.ErrnoException): Failure {
-    return this.connected ? "UpstreamReset" : connectFailure(error.code);
+    if (this.connected) return "UpstreamReset";
+    return this.#handshaking ? "UpstreamTls" : connectFailure(error.code);
   }
 
   #onGone(failure: Failure): void {
@@ -123,12 +164,14 @@ export class UpstreamConnection {
 /** The connections of one thread to all endpoints, and which of them wait for use. */
 export class UpstreamPools {
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly tlsClient: TlsClient;
   readonly #options: UpstreamOptions;
   readonly #idle = new Map<EndpointState, UpstreamConnection[]>();
   readonly #open = new Set<UpstreamConnection>();
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
+    this.tlsClient = new TlsClient(options.trustedCa, options.log);
   }
 
   get openConnections(): number {

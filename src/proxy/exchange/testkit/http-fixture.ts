@@ -1,6 +1,7 @@
 /** A proxy's HTTP engine between raw sockets, so that tests say and see every byte. */
 import { once } from "node:events";
 import net from "node:net";
+import tls from "node:tls";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../../../config/mesh-config.ts";
 import type { Clock } from "../../../model/clock.ts";
 import { systemClock } from "../../../model/clock.ts";
@@ -12,14 +13,19 @@ import type { HttpLimits } from "../http-options.ts";
 
 const KEY = "ns/svc:80";
 
+export interface FarEndTls extends tls.TlsOptions {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** A raw server. Connections are numbered; everything that came in is kept as text, one character a byte. */
 export class FarEnd {
   readonly server: net.Server;
   readonly connections: { socket: net.Socket; received: string; ended: boolean; reset: boolean }[] = [];
   #wake: (() => void)[] = [];
 
-  private constructor(onData: (socket: net.Socket, received: string, connection: number) => void) {
-    this.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  private constructor(onData: (socket: net.Socket, received: string, connection: number) => void, secure?: FarEndTls) {
+    const accept = (socket: net.Socket) => {
       const connection = { socket, received: "", ended: false, reset: false };
       const number = this.connections.push(connection);
       socket.on("data", (bytes) => {
@@ -37,31 +43,39 @@ export class FarEnd {
       });
       socket.on("close", () => this.#changed());
       this.#changed();
-    });
+    };
+    const options = { allowHalfOpen: true, noDelay: true };
+    if (secure === undefined) this.server = net.createServer(options, accept);
+    else this.server = tls.createServer({ ...options, ...secure }, accept).on("tlsClientError", () => this.#changed());
   }
 
   /** @param onData called at each read with all that this connection has received */
   static async listen(
     onData: (socket: net.Socket, received: string, connection: number) => void = () => {},
+    { address = "127.0.0.1", secure }: { readonly address?: string; readonly secure?: FarEndTls } = {},
   ): Promise<FarEnd> {
-    const farEnd = new FarEnd(onData);
-    farEnd.server.listen(0, "127.0.0.1");
+    const farEnd = new FarEnd(onData, secure);
+    farEnd.server.listen(0, address);
     await once(farEnd.server, "listening");
     return farEnd;
   }
 
   /** One that answers each whole head without body with the same bytes. */
-  static answering(answer: string): Promise<FarEnd> {
+  static answering(
+    answer: string,
+    at: { readonly address?: string; readonly secure?: FarEndTls } = {},
+  ): Promise<FarEnd> {
     const answered = new Map<number, number>();
     return FarEnd.listen((socket, received, connection) => {
       const heads = received.split("\r\n\r\n").length - 1;
       for (let head = answered.get(connection) ?? 0; head < heads; head++) socket.write(answer, "latin1");
       answered.set(connection, heads);
-    });
+    }, at);
   }
 
   get address(): string {
-    return `127.0.0.1:${(this.server.address() as net.AddressInfo).port}`;
+    const { address, port } = this.server.address() as net.AddressInfo;
+    return `${address}:${port}`;
   }
 
   get received(): string {
@@ -152,6 +166,7 @@ export interface FixtureOptions {
   readonly clock?: Clock;
   readonly limits?: Partial<HttpLimits>;
   readonly connectTimeoutMs?: number;
+  readonly trustedCa?: string;
 }
 
 export class HttpFixture {
@@ -172,6 +187,7 @@ export class HttpFixture {
       server: "proxy",
       connectTimeoutMs: options.connectTimeoutMs ?? 5000,
       limits: options.limits ?? {},
+      ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       onExchange: (record: ExchangeRecord) => {
         const { status, failure, attempts, endpoint } = record;
         this.records.push({ status, failure, attempts, endpoint: endpoint?.key });

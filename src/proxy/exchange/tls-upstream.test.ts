@@ -1,0 +1,168 @@
+import type net from "node:net";
+import type tls from "node:tls";
+import { afterEach, expect, test } from "vitest";
+import { CERTIFICATE, KEY } from "../../model/testkit/certificate.ts";
+import { FarEnd, type FarEndTls, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
+
+/** The certificate is for this name, and for 127.0.0.1. */
+const NAME = "tulle-controller.test";
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const GET = "GET / HTTP/1.1\r\nHost: svc\r\n\r\n";
+const SECURE: FarEndTls = { cert: CERTIFICATE, key: KEY, ALPNProtocols: ["http/1.1"] };
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function endpoint(address = "127.0.0.1", secure: FarEndTls = SECURE, answer = OK): Promise<FarEnd> {
+  const farEnd = await FarEnd.answering(answer, { address, secure });
+  closing.push(() => farEnd.close());
+  return farEnd;
+}
+
+async function open(
+  endpoints: readonly FarEnd[],
+  settings: Partial<{ verify: boolean; serverName: string; trustedCa: string | undefined }> = {},
+  more: Partial<FixtureOptions> = {},
+): Promise<HttpFixture> {
+  const { verify = true, serverName = NAME } = settings;
+  const trustedCa = "trustedCa" in settings ? settings.trustedCa : CERTIFICATE;
+  const fixture = await HttpFixture.open({
+    endpoints: endpoints.map((each) => each.address),
+    ...(trustedCa === undefined ? {} : { trustedCa }),
+    ...more,
+    servicePort: { scheme: "https", tls: { verify, serverName }, ...more.servicePort },
+  });
+  closing.push(() => fixture.close());
+  return fixture;
+}
+
+async function call(fixture: HttpFixture): Promise<string> {
+  const caller = await fixture.caller();
+  caller.send(GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+  return caller.end();
+}
+
+const socketsOf = (farEnd: FarEnd) => farEnd.connections.map(({ socket }) => socket as tls.TLSSocket);
+
+test("the endpoint is called by TLS, under the name of its service", async () => {
+  let asked: string | undefined;
+  const secure: FarEndTls = {
+    ...SECURE,
+    SNICallback: (name, done) => {
+      asked = name;
+      done(null);
+    },
+  };
+  const farEnd = await endpoint("127.0.0.2", secure);
+  expect(await call(await open([farEnd]))).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\r\n)+ok$/);
+  expect(asked).toBe(NAME);
+  expect(socketsOf(farEnd)[0]?.alpnProtocol).toBe("http/1.1");
+  expect(farEnd.received).toMatch(/^GET \/ HTTP\/1\.1\r\nHost: svc\r\n/);
+});
+
+test("a certificate for the endpoint's address will do, too", async () => {
+  const farEnd = await endpoint("127.0.0.1");
+  expect(await call(await open([farEnd], { serverName: "web.shop.svc" }))).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test.each([
+  ["that nobody trusts", "127.0.0.2", { trustedCa: undefined }],
+  ["for another name and address", "127.0.0.2", { serverName: "web.shop.svc" }],
+])("of an endpoint with a certificate %s, nothing is asked", async (_, address, settings) => {
+  const farEnd = await endpoint(address);
+  const fixture = await open([farEnd], settings);
+  const answer = await call(fixture);
+  expect(answer).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/);
+  expect(answer).toContain("X-Tulle-Reason: UpstreamTls\r\n");
+  expect(farEnd.received).toBe("");
+});
+
+test("with verification off, any certificate will do", async () => {
+  const farEnd = await endpoint("127.0.0.2");
+  const fixture = await open([farEnd], { verify: false, serverName: "web.shop.svc", trustedCa: undefined });
+  expect(await call(fixture)).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test("an endpoint that does not speak TLS, or closes within the handshake, is told so", async () => {
+  const plain = await FarEnd.listen((socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  const closes = await FarEnd.listen((socket) => socket.end());
+  closing.push(
+    () => plain.close(),
+    () => closes.close(),
+  );
+  expect(await call(await open([plain]))).toContain("X-Tulle-Reason: UpstreamTls\r\n");
+  expect(await call(await open([closes]))).toContain("X-Tulle-Reason: UpstreamTls\r\n");
+});
+
+test("a handshake that does not come to an end is a connection that did not come about in time", async () => {
+  const silent = await FarEnd.listen();
+  closing.push(() => silent.close());
+  const fixture = await open([silent], {}, { connectTimeoutMs: 100 });
+  expect(await call(fixture)).toContain("X-Tulle-Reason: ConnectTimeout\r\n");
+});
+
+test("where nothing was sent yet, another endpoint is tried", async () => {
+  const plain = await FarEnd.listen((socket) => socket.end());
+  closing.push(() => plain.close());
+  const good = await endpoint("127.0.0.1");
+  const fixture = await open([plain, good], {}, { servicePort: { middlewares: { retry: { attempts: 2 } } } });
+  for (let turn = 0; turn < 4; turn++) expect(await call(fixture)).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test("requests share a connection, and a new connection resumes the session of the last", async () => {
+  const farEnd = await endpoint("127.0.0.1");
+  const fixture = await open([farEnd]);
+  expect(await call(fixture)).toMatch(/ 200 /);
+  expect(await call(fixture)).toMatch(/ 200 /);
+  expect(farEnd.connections).toHaveLength(1);
+  socketsOf(farEnd)[0]?.end();
+  await farEnd.until(() => farEnd.connections[0]?.ended === true);
+  expect(await call(fixture)).toMatch(/ 200 /);
+  expect(socketsOf(farEnd)[1]?.isSessionReused()).toBe(true);
+});
+
+test("connections made under other settings are not used any more", async () => {
+  const farEnd = await endpoint("127.0.0.1");
+  const fixture = await open([farEnd]);
+  expect(await call(fixture)).toMatch(/ 200 /);
+  fixture.apply({
+    endpoints: [farEnd.address],
+    servicePort: { scheme: "https", tls: { verify: true, serverName: "web.shop.svc" } },
+  });
+  expect(await call(fixture)).toMatch(/ 200 /);
+  expect(farEnd.connections).toHaveLength(2);
+  expect(socketsOf(farEnd)[1]?.isSessionReused()).toBe(false);
+});
+
+test("a large body passes both ways, at the pace of the slower side", async () => {
+  const size = 3_000_000;
+  const farEnd = await FarEnd.listen(
+    (socket: net.Socket, received) => {
+      const at = received.indexOf("\r\n\r\n");
+      if (at < 0 || received.length < at + 4 + size) return;
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n${"y".repeat(size)}`);
+    },
+    { secure: SECURE },
+  );
+  closing.push(() => farEnd.close());
+  const caller = await (await open([farEnd])).caller();
+  caller.send(
+    `POST / HTTP/1.1\r\nHost: svc\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n${"x".repeat(size)}`,
+  );
+  const answer = await caller.end();
+  expect(answer.length - answer.indexOf("\r\n\r\n") - 4).toBe(size);
+});
+
+test("an answer that is cut short breaks the caller's connection", async () => {
+  const farEnd = await FarEnd.listen(
+    (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", () => socket.destroy()),
+    { secure: SECURE },
+  );
+  closing.push(() => farEnd.close());
+  const caller = await (await open([farEnd])).caller();
+  caller.send(GET);
+  await caller.end();
+  expect([caller.error, caller.ended]).toEqual(["ECONNRESET", false]);
+});
