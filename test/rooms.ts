@@ -39,10 +39,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   [MIDDLEWARE]: { rooms: PROXY_COMMON },
   "proxy/balancer": { rooms: PROXY_COMMON },
   "proxy/http1": { rooms: PROXY_COMMON },
+  "proxy/http2": { rooms: ["proxy/http1", ...PROXY_COMMON], node: ["net"] },
   "proxy/router": { rooms: [MIDDLEWARE, "proxy/balancer", ...PROXY_COMMON], packages: ["re2js"] },
-  "proxy/upstream": { rooms: ["proxy/http1", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/upstream": { rooms: ["proxy/http1", "proxy/http2", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
   "proxy/exchange": {
-    rooms: ["proxy/http1", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
+    rooms: ["proxy/http1", "proxy/http2", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
     node: PROXY_NODE,
   },
   "proxy/flow": { rooms: ["proxy/router", ...PROXY_COMMON] },
@@ -71,7 +72,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 /** No test of the proxy meets these either: what it needs it says as MeshConfig. */
 const NEVER_IN_PROXY = ["kube", "manifests", "topology", "compiler", "controller", "local", "cli"];
 /** What tests in general may import. */
-const TEST_PACKAGES = ["vitest", "fast-check", "dns-packet", "yaml"];
+const TEST_PACKAGES = ["vitest", "fast-check", "dns-packet", "yaml", "@grpc/grpc-js"];
 /** Nothing of node may be reached from these by imports that are left at run time. */
 const PURE = ["model", "topology", "compiler", "coredns"];
 

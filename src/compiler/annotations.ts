@@ -1,5 +1,5 @@
 /** What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one. */
-import type { Middlewares, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
+import type { Middlewares, ServicePort, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
 import { nearest } from "../model/nearest.ts";
 import { refOf, type Service } from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
@@ -25,9 +25,7 @@ type Key = (typeof KEYS)[number] | OwnKey;
 const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST, ...OWN_KEYS];
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
-const SCHEMES: readonly string[] = ["http", "https", "h2c"];
-/** Those that the proxy speaks to endpoints. */
-const SPOKEN_SCHEMES: readonly string[] = ["http", "https"];
+const SCHEMES: readonly string[] = ["http", "https", "h2c"] satisfies ServicePort["scheme"][];
 const MAX_COUNT = 1_000_000_000;
 /** RFC 1123 §2.1; the name of RFC 6066 §3 may not be an address. */
 const HOST_NAME =
@@ -40,7 +38,7 @@ const ALL_NAMES: ReadonlyMap<string, string> = new Map([
 
 export interface ServiceIntent {
   readonly trafficType: TrafficType;
-  readonly scheme: "http" | "https";
+  readonly scheme: ServicePort["scheme"];
   /** With scheme https. */
   readonly tls?: UpstreamTls;
   readonly middlewares: Middlewares;
@@ -64,9 +62,6 @@ export function readAnnotations(
   if (!SCHEMES.includes(scheme)) {
     reader.report("SchemeInvalid", SCHEME, `"${scheme}" is no scheme`);
     served = false;
-  } else if (trafficType === "http" && !SPOKEN_SCHEMES.includes(scheme)) {
-    reader.report("SchemeNotSpoken", SCHEME, `the proxy does not speak "${scheme}" to endpoints`);
-    served = false;
   }
   if (trafficType === "tcp" || trafficType === "udp") {
     for (const key of HTTP_ONLY)
@@ -77,8 +72,8 @@ export function readAnnotations(
   const middlewares = reader.middlewares();
   const tls = reader.tls(scheme);
   if (!served) return undefined;
-  if (tls === undefined) return { trafficType: "http", scheme: "http", middlewares };
-  return { trafficType: "http", scheme: "https", tls, middlewares };
+  if (tls !== undefined) return { trafficType: "http", scheme: "https", tls, middlewares };
+  return { trafficType: "http", scheme: scheme === "h2c" ? "h2c" : "http", middlewares };
 }
 
 class AnnotationReader {

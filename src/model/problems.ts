@@ -79,11 +79,6 @@ export const PROBLEMS = {
     effect: "the mesh does not serve this Service",
     remedy: 'use "http", "https" or "h2c"',
   },
-  SchemeNotSpoken: {
-    severity: "error",
-    effect: "the mesh does not serve this Service",
-    remedy: 'use "http" or "https", or traffic-type "tcp" to pass the bytes as they are',
-  },
   ServiceWithoutPorts: {
     severity: "error",
     effect: "the mesh does not serve this Service",

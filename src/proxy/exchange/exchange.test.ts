@@ -527,6 +527,24 @@ describe("a try that fails", () => {
     expect(server.connections).toHaveLength(2);
   });
 
+  test.each([
+    ["is repeated with all of it", 5, 2],
+    ["is not repeated where there was more than is kept", 70_000, 1],
+  ])("after part of its content was passed on %s", async (_name, early, tries) => {
+    const server = await farEnd((socket, received) => {
+      if (received.endsWith("late")) socket.resetAndDestroy();
+    });
+    const proxy = await proxyTo([server.address], retry(2));
+    const caller = await proxy.caller();
+    caller.send(`PUT / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ${early + 4}\r\n\r\n`);
+    caller.send("e".repeat(early));
+    await server.until(() => server.received.endsWith("e".repeat(early)));
+    caller.send("late");
+    expect(reasonOf(await caller.end())).toBe("UpstreamReset");
+    const contents = server.connections.map(({ received }) => received.split("\r\n\r\n")[1]);
+    expect(contents).toEqual(Array.from({ length: tries }, () => `${"e".repeat(early)}late`));
+  });
+
   test("on a waiting connection that the endpoint has given up is repeated without spending a try", async () => {
     const server = await farEnd((socket, received, connection) => {
       if (connection === 1 && received.split(GET.slice(0, 5)).length > 2) socket.resetAndDestroy();

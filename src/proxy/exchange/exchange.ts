@@ -1,41 +1,42 @@
 /**
- * One request and its answer, on the way through the proxy. The exchange is the state machine between the two sockets:
+ * One request and its answer, on the way through the proxy. The exchange is the state machine between the two sides,
+ * whatever each of them speaks:
  *
- *   begin → (request bytes) → start: route, access, rate limit, breaker → dispatch: endpoint, connection, request sent
- *         → answer's head → answer's body → completed
+ *   begin: route → (content) → start: access, rate limit, breaker → dispatch: endpoint, connection, request sent
+ *         → answer's head → answer's content → answered
  *
- * with an edge to `refuse` before dispatch, to `attemptFailed` (another try, or an answer of ours) until the answer's
+ * with an edge to `refuse` before dispatch, to `onTryFailed` (another try, or an answer of ours) until the answer's
  * head went out, and to `abort` after that, when only a broken connection can still tell the caller the truth.
- * Bodies are passed on as they come; whoever is slower stops the other side's reading.
+ * Content is passed on as it comes; whoever is slower stops the other side's reading.
  */
 import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { Timer } from "../../model/clock.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
-import { BodyReader } from "../http1/body-reader.ts";
-import type { HeadParser } from "../http1/head-parser.ts";
 import { isIdempotent, mayRepeatSilently, mayRetry } from "../middleware/retry/retry.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
-import { resetSocket } from "../upstream/reset-socket.ts";
-import type { UpstreamConnection, UpstreamUser } from "../upstream/upstream-connection.ts";
+import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
 import { admit, newAdmission } from "./admission.ts";
-import { AnswerRelay } from "./answer-relay.ts";
 import type { Downstream } from "./downstream.ts";
 import type { ExchangeRecord } from "./exchange-record.ts";
-import { failureAnswer, type OwnAnswerOptions, redirectAnswer } from "./failure-answer.ts";
-import { requestHead } from "./forwarded-head.ts";
 import type { HttpShared } from "./http-options.ts";
-import type { ParsedRequestView } from "./request-view.ts";
+import { Http1Try } from "./http1/http1-try.ts";
+import { Http2Try } from "./http2/http2-try.ts";
+import type { ForwardOptions, RequestHead } from "./message-heads.ts";
+import { failureAnswer, type OwnAnswer, redirectAnswer } from "./own-answer.ts";
 import { planRoute, type RoutePlan } from "./route-plan.ts";
+import type { OutgoingRequest, TryOwner, UpstreamTry } from "./upstream-try.ts";
 
+/** Content up to this is kept after it was sent, so that another try can send it. */
+const REPEATABLE_BYTES = 64 * 1024;
 const NO_CHANGES: readonly HeaderChange[] = [];
+const NO_FIELDS: readonly string[] = [];
+type Scheme = ServicePortState["config"]["scheme"];
 
-export class Exchange implements UpstreamUser, ExchangeRecord {
+export class Exchange implements TryOwner, ExchangeRecord {
   readonly #shared: HttpShared;
   readonly #decision: Decision = newDecision();
   readonly #admission = newAdmission();
-  readonly #requestBody = new BodyReader();
-  readonly #answer: AnswerRelay;
   #downstream: Downstream | undefined;
 
   // the request
@@ -43,22 +44,36 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
   caller!: Caller;
   method = "";
   target = "";
-  minor = 1;
-  #keepAlive = false;
-  upgrade = false;
-  #head = "";
+  #upgrade = false;
+  /** How the endpoints are spoken to. */
+  #scheme: Scheme = "http";
+  readonly outgoing: { -readonly [Key in keyof OutgoingRequest]: OutgoingRequest[Key] } = {
+    method: "",
+    text: "",
+    fields: NO_FIELDS,
+    framed: false,
+    lengthKnown: true,
+    upgrade: false,
+    answerChanges: NO_CHANGES,
+  };
   #requestDone = false;
-  /** Body bytes that no endpoint has yet; kept after sending while the request can be repeated with them. */
-  #held: Buffer | undefined;
+  /** The content so far, while it is not yet sent or may have to be sent again. */
+  readonly #content: Buffer[] = [];
+  #contentBytes = 0;
+  #trailers: readonly string[] | undefined;
 
   // the tries
   attempts = 0;
   readonly #tried: EndpointState[] = [];
   endpoint: EndpointState | undefined;
-  #upstream: UpstreamConnection | undefined;
-  /** The head, and perhaps more, went out on the connection of this try. */
+  readonly #http1: Http1Try;
+  #http2: Http2Try | undefined;
+  #try: UpstreamTry | undefined;
+  /** The head, and perhaps more, went out with this try. */
   #sent = false;
-  /** This try may not use a waiting connection: the last one turned out closed. */
+  /** All of the content so far is in `#content`. */
+  #repeatable = true;
+  /** This try may not use a connection that has served before: the last one turned out closed. */
   #fresh = false;
   #waiting: Timer | undefined;
   #requestTimer: Timer | undefined;
@@ -70,12 +85,16 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
   durationMs = 0;
   #tunnel = false;
   #ended = false;
-  /** The shared tick's time when a byte last moved, for the body time-out. */
+  /** The clock's time when a byte last moved, for the body time-out. */
   lastMoveAt = 0;
 
   constructor(shared: HttpShared) {
     this.#shared = shared;
-    this.#answer = new AnswerRelay(shared.answerParser);
+    this.#http1 = new Http1Try(this, shared.pools, shared.answerHead);
+  }
+
+  get downstream(): Downstream {
+    return this.#downstream as Downstream;
   }
 
   get path(): readonly ServicePortState[] {
@@ -95,24 +114,33 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
     return this.#tunnel;
   }
 
-  /** Takes up a request whose head was just parsed. */
-  begin(downstream: Downstream, parser: HeadParser, bytes: Buffer): void {
+  /** The content is wanted in the framing in which it comes, so long as that is HTTP/1.1's. */
+  get wantsFraming(): boolean {
+    return this.outgoing.framed;
+  }
+
+  get mayFollow(): boolean {
+    return this.#requestDone && !this.#shared.draining && !this.entry.removed;
+  }
+
+  /** Takes up a request and routes it. Content that has come already is given to it next, then `start` is called. */
+  begin(downstream: Downstream, head: RequestHead): void {
     this.#downstream = downstream;
     this.entry = downstream.entry;
     this.caller = downstream.caller;
-    this.method = bytes.toString("latin1", parser.methodStart, parser.methodEnd);
-    this.target = bytes.toString("latin1", parser.targetStart, parser.targetEnd);
-    this.minor = parser.minor;
-    this.#keepAlive = !parser.close && (parser.minor === 1 || parser.keepAlive);
-    this.upgrade = parser.upgrade;
-    this.#requestBody.begin(parser.framing, parser.contentLength);
-    this.#requestDone = this.#requestBody.done;
-    this.#held = undefined;
+    this.method = head.method;
+    this.target = head.target;
+    this.#upgrade = head.upgrade;
+    this.#requestDone = head.bodyless;
+    this.#content.length = 0;
+    this.#contentBytes = 0;
+    this.#trailers = undefined;
     this.attempts = 0;
     this.#tried.length = 0;
     this.endpoint = undefined;
-    this.#upstream = undefined;
+    this.#try = undefined;
     this.#sent = false;
+    this.#repeatable = true;
     this.#fresh = false;
     this.status = 0;
     this.failure = "";
@@ -120,25 +148,22 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
     this.#ended = false;
     this.#startedAt = this.#shared.clock.now();
     this.lastMoveAt = this.#startedAt;
-    this.#answer.begin();
+    this.#shared.table.routeHttp(this.entry, this.caller, head.view, this.#decision);
+    this.#scheme = this.#decision.path.at(-1)?.config.scheme ?? "http";
+    this.outgoing.framed = this.#scheme === "http" && downstream.takesFraming;
   }
 
-  /**
-   * Routes the request and sends it on its way. The parser still holds its head; the first bytes of its body, as many
-   * as came with the head, have been given to `onRequestBytes`.
-   */
-  start(parser: HeadParser, bytes: Buffer, headStart: number, headEnd: number, view: ParsedRequestView): void {
-    const { table, server } = this.#shared;
+  /** Sends the request on its way. */
+  start(head: RequestHead): void {
+    if (this.#ended) return;
     const decision = this.#decision;
-    view.set(bytes, this.method, bytes.toString("latin1", parser.pathStart, parser.targetEnd));
-    table.routeHttp(this.entry, this.caller, view, decision);
     if (decision.failure !== "") {
       this.#refuse(decision.failure);
       return;
     }
     let plan: RoutePlan | undefined;
     if (decision.routes.length > 0) {
-      plan = planRoute(decision, view, this.entry.config);
+      plan = planRoute(decision, head.view, this.entry.config);
       if (plan.location !== "") {
         this.#redirect(plan);
         return;
@@ -150,61 +175,77 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
       this.#refuse(admission.failure, admission.retryAfterSeconds);
       return;
     }
-    const { config } = this.entry;
-    this.#head = requestHead(parser, bytes.toString("latin1", headStart, headEnd), headStart, {
-      server,
-      callerAddress: this.caller.address,
-      port: config.port,
-      defaultHost: `${config.service}.${config.namespace}`,
-      path: plan?.target,
-      host: plan?.host,
-      changes: plan?.requestChanges ?? NO_CHANGES,
-    });
-    this.#answer.changes = plan?.answerChanges ?? NO_CHANGES;
+    this.#prepare(head, plan);
     if (plan !== undefined && plan.timeoutMs > 0)
       this.#requestTimer = this.#shared.clock.after(plan.timeoutMs, () => this.#timedOut());
     if (admission.waitMs === 0) this.#dispatch();
     else this.#wait(admission.waitMs);
   }
 
-  /**
-   * Body bytes of the request, or anything at all of a tunnel.
-   * @returns index after those that belong to this request
-   */
-  onRequestBytes(bytes: Buffer, from: number, end: number): number {
+  /** The head's bytes are the thread's: what goes out is written now, in each form that the endpoint may ask for. */
+  #prepare(head: RequestHead, plan: RoutePlan | undefined): void {
+    const { config } = this.entry;
+    const scheme = this.#scheme;
+    const options: ForwardOptions = {
+      server: this.#shared.server,
+      callerAddress: this.caller.address,
+      port: config.port,
+      scheme: scheme === "https" ? "https" : "http",
+      defaultHost: `${config.service}.${config.namespace}`,
+      path: plan?.target,
+      host: plan?.host,
+      changes: plan?.requestChanges ?? NO_CHANGES,
+    };
+    const { outgoing } = this;
+    outgoing.method = this.method;
+    outgoing.lengthKnown = head.lengthKnown;
+    // What asks for another protocol can only be sent in HTTP/1.1.
+    outgoing.upgrade = this.#upgrade && scheme !== "h2c";
+    outgoing.text = scheme === "h2c" ? "" : head.toHttp1(options);
+    outgoing.fields = scheme === "http" || outgoing.upgrade ? NO_FIELDS : head.toHttp2(options);
+    outgoing.answerChanges = plan?.answerChanges ?? NO_CHANGES;
+  }
+
+  // ── the caller's side ──
+
+  /** Content of the request, or anything at all of a tunnel. @param bytes may be kept */
+  onContent(bytes: Buffer): void {
     this.lastMoveAt = this.#shared.clock.now();
-    if (this.#tunnel) {
-      this.#sendUpstream(bytes.subarray(from, end));
-      return end;
+    if (this.#ended || bytes.length === 0) return;
+    if (this.#repeatable && !this.#tunnel) this.#keep(bytes);
+    if (this.#sent) {
+      if (this.#try?.sendContent(bytes) === false) this.#downstream?.pauseReading();
+    } else if (!this.#requestDone) {
+      // One read's worth is kept while the endpoint is being reached; the rest stays with the caller.
+      this.#downstream?.pauseReading();
     }
-    const body = this.#requestBody;
-    const at = body.read(bytes, from, end);
-    if (body.bad) {
-      this.#badRequestBody();
-      return at;
-    }
-    let pass = bytes.subarray(from, body.passEnd);
-    if (body.done) {
-      this.#requestDone = true;
-      if (body.trailer.length > 0) pass = Buffer.concat([pass, body.trailer]);
-    }
-    if (pass.length > 0) {
-      if (this.#sent) this.#sendUpstream(pass);
-      else this.#hold(pass);
-    }
-    return at;
+  }
+
+  onContentEnd(trailers: readonly string[] | undefined): void {
+    if (this.#ended) return;
+    this.#requestDone = true;
+    this.#trailers = trailers;
+    if (this.#sent) this.#try?.sendEnd(trailers);
+  }
+
+  /** The request's content broke its framing, or ended early. The endpoint must not take what it has for all of it. */
+  onBadContent(): void {
+    if (this.#ended) return;
+    this.#dropTry();
+    if (this.#downstream?.answerStarted) this.#abort("BadRequest");
+    else this.#refuse("BadRequest");
   }
 
   /** The caller ended its side. It still gets its answer if the request was whole. */
   onDownstreamEnd(): void {
-    if (this.#tunnel) this.#upstream?.socket.end();
-    else if (!this.#requestDone) this.#badRequestBody();
+    if (this.#tunnel) this.#try?.endTunnel();
+    else if (!this.#requestDone) this.onBadContent();
   }
 
   /** The caller's connection is gone. */
-  onDownstreamClose(): void {
+  onDownstreamClose(failure: Failure = "ClientGone"): void {
     if (!this.#ended) {
-      if (this.failure === "") this.failure = "ClientGone";
+      if (this.failure === "") this.failure = failure;
       this.#end();
     }
     this.#downstream = undefined;
@@ -212,61 +253,114 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
 
   onDownstreamDrain(): void {
     this.lastMoveAt = this.#shared.clock.now();
-    this.#upstream?.socket.resume();
+    this.#try?.resumeReading();
   }
 
-  /** Ends the exchange where a body that should move has not for too long. Called by the engine's tick. */
+  /** Ends the exchange where content that should move has not for too long. Called by the engine's tick. */
   checkProgress(now: number): void {
     const downstream = this.#downstream;
     if (downstream === undefined || now - this.lastMoveAt < this.#shared.limits.bodyTimeoutMs) return;
     if (this.#tunnel) {
       // A tunnel may be silent for ever, but not with one side gone.
-      if (downstream.socket.readableEnded || this.#upstream?.socket.readableEnded) this.#abort("ClientGone");
+      if (downstream.ended || this.#try?.ended) this.#abort("ClientGone");
       return;
     }
-    const waitsForCaller = downstream.socket.writableNeedDrain || (!this.#requestDone && !downstream.socket.isPaused());
+    const waitsForCaller = downstream.blocked || (!this.#requestDone && !downstream.readingPaused);
     if (!waitsForCaller) return;
-    if (this.#answer.started) this.#abort("BodyTimeout");
-    else {
-      this.#dropUpstream();
-      this.#refuse("BodyTimeout");
-    }
+    this.#dropTry();
+    if (downstream.answerStarted) this.#abort("BodyTimeout");
+    else this.#refuse("BodyTimeout");
   }
 
-  // ── the upstream side ──
+  // ── the endpoint's side ──
 
-  onUpstreamConnect(): void {
+  onTryReady(): void {
     this.#send();
   }
 
-  onUpstreamData(bytes: Buffer, length: number): void {
+  onTryProgress(): void {
     this.lastMoveAt = this.#shared.clock.now();
-    const downstream = this.#downstream as Downstream;
-    if (this.#tunnel) {
-      this.#flow(downstream.socket.write(Buffer.from(bytes.subarray(0, length))));
-      return;
-    }
-    const outcome = this.#answer.onBytes(this, downstream.socket, bytes, length);
-    if (outcome === "malformed") this.#attemptFailed("UpstreamMalformed");
-    else if (outcome === "switched") this.#openTunnel();
-    else if (outcome === "done") this.#completed();
-    else this.#flow(!downstream.socket.writableNeedDrain);
   }
 
-  onUpstreamEnd(): void {
-    if (this.#tunnel) this.#downstream?.socket.end();
-    else if (this.#answer.onEnd((this.#downstream as Downstream).socket)) this.#completed();
-    else this.#attemptFailed("UpstreamReset");
-  }
-
-  onUpstreamFailure(failure: Failure): void {
-    if (this.#tunnel) this.#abort(failure);
-    else this.#attemptFailed(failure);
-  }
-
-  onUpstreamDrain(): void {
+  onTryDrain(): void {
     this.lastMoveAt = this.#shared.clock.now();
     this.#downstream?.resumeReading();
+  }
+
+  onHttp2(connection: UpstreamConnection): void {
+    const http2 = this.#http2Try();
+    this.#try = http2;
+    http2.adopt(connection);
+  }
+
+  onAnswered(): void {
+    const { downstream } = this;
+    const done = this.#try as UpstreamTry;
+    this.status = done.status;
+    this.#try = undefined;
+    done.finish(this.#requestDone);
+    this.#end();
+    downstream.exchangeEnded(this.#requestDone);
+  }
+
+  onSwitched(): void {
+    this.#tunnel = true;
+    this.status = 101;
+    const unread = this.#downstream?.takeUnreadBytes();
+    if (unread !== undefined) this.onContent(unread);
+    // The caller may have ended its side while it waited for the answer.
+    if (this.#downstream?.ended) this.#try?.endTunnel();
+    this.#downstream?.resumeReading();
+  }
+
+  onTunnelBytes(bytes: Buffer): void {
+    if (this.#downstream?.writeTunnel(bytes) === false) this.#try?.pauseReading();
+  }
+
+  onTunnelEnd(): void {
+    this.#downstream?.endTunnel();
+  }
+
+  /** The try came to nothing. Another one, or our own answer, or a broken connection. */
+  onTryFailed(failure: Failure, untouched: boolean): void {
+    const failed = this.#try;
+    const resetCode = failed?.resetCode;
+    const reused = failed?.reused === true;
+    const answerBegun = failed?.answerBegun === true;
+    const status = failed?.status ?? 0;
+    this.#dropTry();
+    if (this.#tunnel || this.#downstream?.answerStarted) {
+      this.status = status;
+      this.#abort(failure, resetCode);
+      return;
+    }
+    const endpoint = this.endpoint as EndpointState;
+    endpoint.outstanding--;
+    this.endpoint = undefined;
+    const sent = this.#sent && !untouched;
+    const replayable = this.#repeatable;
+    const idempotent = isIdempotent(this.method);
+    this.#sent = false;
+    if (reused && replayable && !answerBegun && mayRepeatSilently(idempotent, replayable, sent)) {
+      // The endpoint closed an unused connection while we took it: no try of the user's is spent on that.
+      this.attempts--;
+      this.#fresh = true;
+      this.#dispatch();
+      return;
+    }
+    // An endpoint that was taken out of the configuration meanwhile fails for our reasons, not for its own.
+    const allowed = endpoint.removed ? this.attempts + 1 : this.#attemptsAllowed();
+    if (
+      replayable &&
+      mayRetry({ failure, attempts: this.attempts, allowed, sent, idempotent, replayable, answerBegun })
+    ) {
+      this.#tried.push(endpoint);
+      this.#dispatch();
+      return;
+    }
+    this.endpoint = endpoint;
+    endpoint.outstanding++;
+    this.#refuse(failure);
   }
 
   // ── steps ──
@@ -280,8 +374,7 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
   }
 
   #dispatch(): void {
-    const { table, pools } = this.#shared;
-    const endpoint = table.pick(this.#decision.endpoints, this.#tried);
+    const endpoint = this.#shared.table.pick(this.#decision.endpoints, this.#tried);
     if (endpoint === undefined) {
       this.#refuse("NoEndpoint");
       return;
@@ -289,113 +382,52 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
     this.endpoint = endpoint;
     endpoint.outstanding++;
     this.attempts++;
-    this.#connect(this.#fresh ? undefined : pools.takeIdle(endpoint, this, isIdempotent(this.method)), endpoint);
+    if (this.#beginTry(endpoint)) this.#send();
+    else if (!this.#requestDone) this.#downstream?.pauseReading();
   }
 
-  #connect(waiting: UpstreamConnection | undefined, endpoint: EndpointState): void {
-    if (waiting !== undefined) {
-      this.#upstream = waiting;
-      this.#send();
-      return;
+  /** @returns whether it can send at once */
+  #beginTry(endpoint: EndpointState): boolean {
+    const { pools, sessions } = this.#shared;
+    const { upgrade } = this.outgoing;
+    if (this.#scheme === "h2c" || (this.#scheme === "https" && !upgrade && sessions.speaksHttp2(endpoint))) {
+      const http2 = this.#http2Try();
+      this.#try = http2;
+      return http2.begin(endpoint, this.#fresh);
     }
-    this.#upstream = this.#shared.pools.open(endpoint, this);
-    if (!this.#requestDone) this.#downstream?.pauseReading();
+    this.#try = this.#http1;
+    const waiting = this.#fresh ? undefined : pools.takeIdle(endpoint, this.#http1, isIdempotent(this.method));
+    this.#http1.begin(endpoint, waiting);
+    return waiting !== undefined;
+  }
+
+  #http2Try(): Http2Try {
+    this.#http2 ??= new Http2Try(this, this.#shared.sessions, this.#shared.answerFields);
+    return this.#http2;
   }
 
   #send(): void {
-    const socket = (this.#upstream as UpstreamConnection).socket;
     this.#sent = true;
-    let flowing: boolean;
-    if (this.#held === undefined) flowing = socket.write(this.#head, "latin1");
-    else {
-      socket.cork();
-      socket.write(this.#head, "latin1");
-      flowing = socket.write(this.#held);
-      socket.uncork();
-      if (!this.#requestDone) this.#held = undefined;
-    }
+    const content = this.#content.length > 1 ? Buffer.concat(this.#content) : this.#content[0];
+    if (this.#contentBytes > REPEATABLE_BYTES) this.#forgetContent();
+    const flowing = (this.#try as UpstreamTry).sendHead(content, this.#requestDone, this.#trailers);
+    if (this.#ended) return;
     if (flowing) this.#downstream?.resumeReading();
     else this.#downstream?.pauseReading();
   }
 
-  #hold(bytes: Buffer): void {
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
-    // One read's worth is kept while the endpoint is being reached; the rest stays with the caller.
-    if (!this.#requestDone) this.#downstream?.pauseReading();
+  #keep(bytes: Buffer): void {
+    this.#content.push(bytes);
+    this.#contentBytes += bytes.length;
+    if (this.#sent && this.#contentBytes > REPEATABLE_BYTES) this.#forgetContent();
   }
 
-  #sendUpstream(bytes: Buffer): void {
-    const socket = this.#upstream?.socket;
-    if (socket === undefined || socket.destroyed) return;
-    if (!socket.write(bytes)) this.#downstream?.pauseReading();
-  }
-
-  /** Stops or keeps reading from the endpoint, as the caller takes it. */
-  #flow(flowing: boolean): void {
-    if (!flowing) this.#upstream?.socket.pause();
-  }
-
-  #openTunnel(): void {
-    this.#tunnel = true;
-    this.status = 101;
-    const unread = this.#downstream?.takeUnreadBytes();
-    if (unread !== undefined) this.#sendUpstream(unread);
-    // The caller may have ended its side while it waited for the answer.
-    if (this.#downstream?.socket.readableEnded) this.#upstream?.socket.end();
-    this.#downstream?.resumeReading();
+  #forgetContent(): void {
+    this.#content.length = 0;
+    this.#repeatable = false;
   }
 
   // ── ends ──
-
-  #completed(): void {
-    const upstream = this.#upstream as UpstreamConnection;
-    const answer = this.#answer;
-    this.status = answer.status;
-    this.#upstream = undefined;
-    if (answer.upstreamReusable && this.#requestDone) this.#shared.pools.release(upstream);
-    // An answer before the whole request is a no; what is still coming would be read as the next request there.
-    else upstream.destroy();
-    this.#end();
-    this.#downstream?.exchangeEnded(!answer.close && this.#requestDone);
-  }
-
-  /** The try came to nothing. Another one, or our own answer, or a broken connection. */
-  #attemptFailed(failure: Failure): void {
-    const upstream = this.#upstream;
-    const reused = upstream?.reused === true;
-    this.#dropUpstream();
-    if (this.#answer.started) {
-      this.#abort(failure);
-      return;
-    }
-    const endpoint = this.endpoint as EndpointState;
-    endpoint.outstanding--;
-    this.endpoint = undefined;
-    const sent = this.#sent;
-    const replayable = !sent || this.#requestDone;
-    const answerBegun = this.#answer.anyByte;
-    const idempotent = isIdempotent(this.method);
-    this.#sent = false;
-    if (reused && !answerBegun && mayRepeatSilently(idempotent, replayable, sent)) {
-      // The endpoint closed an unused connection while we took it: no try of the user's is spent on that.
-      this.attempts--;
-      this.#fresh = true;
-      this.#answer.begin();
-      this.#dispatch();
-      return;
-    }
-    // An endpoint that was taken out of the configuration meanwhile fails for our reasons, not for its own.
-    const allowed = endpoint.removed ? this.attempts + 1 : this.#attemptsAllowed();
-    if (mayRetry({ failure, attempts: this.attempts, allowed, sent, idempotent, replayable, answerBegun })) {
-      this.#tried.push(endpoint);
-      this.#answer.begin();
-      this.#dispatch();
-      return;
-    }
-    this.endpoint = endpoint;
-    endpoint.outstanding++;
-    this.#refuse(failure);
-  }
 
   #attemptsAllowed(): number {
     let allowed = 1;
@@ -406,68 +438,49 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
   #timedOut(): void {
     this.#requestTimer = undefined;
     if (this.#ended) return;
-    this.#dropUpstream();
-    if (this.#answer.started) this.#abort("ResponseTimeout");
-    else this.#refuse("ResponseTimeout");
-  }
-
-  /** The request's body broke its framing, or ended early. The endpoint must not take what it has for all of it. */
-  #badRequestBody(): void {
-    if (this.#ended) return;
-    this.#dropUpstream();
-    if (this.#answer.started) this.#abort("BadRequest");
-    else this.#refuse("BadRequest");
+    const status = this.#try?.status ?? 0;
+    this.#dropTry();
+    if (this.#downstream?.answerStarted) {
+      this.status = status;
+      this.#abort("ResponseTimeout");
+    } else this.#refuse("ResponseTimeout");
   }
 
   /** Our own answer with the failure's status. */
   #refuse(failure: Failure, retryAfterSeconds = 0): void {
     this.failure = failure;
-    const options = this.#ownAnswerOptions();
-    this.#answerOurselves(failureAnswer(failure, retryAfterSeconds, options), FAILURES[failure].status, options.close);
+    this.#answerOurselves(failureAnswer(failure, retryAfterSeconds, this.method === "HEAD", this.#shared.clock.wall()));
   }
 
   #redirect(plan: RoutePlan): void {
-    const options = this.#ownAnswerOptions();
-    this.#answerOurselves(redirectAnswer(plan.status, plan.location, options), plan.status, options.close);
+    const head = this.method === "HEAD";
+    this.#answerOurselves(redirectAnswer(plan.status, plan.location, head, this.#shared.clock.wall()));
   }
 
-  #ownAnswerOptions(): OwnAnswerOptions {
-    return { head: this.method === "HEAD", close: !this.#mayKeepAlive(), wallMs: this.#shared.clock.wall() };
-  }
-
-  #answerOurselves(answer: string, status: number, close: boolean): void {
-    this.status = status;
-    this.#downstream?.socket.write(answer, "latin1");
+  #answerOurselves(answer: OwnAnswer): void {
+    const downstream = this.#downstream;
+    this.status = answer.status;
+    downstream?.discard();
+    downstream?.writeOwnAnswer(answer, this.#requestDone && !this.#shared.draining);
     this.#end();
-    this.#downstream?.exchangeEnded(!close);
+    downstream?.exchangeEnded(this.#requestDone);
   }
 
-  /** Whether the connection can serve another request after this one's answer. */
-  #mayKeepAlive(): boolean {
-    return this.#keepAlive && this.#requestDone && !this.#requestBody.bad && !this.#shared.draining;
-  }
-
-  /** For the answer's head, when it is written. */
-  get keepsAlive(): boolean {
-    return this.#mayKeepAlive() && !this.entry.removed;
-  }
-
-  /** The caller has part of an answer: only a reset says that no more comes. */
-  #abort(failure: Failure): void {
+  /** The caller has part of an answer: only a broken connection says that no more comes. */
+  #abort(failure: Failure, resetCode?: number): void {
     if (this.#ended) return;
     this.failure = failure;
-    this.status = this.#answer.status;
+    if (this.#try !== undefined) this.status = this.#try.status;
     this.#end();
-    if (this.#downstream !== undefined) resetSocket(this.#downstream.socket);
+    this.#downstream?.abort(failure, resetCode);
   }
 
-  #dropUpstream(): void {
+  #dropTry(): void {
+    const dropped = this.#try;
+    this.#try = undefined;
     // A tunnel's last bytes still leave.
-    if (this.#tunnel) this.#upstream?.release();
-    // With a reset: a request cut short must not look whole to the endpoint.
-    else if (this.#sent && !this.#requestDone) this.#upstream?.reset();
-    else this.#upstream?.destroy();
-    this.#upstream = undefined;
+    if (this.#tunnel) dropped?.dropTunnel();
+    else dropped?.drop(this.#sent && !this.#requestDone);
   }
 
   #end(): void {
@@ -476,9 +489,9 @@ export class Exchange implements UpstreamUser, ExchangeRecord {
     this.#waiting?.cancel();
     this.#requestTimer?.cancel();
     this.#waiting = this.#requestTimer = undefined;
-    if (this.#upstream !== undefined) this.#dropUpstream();
+    if (this.#try !== undefined) this.#dropTry();
     if (this.endpoint !== undefined) this.endpoint.outstanding--;
-    this.#held = undefined;
+    this.#content.length = 0;
     this.durationMs = this.#shared.clock.now() - this.#startedAt;
     this.#recordOutcome();
     this.#shared.onExchange?.(this);

@@ -5,16 +5,24 @@ import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { HeadParser } from "../http1/head-parser.ts";
 import type { RouteTable, ServicePortState } from "../router/types.ts";
+import { Http2Sessions } from "../upstream/http2-sessions.ts";
 import { UpstreamPools } from "../upstream/upstream-connection.ts";
-import { type ConnectionOwner, DownstreamConnection } from "./downstream-connection.ts";
+import type { CallerConnection, ConnectionOwner } from "./connection-owner.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeRecord } from "./exchange-record.ts";
-import { failureAnswer } from "./failure-answer.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, type HttpShared } from "./http-options.ts";
-import { ParsedRequestView } from "./request-view.ts";
+import { Http1CallerConnection } from "./http1/http1-downstream.ts";
+import { ParsedAnswerHead } from "./http1/parsed-answer-head.ts";
+import { ParsedRequestHead } from "./http1/parsed-request-head.ts";
+import { FieldsAnswerHead, FieldsRequestHead } from "./http2/fields-heads.ts";
+import { Http2CallerConnection } from "./http2/http2-downstream.ts";
+import { failureAnswer, ownAnswerText } from "./own-answer.ts";
 
 /** How precise the long time-outs are. */
 const TICK_MS = 1000;
+/** An unused connection to an endpoint is closed after this. */
+const UPSTREAM_IDLE_MS = 90_000;
+const MAX_IDLE_PER_ENDPOINT = 256;
 /** Exchanges kept for reuse; beyond that the garbage collector has them. */
 const MAX_SPARE_EXCHANGES = 256;
 
@@ -33,7 +41,7 @@ export interface HttpEngineOptions {
 
 export class HttpEngine implements ConnectionOwner {
   readonly #shared: HttpShared;
-  readonly #connections = new Set<DownstreamConnection>();
+  readonly #connections = new Set<CallerConnection>();
   readonly #spare: Exchange[] = [];
   #tick: Timer | undefined;
   #drained: (() => void) | undefined;
@@ -41,25 +49,29 @@ export class HttpEngine implements ConnectionOwner {
   readonly refused = new Map<Failure, number>();
 
   constructor(options: HttpEngineOptions) {
-    const { table, clock, log, server, onExchange } = options;
+    const { table, clock, log, server, onExchange, connectTimeoutMs, trustedCa } = options;
     const requestParser = new HeadParser();
+    const pools = new UpstreamPools({
+      clock,
+      log,
+      connectTimeoutMs,
+      idleTimeoutMs: UPSTREAM_IDLE_MS,
+      maxIdlePerEndpoint: MAX_IDLE_PER_ENDPOINT,
+      ...(trustedCa === undefined ? {} : { trustedCa }),
+    });
     this.#shared = {
       table,
       clock,
       log,
       server,
       limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
-      pools: new UpstreamPools({
-        clock,
-        log,
-        connectTimeoutMs: options.connectTimeoutMs,
-        idleTimeoutMs: 90_000,
-        maxIdlePerEndpoint: 256,
-        ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
-      }),
+      pools,
+      sessions: new Http2Sessions({ clock, pools, connectTimeoutMs, idleTimeoutMs: UPSTREAM_IDLE_MS }),
       requestParser,
-      answerParser: new HeadParser(),
-      view: new ParsedRequestView(requestParser),
+      requestHead: new ParsedRequestHead(requestParser),
+      answerHead: new ParsedAnswerHead(new HeadParser()),
+      fieldsHead: new FieldsRequestHead(),
+      answerFields: new FieldsAnswerHead(),
       draining: false,
       onExchange,
     };
@@ -80,12 +92,11 @@ export class HttpEngine implements ConnectionOwner {
     if (this.#connections.size >= limits.maxConnections) {
       this.countRefused("TooManyConnections");
       socket.on("error", () => {});
-      const options = { head: false, close: true, wallMs: clock.wall() };
-      socket.write(failureAnswer("TooManyConnections", 1, options), "latin1");
+      socket.write(ownAnswerText(failureAnswer("TooManyConnections", 1, false, clock.wall()), true), "latin1");
       socket.destroySoon();
       return;
     }
-    this.#connections.add(new DownstreamConnection(socket, entry, this.#shared, this));
+    this.#connections.add(new Http1CallerConnection(socket, entry, this.#shared, this));
   }
 
   /** Lets the connections of a service port that is gone end as their exchanges do. */
@@ -93,9 +104,10 @@ export class HttpEngine implements ConnectionOwner {
     for (const connection of this.#connections) if (connection.entry === entry) connection.drain();
   }
 
-  /** Each answer from now on is the last of its connection. */
+  /** Each answer from now on is the last of its connection; streams under way go on, and no others begin. */
   startDraining(): void {
     this.#shared.draining = true;
+    for (const connection of this.#connections) if (connection instanceof Http2CallerConnection) connection.drain();
   }
 
   /** No more requests; resolves when the exchanges under way have ended, or after `drainMs`, which ends them. */
@@ -111,7 +123,8 @@ export class HttpEngine implements ConnectionOwner {
       timer.cancel();
     }
     this.#tick?.cancel();
-    for (const connection of this.#connections) connection.socket.destroy();
+    for (const connection of this.#connections) connection.destroy();
+    this.#shared.sessions.close();
     this.#shared.pools.close();
   }
 
@@ -127,7 +140,15 @@ export class HttpEngine implements ConnectionOwner {
     this.refused.set(failure, (this.refused.get(failure) ?? 0) + 1);
   }
 
-  forget(connection: DownstreamConnection): void {
+  becomesHttp2(connection: Http1CallerConnection, unread: Buffer): void {
+    this.#connections.delete(connection);
+    const { socket, entry } = connection;
+    const http2 = new Http2CallerConnection(socket, entry, this.#shared, this);
+    this.#connections.add(http2);
+    http2.start(unread);
+  }
+
+  forget(connection: CallerConnection): void {
     this.#connections.delete(connection);
     if (this.#connections.size === 0) this.#drained?.();
   }
@@ -136,6 +157,7 @@ export class HttpEngine implements ConnectionOwner {
     this.#tick = this.#shared.clock.after(TICK_MS, () => {
       const now = this.#shared.clock.now();
       for (const connection of this.#connections) connection.checkDeadline(now);
+      this.#shared.sessions.expire(now);
       this.#shared.pools.expire(now);
       this.#scheduleTick();
     });

@@ -2,9 +2,12 @@ import type { Clock } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { HeadParser } from "../http1/head-parser.ts";
 import type { RouteTable } from "../router/types.ts";
+import type { Http2Sessions } from "../upstream/http2-sessions.ts";
 import type { UpstreamPools } from "../upstream/upstream-connection.ts";
 import type { ExchangeRecord } from "./exchange-record.ts";
-import type { ParsedRequestView } from "./request-view.ts";
+import type { ParsedAnswerHead } from "./http1/parsed-answer-head.ts";
+import type { ParsedRequestHead } from "./http1/parsed-request-head.ts";
+import type { FieldsAnswerHead, FieldsRequestHead } from "./http2/fields-heads.ts";
 
 /** All times in milliseconds; 0 stands for no bound. */
 export interface HttpLimits {
@@ -32,15 +35,18 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
 export interface HttpShared {
   readonly table: RouteTable;
   readonly pools: UpstreamPools;
+  readonly sessions: Http2Sessions;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: HttpLimits;
   /** This proxy's name, for X-Forwarded-Server. */
   readonly server: string;
-  /** Parsers and view of this thread: filled and read within one step, so one of each serves all connections. */
+  /** Parser and heads of this thread: filled and read within one step, so one of each serves all connections. */
   readonly requestParser: HeadParser;
-  readonly answerParser: HeadParser;
-  readonly view: ParsedRequestView;
+  readonly requestHead: ParsedRequestHead;
+  readonly answerHead: ParsedAnswerHead;
+  readonly fieldsHead: FieldsRequestHead;
+  readonly answerFields: FieldsAnswerHead;
   /** The engine lets its connections end: keep-alive is over. */
   draining: boolean;
   /** Called once at the end of each exchange; the record is reused after it returns. */

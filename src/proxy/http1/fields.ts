@@ -135,6 +135,13 @@ const FORBIDDEN_TRAILERS = [
   "x-real-ip",
 ];
 
+const FORBIDDEN_TRAILER_NAMES: ReadonlySet<string> = new Set(FORBIDDEN_TRAILERS);
+
+/** As `isForbiddenTrailer`, of a name in lower case. */
+export function isForbiddenTrailerName(name: string): boolean {
+  return FORBIDDEN_TRAILER_NAMES.has(name);
+}
+
 /** RFC 9110 §6.5.1: framing, routing, authentication, request modifiers, response control, content format. */
 export function isForbiddenTrailer(bytes: Uint8Array, start: number, end: number): boolean {
   for (const name of FORBIDDEN_TRAILERS) if (equalsIgnoreCase(bytes, start, end, name)) return true;

@@ -63,6 +63,7 @@ describe("a request head", () => {
     ["HTTP/1.2", "GET / HTTP/1.2", HOST, "version"],
     ["HTTP/1.10", "GET / HTTP/1.10", HOST, "bad"],
     ["HTTP/0.9's form", "GET /\r\n", "", "bad"],
+    ["what is another protocol's line", "INVALID CONNECTION PREFACE", "", "alien"],
     ["a relative target", "GET a HTTP/1.1", HOST, "bad"],
     ["another scheme", "GET ftp://h/ HTTP/1.1", HOST, "bad"],
     ["user information in the target", "GET http://u@h/ HTTP/1.1", HOST, "bad"],
@@ -150,7 +151,9 @@ describe("a request head", () => {
     );
     fc.assert(
       fc.property(fc.array(alphabet, { maxLength: 30 }), (parts) => {
-        expect(["", "bad", "fields", "coding", "version"]).toContain(request(`${parts.join("")}\r\n\r\n`).fault);
+        expect(["", "bad", "fields", "coding", "version", "alien"]).toContain(
+          request(`${parts.join("")}\r\n\r\n`).fault,
+        );
       }),
     );
   });

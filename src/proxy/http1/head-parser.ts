@@ -28,8 +28,10 @@ export const CHUNKED = 2;
 /** Responses only. */
 export const UNTIL_CLOSE = 3;
 
-/** What is wrong with a head; "" is nothing. The texts end up in the log. */
-export type HeadFault = "" | "bad" | "fields" | "coding" | "version";
+/** What is wrong with a head; "" is nothing, "alien" that it is no HTTP at all. The texts end up in the log. */
+export type HeadFault = "" | "bad" | "fields" | "coding" | "version" | "alien";
+
+const REQUEST_LINE_FAULTS: Readonly<Record<number, HeadFault>> = { [-2]: "version", [-3]: "alien" };
 
 export class HeadParser {
   /** Field lines: where name and value lie, and which known field it is. */
@@ -78,7 +80,7 @@ export class HeadParser {
   parseRequest(bytes: Uint8Array, start: number, end: number): HeadFault {
     this.#reset();
     const afterLine = this.#requestLine(bytes, start, end);
-    if (afterLine < 0) return afterLine === -2 ? "version" : "bad";
+    if (afterLine < 0) return REQUEST_LINE_FAULTS[afterLine] ?? "bad";
     const fault = this.#fields(bytes, afterLine, end);
     if (fault !== "") return fault;
     // RFC 9112 §3.2: exactly one Host in HTTP/1.1; none is possible in HTTP/1.0, two never.
@@ -116,7 +118,10 @@ export class HeadParser {
     this.authorityEnd = 0;
   }
 
-  /** method SP request-target SP HTTP/1.x CRLF, single spaces (RFC 9112 §3). -1 bad, -2 another version. */
+  /**
+   * method SP request-target SP HTTP/1.x CRLF, single spaces (RFC 9112 §3).
+   * @returns index after it, or -1 bad, -2 another version, -3 not HTTP at all
+   */
   #requestLine(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && TOKEN[bytes[at] as number] === 1) at++;
@@ -127,9 +132,9 @@ export class HeadParser {
     while (at < end && TARGET[bytes[at] as number] === 1) at++;
     if (at === this.targetStart || bytes[at] !== SP) return -1;
     this.targetEnd = at++;
-    if (!this.#target(bytes)) return -1;
     const version = this.#version(bytes, at);
-    if (version < 0) return version;
+    if (version === -2) return -2;
+    if (version < 0 || !this.#target(bytes)) return namesHttp(bytes, at, end) ? -1 : -3;
     this.minor = version;
     at += 8;
     if (bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
@@ -344,4 +349,11 @@ export class HeadParser {
     else if (this.framing === NO_BODY) this.framing = UNTIL_CLOSE;
     return "";
   }
+}
+
+/** Whether anything in the rest of the line could be meant as a version of HTTP. */
+function namesHttp(bytes: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at + 5 <= end && bytes[at] !== CR; at++)
+    if (equalsIgnoreCase(bytes, at, at + 5, "http/")) return true;
+  return false;
 }

@@ -54,7 +54,7 @@ describe("apply", () => {
     table.apply(mesh("off", { [ROOT]: servicePort({ "127.1.1.1:80": "n/s" }) }));
     const told: number[] = [];
     const [endpoint] = stateOf(table).endpoints;
-    if (endpoint !== undefined) endpoint.onRemoved = () => told.push(stateOf(table).endpoints.length);
+    if (endpoint !== undefined) endpoint.onRemoved.push(() => told.push(stateOf(table).endpoints.length));
     table.apply(mesh("off", { [ROOT]: servicePort({}) }));
     table.apply(mesh("off", {}));
     expect(told).toEqual([0]);

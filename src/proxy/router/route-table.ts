@@ -138,8 +138,7 @@ export class MeshRouteTable implements RouteTable {
     for (const entry of this.#entries.values()) for (const route of entry.routes) route.resolve(find);
     this.#generation++;
     for (const endpoint of changes.removedEndpoints) {
-      endpoint.onRemoved?.();
-      endpoint.onRemoved = undefined;
+      for (const tell of endpoint.onRemoved.splice(0)) tell();
     }
     return changes;
   }

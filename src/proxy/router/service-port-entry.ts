@@ -172,6 +172,6 @@ function newEndpoint(key: string, config: Endpoint, tls: UpstreamTls | undefined
     outstanding: 0,
     lastPick: 0,
     removed: false,
-    onRemoved: undefined,
+    onRemoved: [],
   };
 }

@@ -25,8 +25,8 @@ export interface EndpointState {
   lastPick: number;
   /** Out of the configuration: in-flight work finishes, idle connections close, nothing new. */
   removed: boolean;
-  /** What the upstream room keeps for this endpoint (idle connections); called once when it is removed. */
-  onRemoved: (() => void) | undefined;
+  /** What the upstream room keeps for this endpoint (connections); called once when it is removed. */
+  readonly onRemoved: (() => void)[];
 }
 
 export interface ServicePortState {

@@ -18,13 +18,13 @@ export class TlsClient {
     this.#log = log;
   }
 
-  /** @param settings of the endpoint's service port */
-  options(endpoint: EndpointState, { verify, serverName }: UpstreamTls): tls.ConnectionOptions {
+  /** @param settings of the endpoint's service port; @param http1Only HTTP/2 is of no use for this connection */
+  options(endpoint: EndpointState, { verify, serverName }: UpstreamTls, http1Only: boolean): tls.ConnectionOptions {
     const session = this.#sessions.get(endpoint);
     return {
       secureContext: this.#secureContext(),
       servername: serverName,
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: http1Only ? ["http/1.1"] : ["h2", "http/1.1"],
       rejectUnauthorized: verify,
       // Certificates of Pods are made out to their Service, seldom to their address; either will do.
       checkServerIdentity: (_, certificate) => {

@@ -1,5 +1,5 @@
 /**
- * HTTP/1.1 connections to endpoints: opening, waiting idle, being taken again.
+ * Connections to endpoints: opening, and for HTTP/1.1 waiting idle, being taken again.
  *
  * All connections of a thread read into one buffer: a read and its handling are one synchronous step, so what must
  * outlive it is copied by whoever keeps it. That saves an allocation of 64 KiB a read.
@@ -50,6 +50,8 @@ export class UpstreamConnection {
   readonly socket: net.Socket;
   user: UpstreamUser | undefined;
   connected = false;
+  /** So the endpoint chose in its TLS handshake. */
+  isHttp2 = false;
   /** TCP is connected, TLS not yet. */
   #handshaking = false;
   /** It has served an exchange before: the endpoint may be closing it at this moment. */
@@ -57,10 +59,12 @@ export class UpstreamConnection {
   /** Deadline of connecting, then of being idle. */
   deadline: number;
 
-  constructor(endpoint: EndpointState, deadline: number, pools: UpstreamPools) {
+  /** @param http1Only do not offer HTTP/2 */
+  constructor(endpoint: EndpointState, deadline: number, pools: UpstreamPools, http1Only: boolean) {
     this.endpoint = endpoint;
     this.deadline = deadline;
-    this.socket = endpoint.tls === undefined ? this.#connectPlain(pools) : this.#connectTls(endpoint.tls, pools);
+    this.socket =
+      endpoint.tls === undefined ? this.#connectPlain(pools) : this.#connectTls(endpoint.tls, pools, http1Only);
     this.socket.on("drain", () => this.user?.onUpstreamDrain());
     this.socket.on("end", () => this.#onEnd());
     this.socket.on("error", (error: NodeJS.ErrnoException) => this.#onGone(this.#failureOf(error)));
@@ -78,8 +82,8 @@ export class UpstreamConnection {
     return socket.on("connect", () => this.#onConnected());
   }
 
-  #connectTls(settings: UpstreamTls, pools: UpstreamPools): net.Socket {
-    const socket = tls.connect({ ...this.#target(), ...pools.tlsClient.options(this.endpoint, settings) });
+  #connectTls(settings: UpstreamTls, pools: UpstreamPools, http1Only: boolean): net.Socket {
+    const socket = tls.connect({ ...this.#target(), ...pools.tlsClient.options(this.endpoint, settings, http1Only) });
     socket.on("connect", () => {
       this.#handshaking = true;
     });
@@ -90,6 +94,7 @@ export class UpstreamConnection {
     socket.on("data", (bytes: Buffer) => this.#onRead(bytes.length, bytes));
     return socket.on("secureConnect", () => {
       this.#handshaking = false;
+      this.isHttp2 = socket.alpnProtocol === "h2";
       this.#onConnected();
     });
   }
@@ -197,9 +202,9 @@ export class UpstreamPools {
   }
 
   /** A connection under way; the user hears of its success or failure, never before this returns. */
-  open(endpoint: EndpointState, user: UpstreamUser): UpstreamConnection {
+  open(endpoint: EndpointState, user: UpstreamUser, http1Only: boolean): UpstreamConnection {
     const deadline = this.#options.clock.now() + this.#options.connectTimeoutMs;
-    const connection = new UpstreamConnection(endpoint, deadline, this);
+    const connection = new UpstreamConnection(endpoint, deadline, this, http1Only);
     connection.user = user;
     this.#open.add(connection);
     return connection;
@@ -255,7 +260,7 @@ export class UpstreamPools {
     if (idle === undefined) {
       idle = [];
       this.#idle.set(endpoint, idle);
-      endpoint.onRemoved = () => this.#endpointRemoved(endpoint);
+      endpoint.onRemoved.push(() => this.#endpointRemoved(endpoint));
     }
     return idle;
   }

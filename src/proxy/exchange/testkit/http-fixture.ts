@@ -226,8 +226,12 @@ export class HttpFixture {
     });
   }
 
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
   async caller(): Promise<RawCaller> {
-    const { port } = this.#server.address() as net.AddressInfo;
+    const { port } = this;
     const socket = net.connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
     const caller = new RawCaller(socket);
     this.#callers.push(caller);

@@ -2,7 +2,7 @@
  * Heads as they are sent on: field lines that the proxy does not change are copied in whole runs, byte for byte in
  * order and case; hop-by-hop fields go (RFC 9110 §7.6.1), forwarding fields come.
  */
-import type { HeaderChange } from "../../config/mesh-config.ts";
+import type { HeaderChange } from "../../../config/mesh-config.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -19,29 +19,17 @@ import {
   X_FORWARDED_PROTO,
   X_FORWARDED_SERVER,
   X_REAL_IP,
-} from "../http1/fields.ts";
-import type { HeadParser } from "../http1/head-parser.ts";
-import { changeFields } from "../middleware/headers/headers.ts";
-
-export interface RequestHeadOptions {
-  /** This proxy's name: `X-Forwarded-Server`. */
-  readonly server: string;
-  readonly callerAddress: string;
-  /** The service port's number, for X-Forwarded-Port. */
-  readonly port: number;
-  /** Host for a request without one (HTTP/1.0). */
-  readonly defaultHost: string;
-  /** New path with query, and new host, where a route rewrites them. */
-  readonly path: string | undefined;
-  readonly host: string | undefined;
-  readonly changes: readonly HeaderChange[];
-}
+} from "../../http1/fields.ts";
+import type { HeadParser } from "../../http1/head-parser.ts";
+import { changeFields } from "../../middleware/headers/headers.ts";
+import type { IncomingFields } from "../http2/forwarded-fields.ts";
+import type { AnswerOptions, ForwardOptions } from "../message-heads.ts";
 
 /**
  * @param text the head, one character a byte; the parser's offsets less `base` are indexes into it
  * @returns request line, field lines and the empty line, for HTTP/1.1
  */
-export function requestHead(parser: HeadParser, text: string, base: number, options: RequestHeadOptions): string {
+export function requestHead(parser: HeadParser, text: string, base: number, options: ForwardOptions): string {
   const { callerAddress, server } = options;
   const method = text.slice(parser.methodStart - base, parser.methodEnd - base);
   let head = `${method} ${options.path ?? targetOf(parser, text, base)} HTTP/1.1\r\n`;
@@ -58,8 +46,7 @@ export function requestHead(parser: HeadParser, text: string, base: number, opti
     const id = parser.id[index] as number;
     if (id === X_FORWARDED_FOR) lastForwardedFor = index;
     seen |= 1 << id;
-    if (id === TE && /(^|[ ,\t])trailers($|[ ,\t;])/i.test(fieldValue(parser, text, base, index)))
-      trailersWelcome = true;
+    if (id === TE && welcomesTrailers(parser, text, base, index)) trailersWelcome = true;
     if (!dropsFromRequest(parser, text, base, index, keepsHost)) continue;
     head += text.slice(runStart - base, (parser.nameStart[index] as number) - base);
     runStart = parser.lineEnd[index] as number;
@@ -79,31 +66,21 @@ export function requestHead(parser: HeadParser, text: string, base: number, opti
   return options.changes.length === 0 ? head : changed(head, options.changes);
 }
 
-export interface ResponseHeadOptions {
-  /** To an HTTP/1.0 caller a connection is kept only where both say so. */
-  readonly callerMinor: number;
-  readonly close: boolean;
-  /** The body's framing is made here: `Transfer-Encoding: chunked` for a body that ran until close. */
-  readonly addChunked: boolean;
-  /** The body is decoded, for a caller of HTTP/1.0. */
-  readonly dropChunked: boolean;
-  readonly changes: readonly HeaderChange[];
-}
-
 /** @returns status line, field lines and the empty line */
-export function responseHead(parser: HeadParser, text: string, base: number, options: ResponseHeadOptions): string {
+export function responseHead(parser: HeadParser, text: string, base: number, options: AnswerOptions): string {
   // The status line goes on as it came, but for the version, which is a hop's own (RFC 9110 §2.5).
   const afterVersion = text.indexOf(" ");
   let head = `HTTP/1.1${text.slice(afterVersion, parser.fieldsStart - base)}`;
   const switching = parser.status === 101;
+  const untold = options.framing === "untold";
   let runStart = parser.fieldsStart;
   for (let index = 0; index < parser.fieldCount; index++) {
-    if (!dropsFromResponse(parser, text, base, index, switching, options.dropChunked)) continue;
+    if (!dropsFromResponse(parser, text, base, index, switching, untold)) continue;
     head += text.slice(runStart - base, (parser.nameStart[index] as number) - base);
     runStart = parser.lineEnd[index] as number;
   }
   head += text.slice(runStart - base, (parser.lineEnd[parser.fieldCount - 1] ?? runStart) - base);
-  if (options.addChunked) head += "Transfer-Encoding: chunked\r\n";
+  if (untold && options.callerMinor === 1) head += "Transfer-Encoding: chunked\r\n";
   if (switching) head += "Connection: Upgrade\r\n";
   else if (parser.status >= 200) {
     if (options.close) head += "Connection: close\r\n";
@@ -111,6 +88,38 @@ export function responseHead(parser: HeadParser, text: string, base: number, opt
   }
   head += "\r\n";
   return options.changes.length === 0 ? head : changed(head, options.changes);
+}
+
+/** The same head's parts, for an endpoint that speaks HTTP/2: its fields less those of the connection. */
+export function requestFields(parser: HeadParser, text: string, base: number): IncomingFields {
+  const fields: string[] = [];
+  let trailersWelcome = false;
+  for (let index = 0; index < parser.fieldCount; index++) {
+    switch (parser.id[index]) {
+      case TE:
+        trailersWelcome ||= welcomesTrailers(parser, text, base, index);
+        continue;
+      case TRANSFER_ENCODING:
+      case UPGRADE:
+      case HOST_FIELD:
+        continue;
+    }
+    if (dropsFromRequest(parser, text, base, index, false)) continue;
+    fields.push(fieldName(parser, text, base, index).toLowerCase(), fieldValue(parser, text, base, index));
+  }
+  if (trailersWelcome) fields.push("te", "trailers");
+  const method = text.slice(parser.methodStart - base, parser.methodEnd - base);
+  return { method, path: targetOf(parser, text, base), authority: hostOf(parser, text, base), fields };
+}
+
+/** An answer's fields less those of the connection, names in lower case, `:status` first. */
+export function responseFields(parser: HeadParser, text: string, base: number): string[] {
+  const fields = [":status", String(parser.status)];
+  for (let index = 0; index < parser.fieldCount; index++) {
+    if (parser.id[index] === UPGRADE || dropsFromResponse(parser, text, base, index, false, true)) continue;
+    fields.push(fieldName(parser, text, base, index).toLowerCase(), fieldValue(parser, text, base, index));
+  }
+  return fields;
 }
 
 /** The request target in origin form. */
@@ -132,10 +141,18 @@ function fieldValue(parser: HeadParser, text: string, base: number, index: numbe
   return text.slice((parser.valueStart[index] as number) - base, (parser.valueEnd[index] as number) - base);
 }
 
+function fieldName(parser: HeadParser, text: string, base: number, index: number): string {
+  return text.slice((parser.nameStart[index] as number) - base, (parser.nameEnd[index] as number) - base);
+}
+
+/** RFC 9110 §10.1.4. */
+function welcomesTrailers(parser: HeadParser, text: string, base: number, index: number): boolean {
+  return /(^|[ ,\t])trailers($|[ ,\t;])/i.test(fieldValue(parser, text, base, index));
+}
+
 function isNominated(parser: HeadParser, text: string, base: number, index: number): boolean {
   if (parser.nominated.length === 0) return false;
-  const name = text.slice((parser.nameStart[index] as number) - base, (parser.nameEnd[index] as number) - base);
-  return parser.nominated.includes(name.toLowerCase());
+  return parser.nominated.includes(fieldName(parser, text, base, index).toLowerCase());
 }
 
 function dropsFromRequest(parser: HeadParser, text: string, base: number, index: number, keepsHost: boolean): boolean {
@@ -170,7 +187,7 @@ function dropsFromResponse(
   base: number,
   index: number,
   switching: boolean,
-  dropChunked: boolean,
+  dropsFraming: boolean,
 ): boolean {
   switch (parser.id[index]) {
     case CONNECTION:
@@ -181,7 +198,7 @@ function dropsFromResponse(
       // 426 says with it what it would take (RFC 9110 §15.5.22).
       return !switching && parser.status !== 426;
     case TRANSFER_ENCODING:
-      return dropChunked;
+      return dropsFraming;
     case CONTENT_LENGTH:
       // RFC 9110 §8.6: none in 1xx and 204. Servers send "0" all the same.
       return parser.status < 200 || parser.status === 204;

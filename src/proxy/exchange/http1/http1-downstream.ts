@@ -1,0 +1,390 @@
+/**
+ * A caller's HTTP/1.1 connection: finds the heads in its bytes and runs one exchange after the other. A request that is
+ * pipelined behind another waits unread, at most one read's worth of it in memory. A connection that begins with the
+ * preface of HTTP/2 is handed on.
+ */
+import type net from "node:net";
+import type { HeaderChange } from "../../../config/mesh-config.ts";
+import type { Failure } from "../../../model/failures.ts";
+import { BodyReader } from "../../http1/body-reader.ts";
+import { CR, LF, TOKEN } from "../../http1/bytes.ts";
+import { type HeadFault, type HeadParser, MAX_HEAD_BYTES } from "../../http1/head-parser.ts";
+import { PREFACE } from "../../http2/frames.ts";
+import type { Caller, ServicePortState } from "../../router/types.ts";
+import { resetSocket } from "../../upstream/reset-socket.ts";
+import { CallerLookup } from "../caller-lookup.ts";
+import type { CallerConnection, ConnectionOwner } from "../connection-owner.ts";
+import type { Downstream } from "../downstream.ts";
+import type { Exchange } from "../exchange.ts";
+import type { HttpShared } from "../http-options.ts";
+import type { AnswerFraming, AnswerHead } from "../message-heads.ts";
+import { failureAnswer, type OwnAnswer, ownAnswerText } from "../own-answer.ts";
+import { AnswerWriter } from "./answer-writer.ts";
+import { trailerFields } from "./trailers.ts";
+
+const FAILURE_OF_FAULT: Record<Exclude<HeadFault, "" | "alien">, Failure> = {
+  bad: "BadRequest",
+  fields: "HeadTooLarge",
+  coding: "TransferCoding",
+  version: "HttpVersion",
+};
+
+export class Http1CallerConnection implements CallerConnection, Downstream {
+  readonly socket: net.Socket;
+  readonly entry: ServicePortState;
+  readonly takesFraming = true;
+  readonly #shared: HttpShared;
+  readonly #owner: ConnectionOwner;
+  readonly #lookup: CallerLookup;
+  readonly #answer: AnswerWriter;
+  #body: BodyReader | undefined;
+  #exchange: Exchange | undefined;
+  /** Read, and not yet taken by a head or a body. */
+  #unread: Buffer | undefined;
+  /** When the head under way began to arrive, or the connection became idle. */
+  #since: number;
+  #headUnderWay = false;
+  #pausedByBacklog = false;
+  /** Our last answer is out: what the caller still sends is thrown away until it closes or `#since` is long ago. */
+  #lingering = false;
+  #reading = false;
+  /** No request has been read yet: it may turn out to be HTTP/2. */
+  #fresh = true;
+  readonly #listeners: { [event: string]: (bytes: Buffer) => void };
+
+  constructor(socket: net.Socket, entry: ServicePortState, shared: HttpShared, owner: ConnectionOwner) {
+    this.socket = socket;
+    this.entry = entry;
+    this.#shared = shared;
+    this.#owner = owner;
+    this.#lookup = new CallerLookup(shared.table, socket);
+    this.#answer = new AnswerWriter(socket);
+    this.#since = shared.clock.now();
+    this.#listeners = {
+      data: (bytes) => this.#onData(bytes),
+      end: () => this.#onEnd(),
+      drain: () => this.#onDrain(),
+      // The close event follows every error and says enough.
+      error: () => {},
+      close: () => this.#onClose(),
+    };
+    for (const event in this.#listeners) socket.on(event, this.#listeners[event] as () => void);
+  }
+
+  get caller(): Caller {
+    return this.#lookup.caller;
+  }
+
+  get #idle(): boolean {
+    return this.#exchange === undefined && this.#unread === undefined;
+  }
+
+  // ── the exchange's view ──
+
+  pauseReading(): void {
+    this.socket.pause();
+  }
+
+  resumeReading(): void {
+    if (!this.#pausedByBacklog) this.socket.resume();
+  }
+
+  takeUnreadBytes(): Buffer | undefined {
+    const unread = this.#unread;
+    this.#unread = undefined;
+    this.#pausedByBacklog = false;
+    return unread;
+  }
+
+  get readingPaused(): boolean {
+    return this.socket.isPaused();
+  }
+
+  get takesChunks(): boolean {
+    return this.#answer.takesChunks;
+  }
+
+  writeInterim(head: AnswerHead): void {
+    this.#answer.writeInterim(head);
+  }
+
+  writeHead(head: AnswerHead, framing: AnswerFraming, changes: readonly HeaderChange[], mayFollow: boolean): void {
+    this.#answer.writeHead(head, framing, changes, mayFollow);
+  }
+
+  writeContent(bytes: Buffer, from: number, end: number): void {
+    this.#answer.writeContent(bytes, from, end);
+  }
+
+  writeEnd(trailers: readonly string[] | undefined): void {
+    this.#answer.writeEnd(trailers);
+  }
+
+  flush(): boolean {
+    return this.#answer.flush();
+  }
+
+  get blocked(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  get answerStarted(): boolean {
+    return this.#answer.started;
+  }
+
+  discard(): void {
+    this.#answer.discard();
+  }
+
+  writeOwnAnswer(answer: OwnAnswer, mayFollow: boolean): void {
+    const close = !mayFollow || !this.#answer.mayKeepAlive;
+    this.#answer.writeOwn(ownAnswerText(answer, close), close);
+  }
+
+  abort(): void {
+    resetSocket(this.socket);
+  }
+
+  writeTunnel(bytes: Buffer): boolean {
+    return this.socket.write(bytes);
+  }
+
+  endTunnel(): void {
+    this.socket.end();
+  }
+
+  get ended(): boolean {
+    return this.socket.readableEnded;
+  }
+
+  exchangeEnded(requestDone: boolean): void {
+    const keepAlive = requestDone && !this.#answer.close;
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    if (exchange !== undefined) this.#owner.giveBack(exchange);
+    this.#since = this.#shared.clock.now();
+    this.#pausedByBacklog = false;
+    this.resumeReading();
+    if (!keepAlive) this.#finish();
+    else if (this.socket.readableEnded) {
+      // A half-closed caller has its answers to everything that it sent.
+      if (this.#unread === undefined) this.socket.end();
+      else this.#readHeads();
+    } else this.#readHeads();
+  }
+
+  // ── the engine's view ──
+
+  checkDeadline(now: number): void {
+    const { headTimeoutMs, idleTimeoutMs, lingerMs } = this.#shared.limits;
+    const elapsed = now - this.#since;
+    if (this.#lingering) {
+      if (elapsed > lingerMs) this.socket.destroy();
+    } else if (this.#exchange !== undefined) this.#exchange.checkProgress(now);
+    else if (this.#headUnderWay) {
+      if (elapsed > headTimeoutMs) this.#refuse("HeadTimeout");
+    } else if (elapsed > idleTimeoutMs) this.socket.destroy();
+  }
+
+  drain(): void {
+    if (this.#idle && !this.#lingering) this.#finish();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  // ── the socket ──
+
+  #onData(bytes: Buffer): void {
+    if (this.#lingering) return;
+    const exchange = this.#exchange;
+    if (exchange !== undefined) {
+      if (exchange.isTunnel) exchange.onContent(bytes);
+      else if (exchange.requestDone) this.#keep(bytes);
+      else {
+        const at = this.#readContent(exchange, bytes, 0);
+        if (at < bytes.length && !this.#lingering) this.#keep(bytes.subarray(at));
+      }
+      return;
+    }
+    this.#keepUnread(bytes);
+    this.#readHeads();
+  }
+
+  /** Bytes of the next request while one is under way. */
+  #keep(bytes: Buffer): void {
+    this.#keepUnread(bytes);
+    if (this.#exchange === undefined) {
+      this.#readHeads();
+      return;
+    }
+    this.#pauseForBacklog();
+  }
+
+  #pauseForBacklog(): void {
+    this.#pausedByBacklog = true;
+    this.socket.pause();
+  }
+
+  #onDrain(): void {
+    if (this.#exchange !== undefined) this.#exchange.onDownstreamDrain();
+    else if (!this.#lingering) {
+      this.#pausedByBacklog = false;
+      this.socket.resume();
+      this.#readHeads();
+    }
+  }
+
+  #keepUnread(bytes: Buffer): void {
+    this.#unread = this.#unread === undefined ? bytes : Buffer.concat([this.#unread, bytes]);
+  }
+
+  /** Starts as many exchanges as there are whole heads, one at a time. */
+  #readHeads(): void {
+    // An exchange that is answered at once calls back into here: the loop goes on instead of nesting.
+    if (this.#reading) return;
+    this.#reading = true;
+    while (this.#unread !== undefined && this.#exchange === undefined && !this.#lingering) {
+      // Who pipelines and does not read its answers gets no more of them.
+      if (this.socket.writableNeedDrain) this.#pauseForBacklog();
+      if (this.socket.writableNeedDrain || !this.#readHead(this.#unread)) break;
+    }
+    this.#reading = false;
+  }
+
+  /** @returns whether there may be more to read */
+  #readHead(bytes: Buffer): boolean {
+    let start = 0;
+    // RFC 9112 §2.2: an empty line before the request line, a leftover of old clients, is passed over.
+    if (bytes[0] === CR && bytes.length > 1 && bytes[1] === LF) start = 2;
+    if (this.#fresh && this.#isPreface(bytes)) return false;
+    const found = bytes.indexOf("\r\n\r\n", start, "latin1");
+    if (found < 0) return this.#awaitHead(bytes, start);
+    const headEnd = found + 4;
+    this.#headUnderWay = false;
+    if (headEnd - start > MAX_HEAD_BYTES) return this.#refuse("HeadTooLarge");
+    const { requestParser: parser, requestHead } = this.#shared;
+    const fault = parser.parseRequest(bytes, start, headEnd);
+    if (fault === "alien") return this.#leave();
+    if (fault !== "") return this.#refuse(FAILURE_OF_FAULT[fault]);
+
+    const exchange = this.#owner.takeExchange();
+    this.#fresh = false;
+    this.#exchange = exchange;
+    this.#unread = undefined;
+    this.#answer.begin(parser.minor, !parser.close && (parser.minor === 1 || parser.keepAlive));
+    requestHead.set(bytes, start, headEnd);
+    exchange.begin(this, requestHead);
+    const at = exchange.requestDone ? headEnd : this.#beginContent(exchange, parser, bytes, headEnd);
+    // A body that is bad from its first bytes has ended the exchange already.
+    if (at < bytes.length && this.#exchange === exchange) this.#keep(bytes.subarray(at));
+    if (this.#exchange === exchange) exchange.start(requestHead);
+    return true;
+  }
+
+  #beginContent(exchange: Exchange, parser: HeadParser, bytes: Buffer, from: number): number {
+    this.#body ??= new BodyReader();
+    this.#body.begin(parser.framing, parser.contentLength);
+    if (this.#body.done) {
+      exchange.onContentEnd(undefined);
+      return from;
+    }
+    return this.#readContent(exchange, bytes, from);
+  }
+
+  /** Gives the exchange what is its request's. @returns index after it */
+  #readContent(exchange: Exchange, bytes: Buffer, from: number): number {
+    const body = this.#body as BodyReader;
+    const framed = exchange.wantsFraming;
+    let at = from;
+    if (framed) at = body.read(bytes, from, bytes.length);
+    else {
+      while (at < bytes.length && !body.done && !body.bad) {
+        at = body.readSpan(bytes, at, bytes.length);
+        exchange.onContent(bytes.subarray(body.spanStart, body.spanEnd));
+      }
+    }
+    if (body.bad) {
+      exchange.onBadContent();
+      return at;
+    }
+    if (framed) {
+      const pass = bytes.subarray(from, body.passEnd);
+      exchange.onContent(body.done && body.trailer.length > 0 ? Buffer.concat([pass, body.trailer]) : pass);
+    }
+    if (body.done) exchange.onContentEnd(framed ? undefined : trailerFields(body.trailer));
+    return at;
+  }
+
+  /** Whether the connection begins as HTTP/2 does (RFC 9113 §3.4), so far as it has come. */
+  #isPreface(bytes: Buffer): boolean {
+    const length = Math.min(bytes.length, PREFACE.length);
+    for (let at = 0; at < length; at++) if (bytes[at] !== PREFACE.charCodeAt(at)) return false;
+    if (length < PREFACE.length) {
+      this.#awaitHead(bytes, 0);
+      return true;
+    }
+    this.#unread = undefined;
+    // From here on the socket is another's.
+    for (const event in this.#listeners) this.socket.off(event, this.#listeners[event] as () => void);
+    this.#owner.becomesHttp2(this, bytes.subarray(length));
+    return true;
+  }
+
+  /** Not a whole head yet. What can no longer become one is refused at once rather than at the time-out. */
+  #awaitHead(bytes: Buffer, start: number): boolean {
+    if (!this.#headUnderWay) {
+      this.#headUnderWay = true;
+      this.#since = this.#shared.clock.now();
+    }
+    if (bytes.length - start > MAX_HEAD_BYTES) return this.#refuse("HeadTooLarge");
+    if (bytes.length > start && bytes[start] !== CR && TOKEN[bytes[start] as number] !== 1)
+      return this.#refuse("BadRequest");
+    for (let at = bytes.indexOf(LF, start); at >= 0; at = bytes.indexOf(LF, at + 1))
+      if (bytes[at - 1] !== CR) return this.#refuse("BadRequest");
+    return false;
+  }
+
+  /** An answer to what is no request. Nothing after it on this connection can be trusted. */
+  #refuse(failure: Failure): false {
+    this.#owner.countRefused(failure);
+    this.socket.write(ownAnswerText(failureAnswer(failure, 0, false, this.#shared.clock.wall()), true), "latin1");
+    this.#finish();
+    return false;
+  }
+
+  /** What does not even claim to be HTTP could not read an answer either. */
+  #leave(): false {
+    this.#owner.countRefused("BadRequest");
+    this.#finish();
+    return false;
+  }
+
+  /** Closes our side; the rest of what the caller sends is read and dropped, or a reset would eat the answer. */
+  #finish(): void {
+    this.#unread = undefined;
+    this.#headUnderWay = false;
+    this.#lingering = true;
+    this.#since = this.#shared.clock.now();
+    this.socket.end();
+    this.socket.resume();
+  }
+
+  #onEnd(): void {
+    if (this.#exchange !== undefined) this.#exchange.onDownstreamEnd();
+    else if (this.#headUnderWay) this.#refuse("BadRequest");
+    else this.socket.end();
+  }
+
+  #onClose(): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#unread = undefined;
+    if (exchange !== undefined) {
+      exchange.onDownstreamClose();
+      this.#owner.giveBack(exchange);
+    }
+    this.#owner.forget(this);
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * A try at an endpoint that speaks HTTP/1.1. The request goes out in the framing in which it came, or in one of ours;
+ * the answer's heads are judged and re-serialised, its content is passed on in its framing where the caller takes that.
+ */
+import type { Failure } from "../../../model/failures.ts";
+import { BodyReader } from "../../http1/body-reader.ts";
+import { CHUNKED, MAX_HEAD_BYTES, UNTIL_CLOSE } from "../../http1/head-parser.ts";
+import type { EndpointState } from "../../router/types.ts";
+import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "../../upstream/upstream-connection.ts";
+import type { TryOwner, UpstreamTry } from "../upstream-try.ts";
+import type { ParsedAnswerHead } from "./parsed-answer-head.ts";
+import { trailerFields, trailerText } from "./trailers.ts";
+
+export class Http1Try implements UpstreamTry, UpstreamUser {
+  readonly resetCode = undefined;
+  readonly #owner: TryOwner;
+  readonly #pools: UpstreamPools;
+  readonly #head: ParsedAnswerHead;
+  readonly #body = new BodyReader();
+  #connection: UpstreamConnection | undefined;
+  /** Head bytes that are not yet a whole head. */
+  #unread: Buffer | undefined;
+  /** The final head was read. */
+  #headRead = false;
+  /** The content's framing is taken off. */
+  #unframes = false;
+  #tunnel = false;
+  /** The connection can take another request after this answer. */
+  #reusable = false;
+  answerBegun = false;
+  status = 0;
+
+  constructor(owner: TryOwner, pools: UpstreamPools, head: ParsedAnswerHead) {
+    this.#owner = owner;
+    this.#pools = pools;
+    this.#head = head;
+  }
+
+  /** @param connection one that waited, or undefined to open another, after which the owner hears of it */
+  begin(endpoint: EndpointState, connection: UpstreamConnection | undefined): void {
+    this.#unread = undefined;
+    this.#headRead = false;
+    this.#tunnel = false;
+    this.#reusable = false;
+    this.answerBegun = false;
+    this.status = 0;
+    this.#connection = connection ?? this.#pools.open(endpoint, this, this.#owner.outgoing.upgrade);
+  }
+
+  get reused(): boolean {
+    return this.#connection?.reused === true;
+  }
+
+  get ended(): boolean {
+    return this.#connection?.socket.readableEnded === true;
+  }
+
+  // ── the request ──
+
+  sendHead(content: Buffer | undefined, done: boolean, trailers: readonly string[] | undefined): boolean {
+    const { socket } = this.#connection as UpstreamConnection;
+    const { text } = this.#owner.outgoing;
+    if (content === undefined && !(done && this.#wraps)) return socket.write(text, "latin1");
+    socket.cork();
+    let flowing = socket.write(text, "latin1");
+    if (content !== undefined) flowing = this.sendContent(content);
+    if (done) this.sendEnd(trailers);
+    socket.uncork();
+    return flowing;
+  }
+
+  sendContent(bytes: Buffer): boolean {
+    const socket = this.#connection?.socket;
+    if (socket === undefined || socket.destroyed) return true;
+    if (!this.#wraps) return socket.write(bytes);
+    socket.cork();
+    socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
+    socket.write(bytes);
+    const flowing = socket.write("\r\n", "latin1");
+    socket.uncork();
+    return flowing;
+  }
+
+  sendEnd(trailers: readonly string[] | undefined): void {
+    const socket = this.#connection?.socket;
+    if (this.#wraps && socket?.destroyed === false) socket.write(`0\r\n${trailerText(trailers)}`, "latin1");
+  }
+
+  endTunnel(): void {
+    this.#connection?.socket.end();
+  }
+
+  pauseReading(): void {
+    this.#connection?.socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#connection?.socket.resume();
+  }
+
+  finish(requestDone: boolean): void {
+    const connection = this.#connection as UpstreamConnection;
+    this.#connection = undefined;
+    if (this.#reusable && requestDone) this.#pools.release(connection);
+    // An answer before the whole request is a no; what is still coming would be read as the next request there.
+    else connection.destroy();
+  }
+
+  drop(cut: boolean): void {
+    if (cut) this.#connection?.reset();
+    else this.#connection?.destroy();
+    this.#connection = undefined;
+  }
+
+  dropTunnel(): void {
+    this.#connection?.release();
+    this.#connection = undefined;
+  }
+
+  // ── the connection ──
+
+  onUpstreamConnect(): void {
+    const connection = this.#connection as UpstreamConnection;
+    if (connection.isHttp2) {
+      this.#connection = undefined;
+      this.#owner.onHttp2(connection);
+    } else this.#owner.onTryReady();
+  }
+
+  onUpstreamData(bytes: Buffer, length: number): void {
+    this.#owner.onTryProgress();
+    if (this.#tunnel) {
+      this.#owner.onTunnelBytes(Buffer.from(bytes.subarray(0, length)));
+      return;
+    }
+    this.answerBegun = true;
+    if (this.#headRead) this.#onContent(bytes, 0, length);
+    else this.#onHeadBytes(bytes, length);
+  }
+
+  onUpstreamEnd(): void {
+    if (this.#tunnel) this.#owner.onTunnelEnd();
+    else if (this.#headRead && this.#body.end()) {
+      this.#reusable = false;
+      this.#ended();
+    } else this.#owner.onTryFailed("UpstreamReset", false);
+  }
+
+  onUpstreamFailure(failure: Failure): void {
+    this.#owner.onTryFailed(failure, false);
+  }
+
+  onUpstreamDrain(): void {
+    this.#owner.onTryDrain();
+  }
+
+  // ── the answer ──
+
+  /** The content is in chunks of ours. */
+  get #wraps(): boolean {
+    const { framed, lengthKnown } = this.#owner.outgoing;
+    return !framed && !lengthKnown;
+  }
+
+  #onHeadBytes(bytes: Buffer, length: number): void {
+    let input = bytes;
+    let end = length;
+    let from = 0;
+    if (this.#unread !== undefined) {
+      input = Buffer.concat([this.#unread, bytes.subarray(0, length)]);
+      end = input.length;
+      this.#unread = undefined;
+    }
+    while (from >= 0) {
+      const found = input.subarray(0, end).indexOf("\r\n\r\n", from, "latin1");
+      if (found < 0) {
+        this.#awaitHead(input, from, end);
+        return;
+      }
+      from = this.#onHead(input, from, found + 4, end);
+    }
+  }
+
+  #awaitHead(input: Buffer, from: number, end: number): void {
+    if (end - from > MAX_HEAD_BYTES || !looksLikeHttp(input, from, end)) {
+      this.#malformed();
+      return;
+    }
+    if (end > from) this.#unread = Buffer.from(input.subarray(from, end));
+    this.#flush();
+  }
+
+  /** @returns index where another head begins, after an interim one; -1 when heads are over */
+  #onHead(input: Buffer, from: number, headEnd: number, end: number): number {
+    const { parser } = this.#head;
+    const { outgoing, downstream } = this.#owner;
+    const fault = parser.parseResponse(input, from, headEnd, outgoing.method === "HEAD");
+    this.#head.set(input, from, headEnd);
+    // RFC 9110 §7.8: no switch that was not asked for.
+    if (fault !== "" || (parser.status === 101 && !outgoing.upgrade)) this.#malformed();
+    else if (parser.status === 101) this.#switch(input, headEnd, end);
+    else if (parser.status >= 200) this.#onFinalHead(input, headEnd, end);
+    else {
+      downstream.writeInterim(this.#head);
+      return headEnd;
+    }
+    return -1;
+  }
+
+  #switch(input: Buffer, headEnd: number, end: number): void {
+    const { downstream, outgoing } = this.#owner;
+    this.#headRead = true;
+    this.#tunnel = true;
+    this.status = 101;
+    downstream.writeHead(this.#head, "asSaid", outgoing.answerChanges, true);
+    downstream.flush();
+    this.#owner.onSwitched();
+    if (end > headEnd) this.#owner.onTunnelBytes(Buffer.from(input.subarray(headEnd, end)));
+  }
+
+  #onFinalHead(input: Buffer, headEnd: number, end: number): void {
+    const { parser } = this.#head;
+    const { downstream, outgoing, mayFollow } = this.#owner;
+    const { framing } = parser;
+    this.#unframes = framing === CHUNKED && !downstream.takesChunks;
+    this.#reusable =
+      framing !== UNTIL_CLOSE && !parser.close && (parser.minor === 1 || parser.keepAlive) && !outgoing.upgrade;
+    this.#headRead = true;
+    this.status = parser.status;
+    this.#body.begin(framing, parser.contentLength);
+    const told = framing !== UNTIL_CLOSE && !this.#unframes;
+    downstream.writeHead(this.#head, told ? "asSaid" : "untold", outgoing.answerChanges, mayFollow);
+    this.#onContent(input, headEnd, end);
+  }
+
+  #onContent(input: Buffer, from: number, end: number): void {
+    const body = this.#body;
+    const { downstream } = this.#owner;
+    let at = from;
+    if (this.#unframes) {
+      while (at < end && !body.done && !body.bad) {
+        at = body.readSpan(input, at, end);
+        downstream.writeContent(input, body.spanStart, body.spanEnd);
+      }
+    } else {
+      at = body.read(input, from, end);
+      if (!body.bad) downstream.writeContent(input, from, body.passEnd);
+      if (body.done && body.trailer.length > 0) downstream.writeContent(body.trailer, 0, body.trailer.length);
+    }
+    if (body.bad) this.#malformed();
+    else if (body.done) {
+      // More than the answer: nobody asked for it, and it must not be taken for the next one (RFC 9112 §9.2).
+      if (at < end) this.#reusable = false;
+      this.#ended();
+    } else this.#flush();
+  }
+
+  #ended(): void {
+    const { downstream } = this.#owner;
+    downstream.writeEnd(this.#unframes ? trailerFields(this.#body.trailer) : undefined);
+    downstream.flush();
+    this.#owner.onAnswered();
+  }
+
+  /** What has not left yet of the answer never will; if that is all of it, the caller can still be told. */
+  #malformed(): void {
+    this.#owner.downstream.discard();
+    this.#owner.onTryFailed("UpstreamMalformed", false);
+  }
+
+  #flush(): void {
+    if (!this.#owner.downstream.flush()) this.pauseReading();
+  }
+}
+
+/** Tells an endpoint that speaks something else before it has sent a head's worth of it. */
+function looksLikeHttp(bytes: Buffer, from: number, end: number): boolean {
+  const start = "HTTP/1.";
+  for (let at = 0; at < start.length && from + at < end; at++)
+    if (bytes[from + at] !== start.charCodeAt(at)) return false;
+  return true;
+}

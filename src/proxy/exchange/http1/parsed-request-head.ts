@@ -1,0 +1,79 @@
+import { equalsIgnoreCase } from "../../http1/fields.ts";
+import { CHUNKED, type HeadParser, NO_BODY } from "../../http1/head-parser.ts";
+import type { RequestView } from "../../router/types.ts";
+import { requestFieldsOut } from "../http2/forwarded-fields.ts";
+import type { ForwardOptions, RequestHead } from "../message-heads.ts";
+import { requestFields, requestHead } from "./forwarded-head.ts";
+
+/** A parsed head of HTTP/1.1. One serves a thread: it is filled and read within one step. */
+export class ParsedRequestHead implements RequestHead, RequestView {
+  readonly #parser: HeadParser;
+  #bytes: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
+  readonly view: RequestView = this;
+  readonly isGrpc = false;
+  method = "";
+  target = "";
+  path = "";
+  query = "";
+
+  constructor(parser: HeadParser) {
+    this.#parser = parser;
+  }
+
+  /** @param start and `end` are those of the head that the parser has just read */
+  set(bytes: Buffer, start: number, end: number): void {
+    const parser = this.#parser;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    this.method = bytes.toString("latin1", parser.methodStart, parser.methodEnd);
+    this.target = bytes.toString("latin1", parser.targetStart, parser.targetEnd);
+    const target =
+      parser.pathStart === parser.targetStart
+        ? this.target
+        : bytes.toString("latin1", parser.pathStart, parser.targetEnd);
+    const question = target.indexOf("?");
+    const path = question < 0 ? target : target.slice(0, question);
+    // Absolute form without a path (RFC 9110 §4.2.3).
+    this.path = path === "" ? "/" : path;
+    this.query = question < 0 ? "" : target.slice(question + 1);
+  }
+
+  get upgrade(): boolean {
+    return this.#parser.upgrade;
+  }
+
+  get bodyless(): boolean {
+    return this.#parser.framing === NO_BODY;
+  }
+
+  get lengthKnown(): boolean {
+    return this.#parser.framing !== CHUNKED;
+  }
+
+  header(name: string): string | undefined {
+    const parser = this.#parser;
+    let joined: string | undefined;
+    for (let index = 0; index < parser.fieldCount; index++) {
+      const start = parser.nameStart[index] as number;
+      if (!equalsIgnoreCase(this.#bytes, start, parser.nameEnd[index] as number, name)) continue;
+      const value = parser.value(this.#bytes, index);
+      joined = joined === undefined ? value : `${joined}, ${value}`;
+    }
+    return joined;
+  }
+
+  toHttp1(options: ForwardOptions): string {
+    return requestHead(this.#parser, this.#text(), this.#start, options);
+  }
+
+  toHttp2(options: ForwardOptions): string[] {
+    return requestFieldsOut(requestFields(this.#parser, this.#text(), this.#start), options);
+  }
+
+  #text(): string {
+    return this.#bytes.toString("latin1", this.#start, this.#end);
+  }
+}

@@ -1,0 +1,23 @@
+/** Trailer sections of the chunked coding (RFC 9112 §7.1.2) and trailer fields of HTTP/2. */
+
+/**
+ * @param section field lines and the empty line, found good by the chunk scanner
+ * @returns name, value, name, value …, names in lower case; undefined where there are none
+ */
+export function trailerFields(section: Buffer): string[] | undefined {
+  if (section.length <= 2) return undefined;
+  const fields: string[] = [];
+  for (const line of section.toString("latin1", 0, section.length - 4).split("\r\n")) {
+    const colon = line.indexOf(":");
+    fields.push(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return fields;
+}
+
+/** @returns field lines and the empty line */
+export function trailerText(fields: readonly string[] | undefined): string {
+  let text = "";
+  if (fields !== undefined)
+    for (let at = 0; at < fields.length; at += 2) text += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}

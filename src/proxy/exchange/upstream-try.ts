@@ -1,0 +1,69 @@
+import type { HeaderChange } from "../../config/mesh-config.ts";
+import type { Failure } from "../../model/failures.ts";
+import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
+import type { Downstream } from "./downstream.ts";
+
+/** A request as it goes out. */
+export interface OutgoingRequest {
+  readonly method: string;
+  /** For endpoints that speak HTTP/1.1; "" where the endpoint cannot. */
+  readonly text: string;
+  /** For those that speak HTTP/2; empty where the endpoint cannot. */
+  readonly fields: readonly string[];
+  /** The content comes in the framing of `text`; else without any. */
+  readonly framed: boolean;
+  /** `text` and `fields` say how long the content is, or that there is none. */
+  readonly lengthKnown: boolean;
+  readonly upgrade: boolean;
+  readonly answerChanges: readonly HeaderChange[];
+}
+
+/** One try of a request at an endpoint, whatever that speaks. It writes the answer to the caller itself. */
+export interface UpstreamTry {
+  /** It went out on a connection that had served before: the endpoint may be closing that at this moment. */
+  readonly reused: boolean;
+  /** Any byte of an answer came. */
+  readonly answerBegun: boolean;
+  /** Of the final answer; 0 before it. */
+  readonly status: number;
+  /** With which the endpoint reset its stream (RFC 9113 §7). */
+  readonly resetCode: number | undefined;
+  /** Whether the endpoint ended its side. */
+  readonly ended: boolean;
+  /** @returns whether the endpoint takes more */
+  sendHead(content: Buffer | undefined, done: boolean, trailers: readonly string[] | undefined): boolean;
+  sendContent(bytes: Buffer): boolean;
+  sendEnd(trailers: readonly string[] | undefined): void;
+  /** Of a tunnel. */
+  endTunnel(): void;
+  pauseReading(): void;
+  resumeReading(): void;
+  /** The answer is whole. @param requestDone and so is the request: the connection may serve another */
+  finish(requestDone: boolean): void;
+  /** Gives it up. @param cut the endpoint has part of a request, and must not take that for all of it */
+  drop(cut: boolean): void;
+  /** Gives up a tunnel; its last bytes still leave. */
+  dropTunnel(): void;
+}
+
+/** The exchange, as its tries see it. Nothing is called before the method that began the try returned. */
+export interface TryOwner {
+  readonly downstream: Downstream;
+  readonly outgoing: OutgoingRequest;
+  /** Another request may come on the caller's connection. */
+  readonly mayFollow: boolean;
+  /** The try can send. */
+  onTryReady(): void;
+  /** The connection that was opened for HTTP/1.1 speaks HTTP/2 (ALPN, RFC 7301). The try is over. */
+  onHttp2(connection: UpstreamConnection): void;
+  /** A byte moved. */
+  onTryProgress(): void;
+  onTryDrain(): void;
+  /** The answer is written whole. */
+  onAnswered(): void;
+  onSwitched(): void;
+  onTunnelBytes(bytes: Buffer): void;
+  onTunnelEnd(): void;
+  /** @param untouched the endpoint says that it has not acted on the request, or cannot have */
+  onTryFailed(failure: Failure, untouched: boolean): void;
+}
