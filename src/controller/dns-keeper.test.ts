@@ -1,14 +1,17 @@
 import { expect, test } from "vitest";
+import { ApiError } from "../kube/api-error.ts";
 import type { ObjectRef } from "../model/objects.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
-import { silentLog } from "../telemetry/log.ts";
+import { type Log, silentLog } from "../telemetry/log.ts";
 import { DnsKeeper, type DnsMode } from "./dns-keeper.ts";
 import type { ClusterEvent } from "./event-recorder.ts";
 import { takeAway } from "./take-away.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
 
 const MAPS = "/api/v1/namespaces/kube-system/configmaps";
-const DEPLOYMENTS = "/apis/apps/v1/namespaces/kube-system/deployments";
+const APPS = "/apis/apps/v1/namespaces/kube-system";
+const DEPLOYMENTS = `${APPS}/deployments`;
+const DAEMON_SETS = `${APPS}/daemonsets`;
 const COREFILE = `.:53 {
     errors
     ready
@@ -22,12 +25,30 @@ const COREFILE = `.:53 {
 }
 `;
 
-/** A cluster with CoreDNS as kubeadm makes it; its Pods get ready as long as `healthy` says so. */
-function fixture(mode: DnsMode = "forward") {
+const READY = { observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2 };
+const STUCK = {
+  observedGeneration: 1,
+  replicas: 3,
+  updatedReplicas: 1,
+  availableReplicas: 2,
+  unavailableReplicas: 1,
+};
+
+interface Marks {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly template: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } };
+  };
+}
+
+/** A cluster with CoreDNS as kubeadm makes it; its Pods get ready as long as `status` says so. */
+function fixture(mode: DnsMode = "forward", collection = DEPLOYMENTS) {
   const [api, clock] = [new FakeApi(), new ManualClock()];
-  const rollout = { healthy: true };
+  const rollout = { status: (): object => READY };
+  const wanted = { meshDomains: ["traefik.mesh", "maesh"] };
   api.put(MAPS, { metadata: { name: "coredns", namespace: "kube-system" }, data: { Corefile: COREFILE } });
-  api.put(DEPLOYMENTS, {
+  const path = `${collection}/coredns`;
+  api.put(collection, {
     metadata: { name: "coredns", namespace: "kube-system", generation: 1 },
     spec: {
       replicas: 2,
@@ -40,12 +61,9 @@ function fixture(mode: DnsMode = "forward") {
       },
     },
   });
-  api.refuse = (method, path) => {
-    const deployment = api.objects.get(`${DEPLOYMENTS}/coredns`);
-    if (method !== "GET" || path !== `${DEPLOYMENTS}/coredns` || deployment === undefined) return;
-    deployment["status"] = rollout.healthy
-      ? { observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2 }
-      : { observedGeneration: 1, replicas: 3, updatedReplicas: 1, availableReplicas: 2, unavailableReplicas: 1 };
+  api.refuse = (method, asked) => {
+    const workload = api.objects.get(path);
+    if (method === "GET" && asked === path && workload !== undefined) workload["status"] = rollout.status();
   };
   const events: string[] = [];
   const recorder = {
@@ -62,7 +80,7 @@ function fixture(mode: DnsMode = "forward") {
       wanted: () => ({
         meshNamespace: "tulle",
         clusterDomain: "cluster.local",
-        meshDomains: ["traefik.mesh", "maesh"],
+        meshDomains: wanted.meshDomains,
         dnsServiceIPs: ["10.96.0.53"],
         longNames: [],
       }),
@@ -71,35 +89,43 @@ function fixture(mode: DnsMode = "forward") {
   const coredns = () => api.objects.get(`${MAPS}/coredns`) as unknown as { data: { Corefile: string } };
   const corefile = () => coredns().data.Corefile;
   const setCorefile = (text: string) => {
-    coredns().data.Corefile = text;
+    api.put(MAPS, { ...(coredns() as unknown as { metadata: { name: string } }), data: { Corefile: text } });
+  };
+  /** What the workload says of the configuration: the mark of its Pods, and that of a trial. */
+  const marks = () => {
+    const { metadata, spec } = api.objects.get(path) as unknown as Marks;
+    const { annotations = {} } = spec.template.metadata;
+    return [annotations["tulle.dev/dns-configuration"], metadata.annotations?.["tulle.dev/dns-trial"]];
   };
   /** Looks until it is done, while time passes. */
-  const lookWith = async (looking: DnsKeeper) => {
+  const lookWith = async (looking: DnsKeeper, { turn = () => {}, signal = new AbortController().signal } = {}) => {
     let done = false;
-    const looked = looking.look(new AbortController().signal, recorder).finally(() => {
+    const looked = looking.look(signal, recorder).finally(() => {
       done = true;
     });
+    looked.catch(() => {});
     while (!done) {
       clock.advance(500);
+      turn();
       await new Promise((resolve) => setImmediate(resolve));
     }
     await looked;
   };
-  const look = () => lookWith(keeper);
+  const look = (turn = () => {}) => lookWith(keeper, { turn });
   /** Another replica, which leads now. */
   const follow = () => {
     const next = make();
-    return () => lookWith(next);
+    return { next, lookAgain: () => lookWith(next) };
   };
-  return { api, clock, keeper, rollout, events, corefile, setCorefile, look, follow };
+  return { api, clock, keeper, rollout, wanted, events, corefile, setCorefile, marks, look, lookWith, follow };
 }
 
 test("the mesh domains are put into the Corefile, and CoreDNS is restarted", async () => {
-  const { api, keeper, events, corefile, look } = fixture();
+  const { keeper, events, corefile, marks, look } = fixture();
   await look();
   expect(corefile().startsWith(COREFILE)).toBe(true);
   expect(corefile()).toContain("forward . 10.96.0.53");
-  expect(api.requests.filter((request) => request === `PATCH ${DEPLOYMENTS}/coredns`)).toHaveLength(1);
+  expect(marks()).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/), undefined]);
   expect(events).toEqual(["coredns MeshDnsPatched"]);
   expect(keeper.status).toMatchObject({ inForce: true, provider: "Deployment kube-system/coredns", faults: [] });
 });
@@ -125,7 +151,7 @@ test("a block that somebody overwrites is put back, and an Event says so", async
 test("a new leader that finds the block in force knows that it was there, and tells when it is overwritten", async () => {
   const { events, setCorefile, look, follow } = fixture();
   await look();
-  const lookAgain = follow();
+  const { lookAgain } = follow();
   await lookAgain();
   setCorefile(COREFILE);
   await lookAgain();
@@ -133,19 +159,120 @@ test("a new leader that finds the block in force knows that it was there, and te
 });
 
 test("where no new Pod gets ready the change is taken back and told, and is not tried again at once", async () => {
-  const { api, clock, keeper, rollout, events, corefile, look } = fixture();
-  rollout.healthy = false;
+  const { api, clock, keeper, rollout, events, corefile, marks, look } = fixture();
+  rollout.status = () => STUCK;
   await look();
   expect(corefile()).toBe(COREFILE);
+  expect(marks()).toEqual([undefined, undefined]);
   expect(events).toEqual(["coredns MeshDnsPatched", "coredns MeshDnsTakenBack"]);
   expect(keeper.status.inForce).toBe(false);
   api.requests.length = 0;
   await look();
   expect(api.requests.filter((request) => !request.startsWith("GET"))).toEqual([]);
-  rollout.healthy = true;
+  rollout.status = () => READY;
   clock.advance(10 * 60 * 1000);
   await look();
+  expect(keeper.status).toMatchObject({ inForce: true, faults: [] });
+});
+
+test("as long as the mesh domains are out after such a change, the status says why", async () => {
+  const { keeper, rollout, look } = fixture();
+  rollout.status = () => STUCK;
+  await look();
+  await look();
+  await look();
+  expect(keeper.status.faults).toEqual([expect.stringContaining("did not get ready")]);
+});
+
+test("a change that is taken back leaves the mesh domains that were there before it", async () => {
+  const { rollout, wanted, corefile, look } = fixture();
+  await look();
+  const before = corefile();
+  wanted.meshDomains = ["traefik.mesh", "maesh", "mesh.example"];
+  rollout.status = () => STUCK;
+  await look();
+  expect(corefile()).toBe(before);
+});
+
+test("what somebody wrote during the trial stays when the change is taken back", async () => {
+  const { rollout, corefile, setCorefile, look } = fixture();
+  rollout.status = () => STUCK;
+  let turns = 0;
+  await look(() => {
+    if (++turns === 20) setCorefile(corefile().replace("errors\n", "errors\n    log\n"));
+  });
+  expect(corefile()).toBe(COREFILE.replace("errors\n", "errors\n    log\n"));
+});
+
+test("a restart that failed is made up for by the next look, of this leader or another", async () => {
+  const { api, keeper, marks, look, follow } = fixture();
+  const { refuse } = api;
+  let failures = 2;
+  api.refuse = (method, path, body) => {
+    if (method === "PATCH" && path.endsWith("coredns") && JSON.stringify(body).includes("template") && failures-- > 0)
+      throw new ApiError("away");
+    refuse(method, path, body);
+  };
+  await expect(look()).rejects.toThrow("away");
+  await expect(look()).rejects.toThrow("away");
+  expect(keeper.status.inForce).toBe(false);
+  expect(marks()).toEqual([undefined, expect.stringMatching(/./)]);
+  const { next, lookAgain } = follow();
+  await lookAgain();
+  expect(next.status.inForce).toBe(true);
+  expect(marks()).toEqual([expect.stringMatching(/./), undefined]);
+});
+
+test("a leader that comes during a trial goes on with it, and takes the change back where no Pod gets ready", async () => {
+  const { keeper, rollout, events, corefile, marks, lookWith, follow } = fixture();
+  rollout.status = () => STUCK;
+  const stop = new AbortController();
+  let turns = 0;
+  await lookWith(keeper, {
+    signal: stop.signal,
+    turn: () => {
+      if (++turns === 20) stop.abort();
+    },
+  });
+  expect(corefile()).toContain("forward . 10.96.0.53");
+  const { next, lookAgain } = follow();
+  await lookAgain();
+  expect(next.status).toMatchObject({ inForce: false, faults: [expect.stringContaining("did not get ready")] });
+  expect(corefile()).toBe(COREFILE);
+  expect(marks()).toEqual([undefined, undefined]);
+  expect(events).toEqual(["coredns MeshDnsPatched", "coredns MeshDnsTakenBack"]);
+});
+
+test("a rollout of somebody else's that is stuck later takes nothing back", async () => {
+  const { keeper, rollout, corefile, look, follow } = fixture();
+  await look();
+  rollout.status = () => STUCK;
+  await look();
+  await follow().lookAgain();
+  expect(corefile()).toContain("forward . 10.96.0.53");
   expect(keeper.status.inForce).toBe(true);
+});
+
+test.each([
+  ["a Deployment", DEPLOYMENTS, { replicas: 100, updatedReplicas: 26, availableReplicas: 75, unavailableReplicas: 25 }],
+  ["a DaemonSet", DAEMON_SETS, { desiredNumberScheduled: 100, updatedNumberScheduled: 2, numberUnavailable: 1 }],
+])("of %s with a hundred Pods, one new one that is available is enough", async (_, collection, status) => {
+  const { keeper, rollout, look } = fixture("forward", collection);
+  rollout.status = () => ({ observedGeneration: 1, ...status });
+  await look();
+  expect(keeper.status).toMatchObject({ inForce: true, faults: [] });
+});
+
+test("a DaemonSet whose first new Pod does not get ready has the change taken back", async () => {
+  const { rollout, corefile, look } = fixture("forward", DAEMON_SETS);
+  rollout.status = () => ({
+    observedGeneration: 1,
+    desiredNumberScheduled: 100,
+    updatedNumberScheduled: 1,
+    numberUnavailable: 1,
+  });
+  await look();
+  expect(corefile()).toBe(COREFILE);
 });
 
 test("in mode manual nothing is touched, and the block is there to be read", async () => {
@@ -166,7 +293,7 @@ test("a Corefile that is broken already is left alone, and the fault is told", a
 });
 
 test("taking away stops the controller, restores DNS byte for byte, and deletes what was made", async () => {
-  const { api, clock, corefile, look } = fixture();
+  const { api, clock, corefile, marks, look } = fixture();
   await look();
   const own = "/apis/apps/v1/namespaces/tulle/deployments/tulle-controller";
   api.put(own, { metadata: { name: "scale" }, spec: { replicas: 2 } });
@@ -185,11 +312,32 @@ test("taking away stops the controller, restores DNS byte for byte, and deletes 
     if (path === "/api/v1/namespaces/tulle/pods") pods--;
     if (pods < 0) api.objects.delete("/api/v1/namespaces/tulle/pods/some-other");
   };
+  expect(await takenAway(api, clock)).toEqual([]);
+  expect(corefile()).toBe(COREFILE);
+  expect(api.requests.slice(before)[0]).toBe(`PATCH ${own}/scale`);
+  expect(api.list(services).map(({ metadata }) => metadata.name)).toEqual(["of-somebody-else"]);
+  expect(marks()).toEqual([undefined, undefined]);
+});
+
+test("taking away says where the Pods of DNS are not replaced yet", async () => {
+  const { api, clock, rollout, corefile, look } = fixture();
+  await look();
+  rollout.status = () => STUCK;
+  const said: string[] = [];
+  const log = { ...silentLog, info: (text: string) => said.push(text), warn: (text: string) => said.push(text) };
+  expect(await takenAway(api, clock, log as Log)).toEqual([]);
+  expect(corefile()).toBe(COREFILE);
+  expect(said).toContain("the configuration of cluster DNS is restored, and its Pods are still being replaced");
+  expect(said).not.toContain("cluster DNS is restored");
+});
+
+/** Takes away until it is done, while time passes. */
+async function takenAway(api: FakeApi, clock: ManualClock, log: Log = silentLog): Promise<string[]> {
   let left: string[] | undefined;
   void takeAway({
     api,
     clock,
-    log: silentLog,
+    log,
     namespace: "tulle",
     dnsMode: "forward",
     meshDomains: ["traefik.mesh", "maesh"],
@@ -201,12 +349,5 @@ test("taking away stops the controller, restores DNS byte for byte, and deletes 
     clock.advance(500);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  expect(left).toEqual([]);
-  expect(corefile()).toBe(COREFILE);
-  expect(api.requests.slice(before)[0]).toBe(`PATCH ${own}/scale`);
-  expect(api.list(services).map(({ metadata }) => metadata.name)).toEqual(["of-somebody-else"]);
-  const deployment = api.objects.get(`${DEPLOYMENTS}/coredns`) as unknown as {
-    spec: { template: { metadata: { annotations?: Record<string, string> } } };
-  };
-  expect(deployment.spec.template.metadata.annotations ?? {}).toEqual({});
-});
+  return left;
+}

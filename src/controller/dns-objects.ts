@@ -5,6 +5,7 @@ import {
   configMapsToRead,
   DNS_NAMESPACE,
   type DnsOperatorJson,
+  type ObjectJson,
   type ObservedDns,
   type WorkloadJson,
   type WorkloadRef,
@@ -15,6 +16,8 @@ import { isApiError } from "../kube/api-error.ts";
 const OPERATOR = "/apis/operator.openshift.io/v1/dnses/default";
 /** On the Pods of cluster DNS, so that a change of the configuration is a new rollout. */
 const RESTART_ANNOTATION = "tulle.dev/dns-configuration";
+/** On the workload itself, as long as it is not known whether it gets ready with a change: the change's mark. */
+const TRIAL_ANNOTATION = "tulle.dev/dns-trial";
 
 /** @throws ApiError */
 export async function observeDns(api: Api): Promise<ObservedDns> {
@@ -39,47 +42,90 @@ export async function observeDns(api: Api): Promise<ObservedDns> {
   };
 }
 
-/** Writes the changes in their order. @throws ApiError; what was written before stays written */
-export async function writeChanges(api: Api, changes: readonly ObjectChange[]): Promise<void> {
-  for (const change of changes) {
-    const path = pathOf(change.object);
-    if (change.action === "create")
-      await api.request("POST", path.slice(0, path.lastIndexOf("/")), { body: change.body });
-    else if (change.action === "delete") await remove(api, path);
-    else {
-      const { resourceVersion, mergePatch } = change;
-      const metadata = resourceVersion === undefined ? {} : { metadata: { resourceVersion } };
-      await api.request("PATCH", path, { contentType: MERGE_PATCH, body: { ...mergePatch, ...metadata } });
-    }
+/**
+ * Writes the changes in their order.
+ * @returns the versions that the objects have now, empty for one that is gone
+ * @throws ApiError; what was written before stays written
+ */
+export async function writeChanges(api: Api, changes: readonly ObjectChange[]): Promise<string[]> {
+  const versions: string[] = [];
+  for (const change of changes) versions.push(await writeChange(api, change));
+  return versions;
+}
+
+async function writeChange(api: Api, change: ObjectChange): Promise<string> {
+  const path = pathOf(change.object);
+  if (change.action === "create")
+    return versionOf(await api.request("POST", path.slice(0, path.lastIndexOf("/")), { body: change.body }));
+  const { resourceVersion } = change;
+  if (change.action === "delete") {
+    await remove(api, path, resourceVersion);
+    return "";
   }
+  const metadata = resourceVersion === undefined ? {} : { metadata: { resourceVersion } };
+  const body = { ...change.mergePatch, ...metadata };
+  return versionOf(await api.request("PATCH", path, { contentType: MERGE_PATCH, body }));
 }
 
-/** What takes the changes back, made from what was observed before them. */
-export function reversed(observed: ObservedDns, changes: readonly ObjectChange[]): ObjectChange[] {
-  return changes.toReversed().flatMap((change): ObjectChange[] => {
-    const { object } = change;
-    if (object.kind !== "ConfigMap") return [];
-    const before = observed.configMaps[object.name];
-    if (change.action === "create") return [{ action: "delete", object }];
-    if (before === undefined) return [];
-    if (change.action === "delete")
-      return [{ action: "create", object, body: { ...before, apiVersion: "v1", kind: "ConfigMap" } }];
-    const written = Object.keys((change.mergePatch as { data?: object }).data ?? {});
-    const data = Object.fromEntries(written.map((key) => [key, before.data?.[key] ?? null]));
-    return [{ action: "update", object, mergePatch: { data } }];
-  });
+const versionOf = (written: ObjectJson) => written.metadata?.resourceVersion ?? "";
+
+/**
+ * What takes the changes back, made from what was observed before them.
+ * @param versions that the objects had once they were changed: what somebody writes after that is not undone
+ */
+export function reversed(
+  observed: ObservedDns,
+  changes: readonly ObjectChange[],
+  versions: readonly string[],
+): ObjectChange[] {
+  return changes
+    .flatMap((change, index): ObjectChange[] => {
+      const { object } = change;
+      if (object.kind !== "ConfigMap") return [];
+      const resourceVersion = versions[index] ?? "";
+      const before = observed.configMaps[object.name];
+      if (change.action === "create") return [{ action: "delete", object, resourceVersion }];
+      if (before === undefined) return [];
+      if (change.action === "delete")
+        return [{ action: "create", object, body: { ...before, apiVersion: "v1", kind: "ConfigMap" } }];
+      const written = Object.keys((change.mergePatch as { data?: object }).data ?? {});
+      const data = Object.fromEntries(written.map((key) => [key, before.data?.[key] ?? null]));
+      return [{ action: "update", object, resourceVersion, mergePatch: { data } }];
+    })
+    .reverse();
 }
 
-/** @param mark of the configuration that the Pods are to have; null takes the mark away */
-export async function restartWorkload(api: Api, workload: WorkloadRef, mark: string | null): Promise<void> {
-  const annotations = { [RESTART_ANNOTATION]: mark };
-  const body = { spec: { template: { metadata: { annotations } } } };
+/** Mark of the change that is under trial, where one is. */
+export function trialOf({ workloads }: ObservedDns, { kind, name }: WorkloadRef): string | undefined {
+  const workload = workloads.find((each) => each.kind === kind && each.metadata?.name === name);
+  return workload?.metadata?.annotations?.[TRIAL_ANNOTATION];
+}
+
+/** @param mark of the change that is about to be tried; null: the trial is over */
+export async function markTrial(api: Api, workload: WorkloadRef, mark: string | null): Promise<void> {
+  const body = { metadata: { annotations: { [TRIAL_ANNOTATION]: mark } } };
   await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body });
 }
 
+/** @param mark of the change that the Pods are to have loaded */
+export async function restartWorkload(api: Api, workload: WorkloadRef, mark: string): Promise<void> {
+  const body = { spec: podAnnotation(mark) };
+  await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body });
+}
+
+/** Restarts it without any mark of ours, once the configuration is as it was. */
+export async function unmarkWorkload(api: Api, workload: WorkloadRef): Promise<void> {
+  const body = { metadata: { annotations: { [TRIAL_ANNOTATION]: null } }, spec: podAnnotation(null) };
+  await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body });
+}
+
+const podAnnotation = (mark: string | null) => ({
+  template: { metadata: { annotations: { [RESTART_ANNOTATION]: mark } } },
+});
+
 export interface RolloutStatus {
   readonly done: boolean;
-  /** One of the new Pods is ready. */
+  /** At least one of the new Pods is available. */
   readonly started: boolean;
 }
 
@@ -101,16 +147,16 @@ interface WorkloadStatus {
 export async function rolloutStatus(api: Api, workload: WorkloadRef): Promise<RolloutStatus> {
   const { metadata, spec, status = {} } = await api.request<WorkloadStatus>("GET", workloadPath(workload));
   const seen = (status.observedGeneration ?? 0) >= metadata.generation;
-  if (workload.kind === "DaemonSet") {
-    const wanted = status.desiredNumberScheduled ?? 0;
-    const done = seen && (status.updatedNumberScheduled ?? 0) >= wanted && (status.numberUnavailable ?? 0) === 0;
-    return { done, started: done };
-  }
-  const wanted = spec.replicas ?? 1;
-  const updated = status.updatedReplicas ?? 0;
-  const done =
-    seen && updated >= wanted && (status.replicas ?? 0) <= updated && (status.availableReplicas ?? 0) >= updated;
-  return { done, started: done || (seen && updated > 0 && (status.unavailableReplicas ?? 0) === 0) };
+  const ofDaemonSet = workload.kind === "DaemonSet";
+  const updated = (ofDaemonSet ? status.updatedNumberScheduled : status.updatedReplicas) ?? 0;
+  const unavailable = (ofDaemonSet ? status.numberUnavailable : status.unavailableReplicas) ?? 0;
+  const wanted = ofDaemonSet ? (status.desiredNumberScheduled ?? 0) : (spec.replicas ?? 1);
+  const whole = ofDaemonSet
+    ? unavailable === 0
+    : (status.replicas ?? 0) <= updated && (status.availableReplicas ?? 0) >= updated;
+  const done = seen && updated >= wanted && whole;
+  // The status does not say which Pods are unavailable. Were it all of them new ones, one would still be ready.
+  return { done, started: done || (seen && updated > unavailable) };
 }
 
 function pathOf({ apiVersion, kind, namespace, name }: ChangedObject): string {
@@ -139,9 +185,10 @@ async function found<T>(api: Api, path: string): Promise<T | undefined> {
   }
 }
 
-async function remove(api: Api, path: string): Promise<void> {
+async function remove(api: Api, path: string, resourceVersion: string | undefined): Promise<void> {
+  const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { resourceVersion } };
   try {
-    await api.request("DELETE", path);
+    await api.request("DELETE", path, resourceVersion === undefined ? {} : { body });
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
   }

@@ -11,7 +11,7 @@ import { pause } from "../kube/reflector.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DnsMode } from "./dns-keeper.ts";
-import { observeDns, restartWorkload, rolloutStatus, writeChanges } from "./dns-objects.ts";
+import { observeDns, rolloutStatus, unmarkWorkload, writeChanges } from "./dns-objects.ts";
 import { CONTROLLER, LEASE, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
 
 export interface TakeAwayOptions {
@@ -101,11 +101,15 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
     log.info("cluster DNS is as it was");
     return;
   }
-  await restartWorkload(api, restart.workload, null);
+  await unmarkWorkload(api, restart.workload);
   const until = clock.now() + ROLLOUT_MS;
-  while (!signal.aborted && clock.now() < until && !(await rolloutStatus(api, restart.workload)).done)
-    await pause(clock, LOOK_MS, signal);
-  log.info("cluster DNS is restored");
+  let done = false;
+  while (!done && !signal.aborted && clock.now() < until) {
+    done = (await rolloutStatus(api, restart.workload)).done;
+    if (!done) await pause(clock, LOOK_MS, signal);
+  }
+  if (done) log.info("cluster DNS is restored");
+  else log.warn("the configuration of cluster DNS is restored, and its Pods are still being replaced");
 }
 
 async function deleteShadows({ api, log, namespace }: TakeAwayOptions): Promise<void> {

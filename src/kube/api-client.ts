@@ -43,6 +43,18 @@ export interface ApiClientOptions {
 /** What the rest of the room needs of a client. */
 export type Api = Pick<ApiClient, "request" | "watch">;
 
+/** The same API, whose requests are given up when the signal aborts, even where they were given no signal. */
+export function endingWith(api: Api, signal: AbortSignal): Api {
+  return {
+    request: (method, path, options = {}) =>
+      api.request(method, path, {
+        ...options,
+        signal: options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]),
+      }),
+    watch: (path, options) => api.watch(path, { ...options, signal: AbortSignal.any([options.signal, signal]) }),
+  };
+}
+
 export const MERGE_PATCH = "application/merge-patch+json";
 
 const REQUEST_TIMEOUT_MS = 30_000;

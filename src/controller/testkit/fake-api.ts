@@ -32,7 +32,8 @@ export class FakeApi implements Api {
     return [...this.objects].filter(([path]) => path.startsWith(`${collection}/`)).map(([, object]) => object);
   }
 
-  async request<T>(method: string, path: string, { body }: RequestOptions = {}): Promise<T> {
+  async request<T>(method: string, path: string, { body, signal }: RequestOptions = {}): Promise<T> {
+    if (signal?.aborted) throw new ApiError(`${method} ${path}: given up`);
     this.requests.push(`${method} ${path}`);
     this.refuse(method, path, body);
     return structuredClone(this.#answer(method, path, body)) as T;
@@ -51,13 +52,17 @@ export class FakeApi implements Api {
       throw new ApiError(`${path} not found`, 404, "NotFound");
     }
     if (method === "GET") return existing;
+    const { metadata, preconditions } = (body ?? {}) as {
+      metadata?: { resourceVersion?: string };
+      preconditions?: { resourceVersion?: string };
+    };
+    const wanted = metadata?.resourceVersion ?? preconditions?.resourceVersion;
+    if (wanted !== undefined && wanted !== existing.metadata.resourceVersion)
+      throw new ApiError(`${path} was changed`, 409, "Conflict");
     if (method === "DELETE") {
       this.objects.delete(path);
       return {};
     }
-    const wanted = (body as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
-    if (wanted !== undefined && wanted !== existing.metadata.resourceVersion)
-      throw new ApiError(`${path} was changed`, 409, "Conflict");
     const merged = method === "PUT" ? (body as StoredObject) : (mergePatch(existing, body) as StoredObject);
     return this.put(path.slice(0, path.lastIndexOf("/")), merged);
   }
