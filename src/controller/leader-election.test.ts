@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const each of running.splice(0)) await each.stop();
 });
 
-function replica(api: FakeApi, clock: ManualClock, identity: string) {
+function replica(api: FakeApi, clock: ManualClock, identity: string, lastWrite: Promise<void> = Promise.resolve()) {
   const controller = new AbortController();
   const leading: boolean[] = [];
   const election = new LeaderElection({
@@ -27,6 +27,7 @@ function replica(api: FakeApi, clock: ManualClock, identity: string) {
       leading.push(true);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       leading.push(false);
+      await lastWrite;
     },
   });
   const run = election.run();
@@ -104,4 +105,57 @@ test("a leader whose lease another took stops at its next renewal", async () => 
   await api.request("PATCH", LEASE, { body: { spec: { holderIdentity: "thief" } } });
   await pass(clock, 6000);
   expect(a.leading).toEqual([true, false]);
+});
+
+test("a leader whose requests get no answer stops before another may start", async () => {
+  const [api, clock] = [new FakeApi(), new ManualClock()];
+  const a = replica(api, clock, "a");
+  await pass(clock, 1000);
+  const request = api.request;
+  api.request = (method, path, { signal } = {}) =>
+    new Promise((_, reject) => {
+      signal?.addEventListener("abort", () => reject(new ApiError(`${method} ${path}: given up`)), { once: true });
+    });
+  await pass(clock, 8_000);
+  expect(a.leading).toEqual([true]);
+  await pass(clock, 2_000);
+  expect(a.leading).toEqual([true, false]);
+  api.request = request;
+});
+
+test("a leader that takes long to end leaves the lease to whom it has gone to", async () => {
+  const [api, clock] = [new FakeApi(), new ManualClock()];
+  let finish = () => {};
+  const a = replica(
+    api,
+    clock,
+    "a",
+    new Promise((resolve) => {
+      finish = resolve;
+    }),
+  );
+  await pass(clock, 1000);
+  const b = replica(api, clock, "b");
+  await pass(clock, 1000);
+  const stopped = a.stop();
+  await pass(clock, 25_000);
+  expect(holder(api)).toBe("b");
+  finish();
+  await stopped;
+  expect(holder(api)).toBe("b");
+  expect(b.leading).toEqual([true]);
+});
+
+test("a lease that somebody takes in the very moment in which it is given up stays taken", async () => {
+  const [api, clock] = [new FakeApi(), new ManualClock()];
+  const a = replica(api, clock, "a");
+  await pass(clock, 1000);
+  api.refuse = (method, path, body) => {
+    if (method !== "PATCH" || JSON.stringify(body).includes("thief")) return;
+    api.refuse = () => {};
+    const lease = structuredClone(api.objects.get(path)) as unknown as { metadata: { name: string } };
+    api.put(path.slice(0, path.lastIndexOf("/")), { ...lease, spec: { holderIdentity: "thief" } });
+  };
+  await a.stop();
+  expect(holder(api)).toBe("thief");
 });

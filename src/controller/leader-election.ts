@@ -5,7 +5,7 @@
 import { type Api, MERGE_PATCH } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import { pause } from "../kube/reflector.ts";
-import type { Clock, Random } from "../model/clock.ts";
+import type { Clock, Random, Timer } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 
 export interface LeaderElectionOptions {
@@ -18,7 +18,7 @@ export interface LeaderElectionOptions {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** It leads until the signal aborts. Awaited before the lease is given up. */
+  /** It leads until the signal aborts, and must not write after that. Awaited before the lease is given up. */
   onLead(signal: AbortSignal): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ interface Lease {
 
 const LEASE_SECONDS = 15;
 const RENEW_MS = 4_000;
-/** A leader that could not renew for so long stops before others may start. */
+/** A leader that could not renew for so long, whatever it waits for, stops before others may start. */
 const RENEW_DEADLINE_MS = 10_000;
 const RETRY_MS = 2_000;
 
@@ -63,7 +63,8 @@ export class LeaderElection {
     let said = "";
     while (!signal.aborted) {
       try {
-        if (await this.#acquire()) await this.#lead();
+        const acquiredAt = await this.#acquire();
+        if (acquiredAt !== undefined) await this.#lead(acquiredAt);
         said = "";
       } catch (error) {
         const { message } = error as Error;
@@ -74,59 +75,52 @@ export class LeaderElection {
     }
   }
 
-  async #acquire(): Promise<boolean> {
-    const { api, identity, lease, clock, signal } = this.#options;
+  /** @returns when it was asked for; undefined where another holds it */
+  async #acquire(): Promise<number | undefined> {
+    const { api, identity, lease, namespace, clock, signal } = this.#options;
     let current: Lease;
     try {
-      current = await api.request<Lease>("GET", `${this.#path}/${lease}`, { signal, timeoutMs: RETRY_MS * 2 });
+      current = await this.#read(signal);
     } catch (error) {
       if (!isApiError(error, 404)) throw error;
       const body = {
         apiVersion: "coordination.k8s.io/v1",
         kind: "Lease",
-        metadata: { name: lease, namespace: this.#options.namespace },
+        metadata: { name: lease, namespace },
         spec: this.#spec(0, true),
       };
-      await api.request("POST", this.#path, { body, signal });
+      const askedAt = clock.now();
+      await api.request("POST", this.#path, { body, timeoutMs: RETRY_MS });
       this.#holder = identity;
-      return true;
+      return askedAt;
     }
     const { holderIdentity = "", leaseTransitions = 0, leaseDurationSeconds = LEASE_SECONDS } = current.spec ?? {};
     this.#holder = holderIdentity;
     const version = current.metadata.resourceVersion;
     if (version !== this.#seen.version) this.#seen = { version, at: clock.now() };
     const over = clock.now() - this.#seen.at >= leaseDurationSeconds * 1000;
-    if (holderIdentity !== "" && holderIdentity !== identity && !over) return false;
+    if (holderIdentity !== "" && holderIdentity !== identity && !over) return undefined;
+    const askedAt = clock.now();
     try {
       // With the version that was read: of two that try, one gets a conflict.
       await this.#patch(this.#spec(leaseTransitions + 1, true), version);
     } catch (error) {
-      if (isApiError(error, 409)) return false;
+      if (isApiError(error, 409)) return undefined;
       throw error;
     }
     this.#holder = identity;
-    return true;
+    return askedAt;
   }
 
-  async #lead(): Promise<void> {
-    const { clock, signal, log, identity } = this.#options;
+  async #lead(acquiredAt: number): Promise<void> {
+    const { signal, log, identity } = this.#options;
     log.info("this replica leads", { identity });
     const over = new AbortController();
+    const leading = AbortSignal.any([signal, over.signal]);
     const work = this.#options
-      .onLead(AbortSignal.any([signal, over.signal]))
+      .onLead(leading)
       .catch((error: Error) => log.error("leading ended", { error: error.message }));
-    let renewedAt = clock.now();
-    while (!signal.aborted) {
-      await pause(clock, RENEW_MS, signal);
-      if (signal.aborted) break;
-      try {
-        if (!(await this.#renew())) break;
-        renewedAt = clock.now();
-      } catch (error) {
-        log.warn("the lease could not be renewed", { error: (error as Error).message });
-        if (clock.now() - renewedAt > RENEW_DEADLINE_MS) break;
-      }
-    }
+    await this.#keep(acquiredAt, over, leading);
     over.abort();
     this.#holder = "";
     await work;
@@ -134,30 +128,68 @@ export class LeaderElection {
     else log.warn("this replica no longer leads", { identity });
   }
 
+  /** Renews the lease until another holds it, it could not be renewed in time, which ends `over`, or it is to stop. */
+  async #keep(acquiredAt: number, over: AbortController, leading: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    let deadline: Timer | undefined;
+    // The others count from when they saw it: that is not before it was asked for.
+    const held = (sinceMs: number) => {
+      deadline?.cancel();
+      deadline = clock.after(sinceMs + RENEW_DEADLINE_MS - clock.now(), () => over.abort());
+    };
+    held(acquiredAt);
+    let pauseMs = RENEW_MS;
+    while (!leading.aborted) {
+      await pause(clock, pauseMs, leading);
+      if (leading.aborted) break;
+      const askedAt = clock.now();
+      try {
+        if (!(await this.#renew(over.signal))) break;
+        held(askedAt);
+        pauseMs = RENEW_MS;
+      } catch (error) {
+        log.warn("the lease could not be renewed", { error: (error as Error).message });
+        pauseMs = RETRY_MS;
+      }
+    }
+    deadline?.cancel();
+  }
+
   /** @returns false where another holds it */
-  async #renew(): Promise<boolean> {
-    const { api, lease, identity } = this.#options;
-    const current = await api.request<Lease>("GET", `${this.#path}/${lease}`, { timeoutMs: RETRY_MS });
-    if (current.spec?.holderIdentity !== identity) return false;
-    await this.#patch(this.#spec(undefined, false), current.metadata.resourceVersion);
+  async #renew(signal: AbortSignal): Promise<boolean> {
+    const current = await this.#read(signal);
+    if (current.spec?.holderIdentity !== this.#options.identity) return false;
+    await this.#patch(this.#spec(undefined, false), current.metadata.resourceVersion, signal);
     return true;
   }
 
+  /** Not where another has taken it, or takes it meanwhile. */
   async #giveUp(): Promise<void> {
     try {
-      await this.#patch({ holderIdentity: "" });
+      const current = await this.#read();
+      if (current.spec?.holderIdentity !== this.#options.identity) return;
+      await this.#patch({ holderIdentity: "" }, current.metadata.resourceVersion);
     } catch (error) {
       this.#options.log.warn("the lease could not be given up; it ends by itself", { error: (error as Error).message });
     }
   }
 
-  async #patch(spec: object, resourceVersion?: string): Promise<void> {
+  #read(signal?: AbortSignal): Promise<Lease> {
     const { api, lease } = this.#options;
-    const metadata = resourceVersion === undefined ? {} : { metadata: { resourceVersion } };
+    return api.request("GET", `${this.#path}/${lease}`, {
+      timeoutMs: RETRY_MS,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** @param resourceVersion that was read: where somebody wrote since, it is a conflict */
+  async #patch(spec: object, resourceVersion: string, signal?: AbortSignal): Promise<void> {
+    const { api, lease } = this.#options;
     await api.request("PATCH", `${this.#path}/${lease}`, {
-      body: { ...metadata, spec },
+      body: { metadata: { resourceVersion }, spec },
       contentType: MERGE_PATCH,
       timeoutMs: RETRY_MS,
+      ...(signal === undefined ? {} : { signal }),
     });
   }
 

@@ -17,7 +17,7 @@ import { type Snapshot, seal } from "../config/snapshot.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
 import type { LongName } from "../coredns/mesh-block.ts";
-import type { Api } from "../kube/api-client.ts";
+import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { Pod } from "../model/objects.ts";
@@ -172,7 +172,9 @@ export class MeshController {
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
-    const { api, clock, random, log, namespace, podName } = this.#options;
+    const { clock, random, log, namespace, podName } = this.#options;
+    // Whoever leads next must not meet a late write of this one.
+    const api = endingWith(this.#options.api, signal);
     const keeper = new ShadowKeeper({
       api,
       clock,

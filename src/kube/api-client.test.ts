@@ -1,10 +1,12 @@
+import { once } from "node:events";
+import net from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Clock } from "../model/clock.ts";
 import { systemClock } from "../model/clock.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
-import { ApiClient } from "./api-client.ts";
+import { ApiClient, endingWith } from "./api-client.ts";
 import { ApiError } from "./api-error.ts";
 import {
   answer,
@@ -147,6 +149,35 @@ test("a request that is given up ends", async () => {
   await came;
   controller.abort();
   expect((await asked).message).toBe(`GET ${PODS}: given up`);
+});
+
+test("a request that was given up before it began is not sent, nor is one given up before there was a connection", async () => {
+  const api = client();
+  const controller = new AbortController();
+  const connecting = failure(api.request("POST", PODS, { body: {}, signal: controller.signal }));
+  controller.abort();
+  expect((await connecting).message).toBe(`POST ${PODS}: given up`);
+  await failure(api.request("POST", PODS, { body: {}, signal: controller.signal }));
+  await failure(endingWith(api, controller.signal).request("POST", PODS, { body: {} }));
+  await api.request("GET", PODS);
+  expect(server.exchanges.map(({ method }) => method)).toEqual(["GET"]);
+});
+
+test("the time of a request counts while there is no connection yet", async () => {
+  const mute = net.createServer().listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  const { port } = mute.address() as net.AddressInfo;
+  const sockets: net.Socket[] = [];
+  mute.on("connection", (socket) => sockets.push(socket));
+  const clock = new ManualClock();
+  const api = client(clock, { ...server.access(), server: `https://127.0.0.1:${port}` });
+  const asked = failure(api.request("GET", PODS, { timeoutMs: 2_000 }));
+  await once(mute, "connection");
+  clock.advance(2_000);
+  expect((await asked).message).toBe(`GET ${PODS}: no answer in time`);
+  api.close();
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => mute.close(resolve));
 });
 
 test("a server that is not there is an error, and found once it is there", async () => {

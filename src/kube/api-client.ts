@@ -17,6 +17,7 @@ export interface RequestOptions {
   /** Of the body; JSON where absent. */
   readonly contentType?: string;
   readonly accept?: string;
+  /** From the call to the end of the answer, connecting included. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -68,6 +69,14 @@ const MAX_EVENT_BYTES = 16 * 1024 * 1024;
 /** Flow-control window: 64 KiB, the default, makes long lists slow on a far connection. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
+interface Opening {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Query | undefined;
+  readonly headers: http2.OutgoingHttpHeaders;
+  readonly endStream: boolean;
+}
+
 export class ApiClient {
   readonly #options: ApiClientOptions;
   #session: http2.ClientHttp2Session | undefined;
@@ -85,26 +94,27 @@ export class ApiClient {
 
   /** @throws ApiError for every answer that is not 2xx, and where there is none */
   async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const { body, contentType = "application/json", accept = "application/json" } = options;
+    const { query, body, contentType = "application/json", accept = "application/json", signal } = options;
+    const what = `${method} ${path}`;
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     const headers: http2.OutgoingHttpHeaders = { accept };
     if (payload !== undefined) headers["content-type"] = contentType;
-    const stream = await this.#open(method, path, options.query, headers, payload === undefined);
-    const { clock } = this.#options;
-    const timer = clock.after(options.timeoutMs ?? REQUEST_TIMEOUT_MS, () =>
-      stream.destroy(new ApiError(`${method} ${path}: no answer in time`)),
-    );
-    const onAbort = () => stream.destroy(new ApiError(`${method} ${path}: given up`));
-    options.signal?.addEventListener("abort", onAbort, { once: true });
+    const over = new AbortController();
+    const end = (why: string) => over.abort(new ApiError(`${what}: ${why}`));
+    const timer = this.#options.clock.after(options.timeoutMs ?? REQUEST_TIMEOUT_MS, () => end("no answer in time"));
+    const onAbort = () => end("given up");
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
     try {
+      const stream = await this.#open({ method, path, query, headers, endStream: payload === undefined }, over.signal);
       if (payload !== undefined) stream.end(payload);
-      const { status, headers: answered } = await answerOf(stream, `${method} ${path}`);
-      const text = await wholeBody(stream, `${method} ${path}`);
-      if (status < 200 || status > 299) throw errorOf(`${method} ${path}`, status, answered, text);
-      return (text === "" ? undefined : parseJson(text, `${method} ${path}`)) as T;
+      const { status, headers: answered } = await answerOf(stream, what);
+      const text = await wholeBody(stream, what);
+      if (status < 200 || status > 299) throw errorOf(what, status, answered, text);
+      return (text === "" ? undefined : parseJson(text, what)) as T;
     } finally {
       timer.cancel();
-      options.signal?.removeEventListener("abort", onAbort);
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -113,10 +123,18 @@ export class ApiClient {
    * @throws ApiError where it refused, the stream broke or fell silent
    */
   async watch(path: string, options: WatchOptions): Promise<void> {
+    try {
+      await this.#watch(path, options);
+    } catch (error) {
+      if (!options.signal.aborted) throw error;
+    }
+  }
+
+  async #watch(path: string, options: WatchOptions): Promise<void> {
     const { signal, accept = "application/json" } = options;
     const what = `watch ${path}`;
     const query = { ...options.query, watch: "1" };
-    const stream = await this.#open("GET", path, query, { accept }, true);
+    const stream = await this.#open({ method: "GET", path, query, headers: { accept }, endStream: true }, signal);
     let silence: Timer | undefined;
     const heard = () => {
       silence?.cancel();
@@ -124,20 +142,14 @@ export class ApiClient {
         stream.destroy(new ApiError(`${what}: silent for ${Math.round(options.silenceMs / 1000)} s`)),
       );
     };
-    const onAbort = () => stream.destroy();
-    signal.addEventListener("abort", onAbort, { once: true });
     heard();
     try {
-      if (signal.aborted) return;
       const { status, headers } = await answerOf(stream, what);
       if (status !== 200) throw errorOf(what, status, headers, await wholeBody(stream, what));
       options.onOpen?.();
       await this.#readEvents(stream, what, options, heard);
-    } catch (error) {
-      if (!signal.aborted) throw error;
     } finally {
       silence?.cancel();
-      signal.removeEventListener("abort", onAbort);
       stream.destroy();
     }
   }
@@ -168,21 +180,21 @@ export class ApiClient {
     });
   }
 
-  async #open(
-    method: string,
-    path: string,
-    query: Query | undefined,
-    headers: http2.OutgoingHttpHeaders,
-    endStream: boolean,
-  ): Promise<http2.ClientHttp2Stream> {
+  /**
+   * The stream ends with the signal, and nothing is sent once that has aborted.
+   * @throws ApiError, or the signal's reason
+   */
+  async #open({ method, path, query, headers, endStream }: Opening, signal: AbortSignal) {
     const { access, userAgent } = this.#options;
     let authorization: string | undefined;
     try {
-      authorization = await access.authorization();
+      authorization = await unlessAborted(access.authorization(), signal);
     } catch (error) {
+      signal.throwIfAborted();
       throw new ApiError(`credentials for the API server: ${(error as Error).message}`);
     }
-    const session = await this.#connected();
+    const session = await unlessAborted(this.#connected(), signal);
+    signal.throwIfAborted();
     try {
       const base = new URL(access.server).pathname.replace(/\/$/, "");
       const stream = session.request(
@@ -197,6 +209,9 @@ export class ApiClient {
       );
       // Whoever waits for the stream gets the error; none may be left without a listener.
       stream.on("error", () => {});
+      const onAbort = () => stream.destroy(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      stream.once("close", () => signal.removeEventListener("abort", onAbort));
       return stream;
     } catch (error) {
       throw asApiError(error as Error, `${method} ${path}`);
@@ -248,6 +263,16 @@ export class ApiClient {
       if (!sent) late.cancel();
     });
   }
+}
+
+/** @throws the signal's reason where that comes first */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 function connected(session: http2.ClientHttp2Session): Promise<http2.ClientHttp2Session> {
