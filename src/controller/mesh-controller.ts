@@ -68,6 +68,9 @@ export class MeshController {
   #ports = { admin: 0, config: 0, health: 0 };
   #snapshot: Snapshot | undefined;
   #served: ReadonlyMap<string, Served> = new Map();
+  /** In the objects themselves, at the last compilation. */
+  #found: readonly Problem[] = [];
+  /** Those, and what this replica as the leader could not write. */
   #problems: readonly Problem[] = [];
   readonly #dns: DnsKeeper;
   #keeper: ShadowKeeper | undefined;
@@ -160,8 +163,8 @@ export class MeshController {
     this.#snapshot = seal(before === undefined ? config : shareUnchanged(before, config));
     this.#server.publish(this.#snapshot);
     this.#keeper?.update(state, this.#served);
-    this.#problems = [...this.#source.problems, ...problems, ...(this.#keeper?.problems ?? [])];
-    this.#recorder?.update(this.#problems);
+    this.#found = [...this.#source.problems, ...problems];
+    this.#report();
     this.#lastCompileMs = clock.now() - startedAt;
     if (this.#compiles++ === 0)
       log.info("the first configuration is compiled", {
@@ -169,6 +172,11 @@ export class MeshController {
         version: this.#snapshot.version,
         ms: Math.round(this.#lastCompileMs),
       });
+  }
+
+  #report(): void {
+    this.#problems = [...this.#found, ...(this.#keeper?.problems ?? [])];
+    this.#recorder?.update(this.#problems);
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
@@ -182,6 +190,7 @@ export class MeshController {
       log,
       meshNamespace: namespace,
       trafficDistributions: ["PreferSameNode", "PreferClose"],
+      onProblems: () => this.#report(),
     });
     const recorder = new EventRecorder({
       api,
@@ -198,6 +207,7 @@ export class MeshController {
     if (!signal.aborted) await ended;
     this.#keeper = undefined;
     this.#recorder = undefined;
+    this.#report();
     recorder.close();
     await Promise.all([keeper.close(), dns]);
   }

@@ -32,13 +32,19 @@ export const SHADOW_SELECTOR = Object.entries(SHADOW_LABELS)
 /** A Service's name is a DNS label. */
 const MAX_NAME = 63;
 
+/** Between the names of Service and namespace: "mesh" in hexadecimal digits. */
+const SEPARATOR = "-6d61657368-";
+
 /**
- * The original's name, which the rewrite rule of DNS can make out of a mesh name, where it fits into a label; else one
- * made of a hash, which DNS must be told.
+ * The original's name, which the rewrite rule of DNS can make out of a mesh name, where it fits into a label and is of
+ * this Service alone; else one made of a hash, which DNS must be told.
  */
 export function shadowName(meshNamespace: string, namespace: string, service: string): string {
   const plain = patternedName(meshNamespace, namespace, service);
-  if (plain.length <= MAX_NAME) return plain;
+  // Where the separator is in a name too, another Service and namespace would be joined to the same.
+  const joined = service + SEPARATOR + namespace;
+  const ambiguous = joined.indexOf(SEPARATOR) !== joined.lastIndexOf(SEPARATOR);
+  if (plain.length <= MAX_NAME && !ambiguous) return plain;
   const hash = createHash("sha256").update(`${namespace}/${service}`).digest("hex").slice(0, 32);
   return `${MESH_NAME}-shadow-${hash}`;
 }
@@ -49,5 +55,5 @@ export function isPatterned(name: string, meshNamespace: string, namespace: stri
 }
 
 function patternedName(meshNamespace: string, namespace: string, service: string): string {
-  return `${meshNamespace}-${service}-6d61657368-${namespace}`;
+  return `${meshNamespace}-${service}${SEPARATOR}${namespace}`;
 }

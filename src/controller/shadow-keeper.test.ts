@@ -15,6 +15,8 @@ const SERVICES = "/api/v1/namespaces/mesh/services";
 interface ShadowObject {
   metadata: { name: string; labels: Record<string, string>; annotations: Record<string, string> };
   spec: {
+    selector: Record<string, string>;
+    ipFamilyPolicy?: string;
     trafficDistribution?: string;
     ports: { name?: string; port: number; protocol: string; targetPort: number }[];
   };
@@ -23,15 +25,20 @@ interface ShadowObject {
 function fixture(distributions: readonly string[] = ["PreferSameNode", "PreferClose"]) {
   const api = new FakeApi();
   const clock = new ManualClock();
-  const make = () =>
-    new ShadowKeeper({
+  /** The problems' codes, each time that they were told anew. */
+  const told: string[][] = [];
+  const make = () => {
+    const keeper: ShadowKeeper = new ShadowKeeper({
       api,
       clock,
       random: () => 0,
       log: silentLog,
       meshNamespace: "mesh",
       trafficDistributions: distributions,
+      onProblems: () => told.push(keeper.problems.map(({ code }) => code)),
     });
+    return keeper;
+  };
   const shadows = () => api.list(SERVICES) as unknown as ShadowObject[];
   /** What the source would have seen by now. */
   const state = () => {
@@ -40,7 +47,7 @@ function fixture(distributions: readonly string[] = ["PreferSameNode", "PreferCl
     );
     return ClusterState.of(objects as MeshObject[]);
   };
-  return { api, clock, make, shadows, state };
+  return { api, clock, told, make, shadows, state };
 }
 
 const port = (number: number, name = "", transport: "TCP" | "UDP" = "TCP"): ServedPort => ({
@@ -77,6 +84,33 @@ test("names of 63 characters in a namespace of 63 get a shadow too", () => {
   const long = shadowName("mesh", "n".repeat(63), "s".repeat(63));
   expect(long.length).toBeLessThanOrEqual(63);
   expect(long).not.toBe(shadowName("mesh", "n".repeat(63), `${"s".repeat(62)}t`));
+});
+
+test("two Services whose names join to the same have shadows of different names, each its own", async () => {
+  const { make, shadows, state } = fixture();
+  const keeper = make();
+  keeper.update(state(), served(["c/a-6d61657368-b", port(80)], ["b-6d61657368-c/a", port(80)]));
+  await settle(keeper);
+  expect(shadows().map(({ metadata }) => metadata.annotations["tulle.dev/shadow-of"])).toEqual([
+    "c/a-6d61657368-b",
+    "b-6d61657368-c/a",
+  ]);
+  // Also where they meet in the middle.
+  expect(shadowName("mesh", "b", "a-6d61657368")).not.toBe(shadowName("mesh", "6d61657368-b", "a"));
+});
+
+test("the shadow of another Service is not taken over, whatever its name", async () => {
+  const { api, make, shadows, state } = fixture();
+  const keeper = make();
+  keeper.update(state(), served(["shop/web", port(80)]));
+  await settle(keeper);
+  (shadows()[0] as ShadowObject).metadata.annotations["tulle.dev/shadow-of"] = "shop/other";
+  const before = structuredClone(api.list(SERVICES)[0]);
+  const second = make();
+  second.update(ClusterState.of([]), served(["shop/web", port(80)]));
+  while (second.problems.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await second.close();
+  expect(api.list(SERVICES)[0]).toEqual(before);
 });
 
 test("what is as it must be is not written again, by whichever replica leads", async () => {
@@ -148,6 +182,29 @@ test("a shadow that somebody edited or deleted is made right again", async () =>
   ).toEqual([10_000, 10_001]);
 });
 
+test.each<[string, (spec: ShadowObject["spec"]) => void]>([
+  ["a selector with a label more", (spec) => Object.assign(spec.selector, { tier: "gold" })],
+  ["another selector", (spec) => Object.assign(spec, { selector: { app: "mine" } })],
+  ["no selector", (spec) => Object.assign(spec, { selector: undefined })],
+  ["another way of distributing", (spec) => Object.assign(spec, { trafficDistribution: "PreferClose" })],
+  ["one IP family", (spec) => Object.assign(spec, { ipFamilyPolicy: "SingleStack" })],
+])("a shadow that somebody gave %s is made right again, once", async (_, edit) => {
+  const { api, make, shadows, state } = fixture();
+  const keeper = make();
+  const wanted = served(["shop/web", port(80)]);
+  keeper.update(state(), wanted);
+  await settle(keeper);
+  const { spec } = structuredClone(shadows()[0] as ShadowObject);
+  edit((shadows()[0] as ShadowObject).spec);
+  keeper.update(state(), wanted);
+  await settle(keeper);
+  expect(shadows()[0]?.spec).toEqual(spec);
+  api.requests.length = 0;
+  keeper.update(state(), wanted);
+  await settle(keeper);
+  expect(api.requests).toEqual([]);
+});
+
 test("a change of transport gives the old port back", async () => {
   const { make, shadows, state } = fixture();
   const keeper = make();
@@ -172,6 +229,58 @@ test("a server that does not know PreferSameNode gets the next best, and older o
   expect(shadows()[0]?.spec.trafficDistribution).toBe("PreferClose");
 });
 
+test("a server that refuses PreferSameNode to many at once gets the next best from all of them", async () => {
+  const { api, make, shadows, state } = fixture();
+  const { request } = api;
+  api.request = async (method, path, options) => {
+    // The answers come when all have asked.
+    await new Promise((resolve) => setImmediate(resolve));
+    const { spec } = (options?.body ?? {}) as Partial<ShadowObject>;
+    if (spec?.trafficDistribution === "PreferSameNode")
+      throw new ApiError('spec.trafficDistribution: Unsupported value: "PreferSameNode"', 422, "Invalid");
+    return request.call(api, method, path, options) as never;
+  };
+  const keeper = make();
+  const keys = Array.from({ length: 12 }, (_, index) => `shop/s${index}`);
+  keeper.update(state(), served(...keys.map((key): [string, ServedPort] => [key, port(80)])));
+  await settle(keeper);
+  expect(shadows().map(({ spec }) => spec.trafficDistribution)).toEqual(keys.map(() => "PreferClose"));
+});
+
+test("a server that drops trafficDistribution is not asked for it again and again", async () => {
+  const { api, make, state } = fixture();
+  api.refuse = (_method, _path, body) => {
+    const { spec } = (body ?? {}) as Partial<ShadowObject>;
+    if (spec !== undefined) delete spec.trafficDistribution;
+  };
+  const keeper = make();
+  const wanted = served(["shop/web", port(80)]);
+  keeper.update(state(), wanted);
+  await settle(keeper);
+  api.requests.length = 0;
+  keeper.update(state(), wanted);
+  await settle(keeper);
+  expect(api.requests).toEqual([]);
+});
+
+test("a write that is refused is not tried more often because other objects change", async () => {
+  const { api, clock, make, state } = fixture();
+  api.refuse = () => {
+    throw new ApiError("etcd is away", 503);
+  };
+  const keeper = make();
+  for (let changes = 0; changes < 100; changes++) {
+    keeper.update(state(), served(["shop/web", port(80)]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(api.requests).toHaveLength(1);
+  keeper.update(state(), served(["shop/web", port(81)]));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(api.requests).toHaveLength(2);
+  clock.advance(60_000);
+  expect(api.requests).toHaveLength(3);
+});
+
 test("a refused write is tried again, and the others are none the worse", async () => {
   const { api, clock, make, shadows, state } = fixture();
   let refusals = 2;
@@ -190,15 +299,21 @@ test("a refused write is tried again, and the others are none the worse", async 
   expect(shadows()).toHaveLength(2);
 });
 
-test("somebody's own Service of that name is left alone, and the problem names the Service concerned", async () => {
-  const { api, make, state } = fixture();
-  api.put(SERVICES, { metadata: { name: "mesh-web-6d61657368-shop", labels: { mine: "yes" } }, spec: { ports: [] } });
+test("somebody's own Service of that name is left alone, and told of until it is gone", async () => {
+  const { api, clock, told, make, shadows, state } = fixture();
+  const [name, wanted] = ["mesh-web-6d61657368-shop", served(["shop/web", port(80)])];
+  api.put(SERVICES, { metadata: { name, labels: { mine: "yes" } }, spec: { ports: [] } });
   const keeper = make();
-  keeper.update(state(), served(["shop/web", port(80)]));
-  while (keeper.problems.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  await keeper.close();
+  keeper.update(state(), wanted);
+  while (told.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  keeper.update(state(), wanted);
   expect(keeper.problems[0]).toMatchObject({ code: "ShadowNameTaken", object: { namespace: "shop", name: "web" } });
   expect(api.list(SERVICES)[0]?.metadata["labels"]).toEqual({ mine: "yes" });
+  api.objects.delete(`${SERVICES}/${name}`);
+  clock.advance(200);
+  await settle(keeper);
+  expect(shadows()[0]?.metadata.annotations["tulle.dev/shadow-of"]).toBe("shop/web");
+  expect(told).toEqual([["ShadowNameTaken"], []]);
 });
 
 test("of two shadows with one port of the proxies, one gets another", async () => {

@@ -1,6 +1,6 @@
 /**
  * Makes the shadow services of the cluster what they must be. Runs at the leader alone; what another leader left half
- * done, or somebody edited or deleted, is seen as a difference like any other.
+ * done, or somebody deleted or edited of what the mesh sets, is seen as a difference like any other.
  */
 import { type Api, MERGE_PATCH } from "../kube/api-client.ts";
 import { ApiError, isApiError } from "../kube/api-error.ts";
@@ -9,6 +9,7 @@ import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { Service } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
+import { SHADOW_OF } from "./own-objects.ts";
 import { PortAllocator, type Transport } from "./port-allocator.ts";
 import {
   claimAll,
@@ -17,6 +18,7 @@ import {
   ownerOf,
   type Served,
   type Shadow,
+  selectorPatch,
   shadowObject,
   shadowSpec,
   shadowsIn,
@@ -31,9 +33,19 @@ export interface ShadowKeeperOptions {
   readonly meshNamespace: string;
   /** Values of `spec.trafficDistribution`, the best first, that the server may know. */
   readonly trafficDistributions: readonly string[];
+  /** `problems` has become another, by what the API server answered and not by an update. */
+  onProblems(): void;
 }
 
 const CONCURRENCY = 8;
+
+interface FoundService {
+  readonly metadata: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec?: { readonly selector?: Readonly<Record<string, string>>; readonly trafficDistribution?: string };
+}
 
 export class ShadowKeeper {
   readonly #options: ShadowKeeperOptions;
@@ -42,7 +54,10 @@ export class ShadowKeeper {
   readonly #queue: WorkQueue;
   /** Ports that a Service's shadow holds, by the Service's key: what must be given back some time. */
   readonly #held = new Map<string, Map<string, Transport>>();
-  readonly #problems = new Map<string, readonly Problem[]>();
+  /** By the Service's key. */
+  readonly #exhausted = new Map<string, Problem>();
+  /** By the Service's key; it stays until the shadow could be written. */
+  readonly #taken = new Map<string, Problem>();
   #distributions: readonly string[];
   #served: ReadonlyMap<string, Served> = new Map();
   #shadows: ReadonlyMap<string, Service> = new Map();
@@ -66,7 +81,7 @@ export class ShadowKeeper {
 
   /** Of Services that could not be given a shadow. */
   get problems(): readonly Problem[] {
-    return [...this.#problems.values()].flat();
+    return [...this.#exhausted.values(), ...this.#taken.values()];
   }
 
   /** Shadows still to be written. */
@@ -84,14 +99,18 @@ export class ShadowKeeper {
     this.#shadows = shadowsIn(state, this.#options.meshNamespace);
     if (!this.#started) this.#claim();
     for (const [key, each] of served) {
-      const existing = this.#shadows.get(key);
-      if (existing === undefined || !isUpToDate(existing, this.#desired(each))) this.#queue.add(key);
+      const shadow = this.#desired(each);
+      if (!this.#isUpToDate(this.#shadows.get(key), shadow)) this.#queue.add(key, JSON.stringify(shadow));
     }
     for (const key of this.#shadows.keys()) if (!served.has(key)) this.#queue.add(key);
   }
 
   async close(): Promise<void> {
     await this.#queue.close();
+  }
+
+  #isUpToDate(existing: Service | undefined, shadow: Shadow): boolean {
+    return existing !== undefined && isUpToDate(existing, shadow, this.#distributions[0]);
   }
 
   #claim(): void {
@@ -105,8 +124,8 @@ export class ShadowKeeper {
     const { shadow, lacking } = desiredShadow(served, this.#options.meshNamespace, this.#allocator);
     const { key } = served;
     for (const { port, transport } of shadow.ports) this.#hold(key, ownerOf(key, port), transport);
-    if (lacking.length === 0) this.#problems.delete(key);
-    else this.#problems.set(key, [portsExhausted(key, lacking)]);
+    if (lacking.length === 0) this.#exhausted.delete(key);
+    else this.#exhausted.set(key, portsExhausted(key, lacking));
     return shadow;
   }
 
@@ -124,7 +143,8 @@ export class ShadowKeeper {
     if (served === undefined) {
       if (existing !== undefined) await this.#delete(existing.meta.name);
       this.#giveBack(key, new Set());
-      this.#problems.delete(key);
+      this.#exhausted.delete(key);
+      this.#setTaken(key, undefined);
       this.#held.delete(key);
       return;
     }
@@ -132,8 +152,16 @@ export class ShadowKeeper {
     // The API server refuses a Service without ports, and a name that leads nowhere helps nobody.
     if (shadow.ports.length === 0) return;
     if (existing === undefined) await this.#create(shadow);
-    else if (!isUpToDate(existing, shadow)) await this.#patch(existing.meta.name, shadow);
+    else if (!this.#isUpToDate(existing, shadow)) await this.#patch(existing.meta.name, shadow, existing.selector);
+    this.#setTaken(key, undefined);
     this.#giveBack(key, new Set(shadow.ports.map(({ port }) => ownerOf(key, port))));
+  }
+
+  #setTaken(key: string, taken: Problem | undefined): void {
+    const known = this.#taken.has(key);
+    if (taken === undefined) this.#taken.delete(key);
+    else this.#taken.set(key, taken);
+    if (known !== (taken !== undefined)) this.#options.onProblems();
   }
 
   /** Ports of a Service that it has no more. Only after the shadow is written: until then, calls come in on them. */
@@ -162,25 +190,23 @@ export class ShadowKeeper {
   /** One of that name is there: made a moment ago and not seen yet, or somebody's own. */
   async #adopt(shadow: Shadow): Promise<void> {
     const { api, meshNamespace } = this.#options;
-    const found = await api.request<{ metadata: { labels?: Record<string, string> } }>(
-      "GET",
-      `${this.#path}/${shadow.name}`,
-    );
-    const labels = found.metadata.labels ?? {};
-    if (labels["type"] !== "shadow" || labels["app.kubernetes.io/managed-by"] !== "tulle") {
-      this.#problems.set(shadow.key, [nameTaken(shadow, meshNamespace)]);
+    const { metadata, spec } = await api.request<FoundService>("GET", `${this.#path}/${shadow.name}`);
+    const { labels = {}, annotations = {} } = metadata;
+    const ours = labels["type"] === "shadow" && labels["app.kubernetes.io/managed-by"] === "tulle";
+    if (!ours || (annotations[SHADOW_OF] ?? shadow.key) !== shadow.key) {
+      this.#setTaken(shadow.key, nameTaken(shadow, meshNamespace));
       throw new ApiError(`Service ${meshNamespace}/${shadow.name} is not ours`, 409);
     }
-    await this.#patch(shadow.name, shadow);
+    await this.#patch(shadow.name, shadow, spec?.selector);
   }
 
-  async #patch(name: string, shadow: Shadow): Promise<void> {
+  async #patch(name: string, shadow: Shadow, selector: Service["selector"]): Promise<void> {
     const { api, meshNamespace } = this.#options;
     const { metadata } = shadowObject(shadow, meshNamespace, undefined) as { metadata: object };
     await this.#distributed((distribution) =>
       api.request("PATCH", `${this.#path}/${name}`, {
         contentType: MERGE_PATCH,
-        body: { metadata, spec: shadowSpec(shadow, distribution) },
+        body: { metadata, spec: { ...shadowSpec(shadow, distribution), selector: selectorPatch(selector) } },
       }),
     );
   }
@@ -193,20 +219,27 @@ export class ShadowKeeper {
     }
   }
 
-  /** Servers refuse values of trafficDistribution that they do not know; then the next best is used from there on. */
-  async #distributed(write: (distribution: string | undefined) => Promise<unknown>): Promise<void> {
+  /** Servers refuse values of trafficDistribution that they do not know, and the oldest drop the field. */
+  async #distributed(write: (distribution: string | undefined) => Promise<FoundService | undefined>): Promise<void> {
     for (;;) {
       const [distribution] = this.#distributions;
       try {
-        await write(distribution);
+        const written = await write(distribution);
+        if (distribution !== undefined && written?.spec?.trafficDistribution === undefined) this.#distributions = [];
         return;
       } catch (error) {
         const refused = isApiError(error, 422) && (error as Error).message.includes("trafficDistribution");
         if (!refused || distribution === undefined) throw error;
-        this.#distributions = this.#distributions.slice(1);
-        this.#options.log.info("the API server does not know this trafficDistribution", { value: distribution });
+        this.#leaveOut(distribution);
       }
     }
+  }
+
+  /** Others that were under way at the same time are refused the same value: the next best is dropped by none of them. */
+  #leaveOut(distribution: string): void {
+    if (!this.#distributions.includes(distribution)) return;
+    this.#distributions = this.#distributions.filter((each) => each !== distribution);
+    this.#options.log.info("the API server does not know this trafficDistribution", { value: distribution });
   }
 }
 

@@ -36,6 +36,8 @@ export interface Shadow {
   readonly ports: readonly ShadowPort[];
 }
 
+const IP_FAMILY_POLICY = "PreferDualStack";
+
 /** The shadow services in the mesh's namespace by the Service that they stand for, the oldest where there are two. */
 export function shadowsIn(state: ClusterStateView, meshNamespace: string): Map<string, Service> {
   const shadows = new Map<string, Service>();
@@ -83,7 +85,7 @@ export const ownerOf = (key: string, port: number) => `${key}:${port}`;
 
 /**
  * What the shadow of a Service must be. Ports keep what they were allotted.
- * @returns undefined where no port is free for one of them: `lacking` says for which
+ * @returns besides, the ports that it lacks, because none of the proxies' is free for them
  */
 export function desiredShadow(
   { key, ports }: Served,
@@ -101,8 +103,27 @@ export function desiredShadow(
   return { shadow: { key, name: shadowName(meshNamespace, namespace, service), ports: placed }, lacking };
 }
 
-/** Whether the cluster's object already is what it must be. */
-export function isUpToDate(existing: Service, wanted: Shadow): boolean {
+/**
+ * Whether the cluster's object already is what it must be, in all that `shadowSpec` says.
+ * @param trafficDistribution undefined: the server knows none
+ */
+export function isUpToDate(existing: Service, wanted: Shadow, trafficDistribution: string | undefined): boolean {
+  return (
+    hasSelector(existing.selector ?? {}) &&
+    existing.ipFamilyPolicy === IP_FAMILY_POLICY &&
+    (trafficDistribution === undefined || existing.trafficDistribution === trafficDistribution) &&
+    hasPorts(existing, wanted)
+  );
+}
+
+function hasSelector(selector: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(PROXY_SELECTOR);
+  return (
+    names.length === Object.keys(selector).length && names.every((name) => selector[name] === PROXY_SELECTOR[name])
+  );
+}
+
+function hasPorts(existing: Service, wanted: Shadow): boolean {
   return (
     existing.ports.length === wanted.ports.length &&
     wanted.ports.every((port, index) => {
@@ -143,15 +164,12 @@ export function placementOf(shadows: ReadonlyMap<string, Service>): Placement {
   };
 }
 
-/** Makes the allocator know what the shadow services hold. @returns keys whose shadow must be given other ports */
-export function claimAll(shadows: ReadonlyMap<string, Service>, allocator: PortAllocator): string[] {
-  const refused = new Set<string>();
+/** Makes the allocator know what the shadow services hold; of two that hold the same port, the one first by key has it. */
+export function claimAll(shadows: ReadonlyMap<string, Service>, allocator: PortAllocator): void {
   for (const key of [...shadows.keys()].sort())
-    for (const { port, protocol, targetPort } of shadows.get(key)?.ports ?? []) {
-      if (protocol === "SCTP" || typeof targetPort !== "number") continue;
-      if (!allocator.claim(ownerOf(key, port), protocol, targetPort)) refused.add(key);
-    }
-  return [...refused];
+    for (const { port, protocol, targetPort } of shadows.get(key)?.ports ?? [])
+      if (protocol !== "SCTP" && typeof targetPort === "number")
+        allocator.claim(ownerOf(key, port), protocol, targetPort);
 }
 
 /** As the API server takes it. */
@@ -172,7 +190,7 @@ export function shadowObject(shadow: Shadow, meshNamespace: string, trafficDistr
 export function shadowSpec({ ports }: Shadow, trafficDistribution: string | undefined): object {
   return {
     selector: PROXY_SELECTOR,
-    ipFamilyPolicy: "PreferDualStack",
+    ipFamilyPolicy: IP_FAMILY_POLICY,
     ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
     ports: ports.map(({ name, port, transport, targetPort }) => ({
       ...(name === "" ? {} : { name }),
@@ -181,4 +199,11 @@ export function shadowSpec({ ports }: Shadow, trafficDistribution: string | unde
       targetPort,
     })),
   };
+}
+
+/** Makes the selector that there is ours: RFC 7396 keeps what it is not told to drop. */
+export function selectorPatch(
+  existing: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string | null>> {
+  return { ...Object.fromEntries(Object.keys(existing).map((name) => [name, null])), ...PROXY_SELECTOR };
 }

@@ -44,13 +44,13 @@ test("no more keys are worked on at a time than allowed", async () => {
   expect(finish).toHaveLength(3);
 });
 
-test("what failed is tried again after a delay that grows, and at once when it is added anew", async () => {
+test("what failed is tried again after a delay that grows, and at once when something else is wanted", async () => {
   let tries = 0;
   const { clock, queue, errors } = fixture(async () => {
     tries++;
     if (tries < 4) throw new Error("no");
   });
-  queue.add("a");
+  queue.add("a", "this");
   await turn();
   expect(tries).toBe(1);
   clock.advance(200);
@@ -59,13 +59,29 @@ test("what failed is tried again after a delay that grows, and at once when it i
   clock.advance(200);
   await turn();
   expect(tries).toBe(2);
-  queue.add("a");
+  queue.add("a", "that");
   await turn();
   expect(tries).toBe(3);
   clock.advance(10_000);
   await turn();
   expect([tries, queue.size]).toEqual([4, 0]);
   expect(errors).toEqual(["a: no", "a: no", "a: no"]);
+});
+
+test("what failed is not tried sooner because the same is wanted again, also while it is worked on", async () => {
+  let tries = 0;
+  const { clock, queue } = fixture(async () => {
+    tries++;
+    await turn();
+    throw new Error("no");
+  });
+  for (let times = 0; times < 100; times++) {
+    queue.add("a", "this");
+    await turn();
+  }
+  expect(tries).toBe(1);
+  clock.advance(200);
+  expect(tries).toBe(2);
 });
 
 test("a queue that is closed finishes what is under way and begins nothing", async () => {
@@ -85,4 +101,19 @@ test("a queue that is closed finishes what is under way and begins nothing", asy
   queue.add("c");
   await turn();
   expect(worked).toEqual(["a"]);
+});
+
+test("what ends in an error because the queue is closed is no news", async () => {
+  let fail = () => {};
+  const { queue, errors } = fixture(
+    () =>
+      new Promise((_, reject) => {
+        fail = () => reject(new Error("given up"));
+      }),
+  );
+  queue.add("a");
+  const closed = queue.close();
+  fail();
+  await closed;
+  expect([errors, queue.size]).toEqual([[], 0]);
 });

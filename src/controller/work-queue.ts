@@ -12,12 +12,19 @@ export interface WorkQueueOptions {
   onError(key: string, error: Error): void;
 }
 
+interface Failed {
+  readonly backoff: Backoff;
+  wanted: string;
+  timer: Timer | undefined;
+}
+
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  readonly #waiting = new Set<string>();
+  /** Each with what is wanted. */
+  readonly #waiting = new Map<string, string>();
   readonly #running = new Set<string>();
-  readonly #again = new Set<string>();
-  readonly #backoffs = new Map<string, { backoff: Backoff; timer: Timer | undefined }>();
+  readonly #again = new Map<string, string>();
+  readonly #backoffs = new Map<string, Failed>();
   #closed = false;
   #idle: (() => void)[] = [];
 
@@ -30,14 +37,17 @@ export class WorkQueue {
     return this.#waiting.size + this.#running.size + [...this.#backoffs.values()].filter(({ timer }) => timer).length;
   }
 
-  add(key: string): void {
+  /** @param wanted what the work is to bring about: what failed waits for its back-off, unless that has changed */
+  add(key: string, wanted = ""): void {
     if (this.#closed) return;
-    // Something changed: what failed before may do now.
     const failed = this.#backoffs.get(key);
-    failed?.timer?.cancel();
-    if (failed !== undefined) failed.timer = undefined;
-    if (this.#running.has(key)) this.#again.add(key);
-    else this.#waiting.add(key);
+    if (failed?.timer !== undefined) {
+      if (failed.wanted === wanted) return;
+      failed.timer.cancel();
+      failed.timer = undefined;
+    }
+    if (this.#running.has(key)) this.#again.set(key, wanted);
+    else this.#waiting.set(key, wanted);
     this.#next();
   }
 
@@ -52,36 +62,40 @@ export class WorkQueue {
 
   #next(): void {
     while (this.#running.size < this.#options.concurrency) {
-      const [key] = this.#waiting;
-      if (key === undefined) return;
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      const [key, wanted] = next;
       this.#waiting.delete(key);
       this.#running.add(key);
-      void this.#work(key);
+      void this.#work(key, wanted);
     }
   }
 
-  async #work(key: string): Promise<void> {
+  async #work(key: string, wanted: string): Promise<void> {
     try {
       await this.#options.work(key);
       this.#backoffs.delete(key);
     } catch (error) {
-      this.#options.onError(key, error as Error);
-      this.#later(key);
+      if (!this.#closed) {
+        this.#options.onError(key, error as Error);
+        this.#later(key, wanted);
+      }
     }
     this.#running.delete(key);
-    if (this.#again.delete(key)) this.add(key);
+    const again = this.#again.get(key);
+    this.#again.delete(key);
+    if (again !== undefined) this.add(key, again);
     this.#next();
     if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #later(key: string): void {
-    if (this.#closed) return;
-    const entry = this.#backoffs.get(key) ?? { backoff: new Backoff(this.#options.random), timer: undefined };
-    this.#backoffs.set(key, entry);
-    entry.timer?.cancel();
-    entry.timer = this.#options.clock.after(entry.backoff.next(), () => {
-      entry.timer = undefined;
-      this.add(key);
+  #later(key: string, wanted: string): void {
+    const failed = this.#backoffs.get(key) ?? { backoff: new Backoff(this.#options.random), wanted, timer: undefined };
+    this.#backoffs.set(key, failed);
+    failed.wanted = wanted;
+    failed.timer = this.#options.clock.after(failed.backoff.next(), () => {
+      failed.timer = undefined;
+      this.add(key, wanted);
     });
   }
 }

@@ -58,6 +58,8 @@ export interface Service {
   readonly externalName?: string;
   readonly selector?: Readonly<Record<string, string>>;
   readonly publishNotReadyAddresses: boolean;
+  readonly ipFamilyPolicy?: string;
+  readonly trafficDistribution?: string;
   readonly ports: readonly ServicePort[];
 }
 

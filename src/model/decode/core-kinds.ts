@@ -88,6 +88,8 @@ const ServiceSchema = z
         externalName: z.string().nullish(),
         selector: orEmpty(z.record(z.string(), z.string())),
         publishNotReadyAddresses: z.boolean().nullish(),
+        ipFamilyPolicy: z.string().nullish(),
+        trafficDistribution: z.string().nullish(),
         ports: orEmpty(z.array(ServicePortSchema)),
       })
       .superRefine((spec, context) => checkPorts(spec.ports ?? [], context)),
@@ -104,6 +106,8 @@ const ServiceSchema = z
       ...(spec.externalName ? { externalName: spec.externalName } : {}),
       ...(spec.selector && Object.keys(spec.selector).length > 0 ? { selector: spec.selector } : {}),
       publishNotReadyAddresses: spec.publishNotReadyAddresses ?? false,
+      ...(spec.ipFamilyPolicy ? { ipFamilyPolicy: spec.ipFamilyPolicy } : {}),
+      ...(spec.trafficDistribution ? { trafficDistribution: spec.trafficDistribution } : {}),
       ports: (spec.ports ?? []).map((port) => ({
         name: port.name ?? "",
         port: port.port,
