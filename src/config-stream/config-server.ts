@@ -67,6 +67,7 @@ export class ConfigServer {
   /** The last message made, for the many proxies that need the same. */
   #lastMessage = { from: "", to: "", text: "" };
   #sequence = 0;
+  #suspended = "";
 
   constructor(options: ConfigServerOptions) {
     this.#options = options;
@@ -109,6 +110,12 @@ export class ConfigServer {
     for (const subscriber of this.#subscribers) subscriber.update();
   }
 
+  /** Sends the proxies to another controller, and refuses those that come, until it is called with an empty reason. */
+  suspend(reason: string): void {
+    this.#suspended = reason;
+    if (reason !== "") for (const subscriber of this.#subscribers) subscriber.refuse(reason);
+  }
+
   /** The proxies connected here. */
   status(): ProxyStatus[] {
     return [...this.#subscribers].flatMap((subscriber) => subscriber.status ?? []);
@@ -123,6 +130,7 @@ export class ConfigServer {
   #accept(socket: tls.TLSSocket): void {
     const subscriber: Subscriber = new Subscriber(socket, {
       ...this.#options,
+      suspended: () => this.#suspended,
       latest: () => this.#history.at(-1),
       message: (from) => this.#message(from),
       onClose: () => this.#subscribers.delete(subscriber),
@@ -148,6 +156,8 @@ export class ConfigServer {
 }
 
 interface SubscriberOptions extends ConfigServerOptions {
+  /** Why no proxy is served now; empty when they are. */
+  suspended(): string;
   latest(): Published | undefined;
   message(from: string): string;
   onClose(): void;
@@ -210,6 +220,11 @@ class Subscriber {
     this.#write(this.#options.message(this.#version));
   }
 
+  refuse(reason: string): void {
+    this.#write(`${JSON.stringify({ type: "refused", reason: reason.slice(0, 1000) })}\n`);
+    this.end();
+  }
+
   end(): void {
     this.#socket.end();
     this.#options.clock.after(1_000, () => this.#socket.destroy());
@@ -219,19 +234,21 @@ class Subscriber {
     try {
       this.#lines.push(bytes, (line) => this.#take(ProxyMessageSchema.parse(JSON.parse(line))));
     } catch (error) {
-      this.#refuse(`not understood: ${(error as Error).message}`);
+      this.refuse(`not understood: ${(error as Error).message}`);
     }
   }
 
   #take(message: ProxyMessage): void {
     if (message.type === "hello") {
-      if (this.#greeted) this.#refuse("a second hello");
+      const suspended = this.#options.suspended();
+      if (suspended !== "") this.refuse(suspended);
+      else if (this.#greeted) this.refuse("a second hello");
       else void this.#greet(message.token, message.version ?? "");
       this.#greeted = true;
       return;
     }
     if (this.#identity === undefined) {
-      this.#refuse("the first message must be a hello");
+      this.refuse("the first message must be a hello");
       return;
     }
     this.#heard();
@@ -263,7 +280,7 @@ class Subscriber {
     } catch (error) {
       const reason = (error as Error).message;
       this.#options.log.warn("config stream: a caller was refused", { peer: this.#socket.remoteAddress ?? "", reason });
-      this.#refuse(reason);
+      this.refuse(reason);
       return;
     }
     const { pod, node } = this.#identity;
@@ -272,11 +289,6 @@ class Subscriber {
     this.#heard();
     this.#pingLater();
     this.update();
-  }
-
-  #refuse(reason: string): void {
-    this.#write(`${JSON.stringify({ type: "refused", reason: reason.slice(0, 1000) })}\n`);
-    this.end();
   }
 
   #heard(): void {

@@ -179,6 +179,25 @@ test("a caller without a valid token is told so and gets nothing", async () => {
   expect(server.status()).toEqual([]);
 });
 
+test("a controller that is suspended sends its proxies away and refuses others, until it goes on", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const first = next(has(FIRST.version));
+  const proxy = follow(port);
+  await first;
+  const gone = proxy.connected(false);
+  server.suspend("it sees nothing");
+  await gone;
+  const other = follow(port, { token: "token-of-p2" });
+  await other.connected(false);
+  expect([other.applied, server.status()]).toEqual([[], []]);
+  server.suspend("");
+  const back = next(({ pod }) => pod === "p2");
+  other.clock.advance(60_000);
+  await back;
+  expect(other.applied).toEqual([FIRST.version]);
+});
+
 test("a controller whose certificate names another is not believed", async () => {
   const { server, port } = await serve();
   server.publish(FIRST);

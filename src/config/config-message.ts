@@ -6,7 +6,7 @@ import { type Snapshot, seal } from "./snapshot.ts";
 
 const FullSchema = z.strictObject({
   type: z.literal("full"),
-  /** Counts up for one leader: a proxy never goes back to a lower one. */
+  /** Counts what one controller has published; an acknowledgement names the message by it. */
   sequence: z.int().min(0),
   version: z.string(),
   config: MeshConfigSchema,

@@ -84,7 +84,15 @@ export class MeshController {
     const { api, clock, random, log, namespace, podName, certificate } = options;
     this.#options = options;
     const { signal } = this.#stop;
-    this.#source = new KubeSource({ api, clock, random, log, signal, onChange: () => this.#schedule() });
+    this.#source = new KubeSource({
+      api,
+      clock,
+      random,
+      log,
+      signal,
+      onChange: () => this.#schedule(),
+      onStale: (stale) => this.#setStale(stale),
+    });
     const reviewer = new TokenReviewer({
       api,
       clock,
@@ -150,6 +158,14 @@ export class MeshController {
       this.#scheduled = false;
       if (!this.#stop.signal.aborted) this.#update();
     });
+  }
+
+  /** Another replica may see the cluster: the proxies had better follow that. */
+  #setStale(stale: boolean): void {
+    const { log } = this.#options;
+    if (stale) log.warn("nothing is heard of the cluster's objects: proxies are sent to another replica");
+    else log.info("the cluster's objects are watched again");
+    this.#server.suspend(stale ? "this controller hears nothing of the cluster's objects" : "");
   }
 
   /** From the objects to what the proxies get, and what must be written for it. */
@@ -234,7 +250,7 @@ export class MeshController {
 
   #notReady(): string {
     if (this.#stop.signal.aborted) return "it is stopping";
-    if (this.#snapshot !== undefined) return "";
+    if (this.#snapshot !== undefined && !this.#source.stale) return "";
     const [first] = this.#source.troubles;
     return first === undefined
       ? "the cluster's objects are being read"

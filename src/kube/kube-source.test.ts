@@ -222,3 +222,18 @@ test("a server that is gone leaves all that was known", async () => {
   server.put(SERVICES, service("b"));
   await until(() => deltas.length > 1);
 });
+
+test("what is known is stale once nothing has been watched for 30 s, until something is again", async () => {
+  const { source, deltas, until } = start();
+  await until(() => deltas.length === 1);
+  await expect.poll(() => server.exchanges.filter(isWatch).length).toBe(4);
+  const { port } = server;
+  const closedAt = performance.now();
+  expect(source.stale).toBe(false);
+  await server.close();
+  await expect.poll(() => source.stale, { timeout: 5_000 }).toBe(true);
+  // The clock runs a hundred times as fast.
+  expect(performance.now() - closedAt).toBeGreaterThanOrEqual(290);
+  server = await ScriptedApiServer.start(port, 200);
+  await expect.poll(() => source.stale, { timeout: 5_000 }).toBe(false);
+});

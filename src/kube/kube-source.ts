@@ -2,7 +2,7 @@
  * ClusterState from the API server. Nothing is reported before every resource has been listed once: a mesh made of half
  * the objects would refuse what the other half allows.
  */
-import type { Clock, Random } from "../model/clock.ts";
+import type { Clock, Random, Timer } from "../model/clock.ts";
 import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
 import { decodeObject } from "../model/decode/decode-object.ts";
 import { SMI_KINDS } from "../model/decode/smi-kinds.ts";
@@ -23,8 +23,12 @@ export interface KubeSourceOptions {
   readonly signal: AbortSignal;
   /** With each change, after the first complete one. Several events that come together are one change. */
   onChange(delta: ClusterDelta): void;
+  /** `stale` has changed. */
+  onStale?(stale: boolean): void;
 }
 
+/** Without any open watch for so long, the state may be long past; an API server that restarts takes less. */
+const STALE_MS = 30_000;
 /** How often the server is asked which of SMI's resources it has. */
 const DISCOVERY_MS = 10_000;
 
@@ -51,6 +55,9 @@ export class KubeSource {
   #reported = false;
   #flushing = false;
   #discoveryError = "";
+  /** Runs while no watch is open. */
+  #untilStale: Timer | undefined;
+  #stale = false;
   /** Milliseconds of the clock at the last event that came. */
   lastEventAt = 0;
 
@@ -61,6 +68,11 @@ export class KubeSource {
   /** Everything has been listed once. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  /** Everything has been listed once, and for some time nothing has been watched. */
+  get stale(): boolean {
+    return this.#stale;
   }
 
   /** Of objects that the API server holds and the mesh cannot read. */
@@ -84,6 +96,7 @@ export class KubeSource {
       await this.#discover();
       await pause(clock, this.#discovered ? DISCOVERY_MS : 1000, signal);
     }
+    this.#untilStale?.cancel();
   }
 
   async #discover(): Promise<void> {
@@ -130,6 +143,7 @@ export class KubeSource {
         this.#take(resource.kind, change, keys);
       },
       onStatus: (status) => {
+        this.#lookWhetherStale();
         if (!status.synced || synced) return;
         synced = true;
         for (const key of before) if (!listed.has(key)) this.#remove(resource.kind, key, keys);
@@ -139,6 +153,23 @@ export class KubeSource {
     });
     this.#running.set(resource.kind, { resource, reflector, controller, keys });
     void reflector.run();
+  }
+
+  #lookWhetherStale(): void {
+    const { clock, signal } = this.#options;
+    const watching = [...this.#running.values()].some(({ reflector }) => reflector.status.watching);
+    if (watching) {
+      this.#untilStale?.cancel();
+      this.#untilStale = undefined;
+      this.#setStale(false);
+    } else if (this.#synced && !signal.aborted)
+      this.#untilStale ??= clock.after(STALE_MS, () => this.#setStale(!signal.aborted));
+  }
+
+  #setStale(stale: boolean): void {
+    if (this.#stale === stale) return;
+    this.#stale = stale;
+    this.#options.onStale?.(stale);
   }
 
   /** The definition was taken away. */

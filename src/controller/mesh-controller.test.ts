@@ -1,0 +1,124 @@
+import http from "node:http";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ConfigClient } from "../config-stream/config-client.ts";
+import { ApiClient } from "../kube/api-client.ts";
+import { HurriedClock } from "../kube/testkit/hurried-clock.ts";
+import { answer, ScriptedApiServer } from "../kube/testkit/scripted-api-server.ts";
+import { systemClock } from "../model/clock.ts";
+import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
+import { silentLog } from "../telemetry/log.ts";
+import { MeshController } from "./mesh-controller.ts";
+
+const REVIEW = {
+  status: {
+    authenticated: true,
+    audiences: ["tulle-config"],
+    user: {
+      username: "system:serviceaccount:mesh:tulle-proxy",
+      extra: { "authentication.kubernetes.io/pod-name": ["p1"] },
+    },
+  },
+};
+
+/** A token as it is remembered: until it ends. */
+const TOKEN = `head.${Buffer.from(JSON.stringify({ exp: 9_999_999_999 })).toString("base64url")}.signature`;
+
+let server: ScriptedApiServer;
+const cleanups: (() => Promise<void> | void)[] = [];
+
+beforeEach(async () => {
+  server = await ScriptedApiServer.start();
+});
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  await server.close();
+});
+
+async function start(): Promise<MeshController> {
+  const api = new ApiClient({ access: server.access(), clock: systemClock, log: silentLog, userAgent: "test" });
+  const controller = new MeshController({
+    api,
+    clock: new HurriedClock(),
+    random: () => 0.5,
+    log: silentLog,
+    namespace: "mesh",
+    podName: "c1",
+    accessControl: "off",
+    defaultTrafficType: "http",
+    watchNamespaces: [],
+    ignoreNamespaces: [],
+    meshDomains: ["traefik.mesh"],
+    dnsMode: "manual",
+    certificate: { cert: CERTIFICATE, key: KEY },
+    address: "127.0.0.1",
+    adminPort: 0,
+    configPort: 0,
+    healthPort: 0,
+  });
+  await controller.start();
+  cleanups.push(async () => {
+    await controller.stop();
+    api.close();
+  });
+  return controller;
+}
+
+/** A proxy that follows the controller. @returns whether its stream is up, each time that this changes */
+function follow(controller: MeshController): boolean[] {
+  const stop = new AbortController();
+  const connected: boolean[] = [];
+  const client = new ConfigClient({
+    host: "127.0.0.1",
+    port: controller.ports.config,
+    serverName: "tulle-controller.test",
+    ca: async () => CERTIFICATE,
+    token: async () => TOKEN,
+    clock: new HurriedClock(),
+    random: () => 0.5,
+    log: silentLog,
+    signal: stop.signal,
+    apply: async () => [],
+    onConnected: (up) => {
+      if (connected.at(-1) !== up) connected.push(up);
+    },
+  });
+  const run = client.run();
+  cleanups.push(async () => {
+    stop.abort();
+    await run;
+  });
+  return connected;
+}
+
+const soon = <T>(value: () => T) => expect.poll(value, { timeout: 10_000 });
+
+const readiness = ({ ports }: MeshController): Promise<string> =>
+  new Promise((resolve, reject) => {
+    http
+      .get({ host: "127.0.0.1", port: ports.health, path: "/readyz", agent: false }, (response) => {
+        let body = "";
+        response.setEncoding("utf8");
+        response.on("data", (piece: string) => {
+          body += piece;
+        });
+        response.on("end", () => resolve(`${response.statusCode} ${body}`));
+      })
+      .on("error", reject);
+  });
+
+test("a replica that hears nothing of the cluster for long is not ready, and sends its proxies to another", async () => {
+  for (let reviews = 0; reviews < 10; reviews++)
+    server.script(answer(201, REVIEW), ({ path }) => path.endsWith("/tokenreviews"));
+  const controller = await start();
+  await soon(() => readiness(controller)).toBe("200 ok\n");
+  const connected = follow(controller);
+  await soon(() => connected.at(-1)).toBe(true);
+  const { port } = server;
+  await server.close();
+  await soon(() => readiness(controller)).toMatch(/^503 not ready: the cluster's objects cannot be read: /);
+  await soon(() => connected.at(-1)).toBe(false);
+  server = await ScriptedApiServer.start(port, 1000);
+  await soon(() => readiness(controller)).toBe("200 ok\n");
+  await soon(() => connected.at(-1)).toBe(true);
+});
