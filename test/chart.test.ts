@@ -86,6 +86,56 @@ test("templates use every value, and no other", () => {
   expect(values.map(({ path }) => path).filter((path) => !isUsed(path))).toEqual([]);
 });
 
+/** Each rule as one line. */
+const rightsIn = (path: string): string[] =>
+  [...read(path).matchAll(/resources: \[(.*)\]\n(?: *resourceNames: (.*)\n)? *verbs: \[(.*)\]/g)].map(
+    ([, resources, names, verbs]) => `${verbs}: ${resources}${names === undefined ? "" : ` ${names}`}`,
+  );
+
+// What the code asks of the API server, and no more: a new line here is a decision.
+test.each([
+  [
+    "chart/templates/controller/rbac.yaml",
+    [
+      "get, list, watch: services, pods",
+      "list, watch: nodes",
+      "list, watch: endpointslices",
+      "get, list, watch: traffictargets",
+      "get, list, watch: httproutegroups, tcproutes, udproutes",
+      "get, list, watch: trafficsplits",
+      "create: events",
+      "create: tokenreviews",
+      "create, patch, delete: services",
+      "create: leases",
+      "get, patch: leases [tulle-controller]",
+      "get: deployments, daemonsets",
+      "create: configmaps",
+    ],
+  ],
+  [
+    "chart/templates/_helpers.tpl",
+    [
+      "get, list: deployments, daemonsets",
+      'get, patch: configmaps {{ include "tulle.dnsConfigMaps" . }}',
+      "delete: configmaps [coredns-custom, kube-dns]",
+      "patch: deployments, daemonsets [coredns, kube-dns, rke2-coredns-rke2-coredns]",
+      "get, patch: dnses [default]",
+    ],
+  ],
+  [
+    "chart/templates/hooks/cleanup.yaml",
+    [
+      "patch: deployments/scale [tulle-controller]",
+      "list: pods",
+      "delete: pods [tulle-test]",
+      "list, delete: services",
+      "delete: leases [tulle-controller]",
+    ],
+  ],
+])("the rights in %s are those that are used", (path, rights) => {
+  expect(rightsIn(path)).toEqual(rights);
+});
+
 test("the chart is of the program's version", () => {
   const { version } = JSON.parse(read("package.json")) as { version: string };
   const { version: chartVersion, appVersion } = parse(read("chart/Chart.yaml")) as Record<string, string>;

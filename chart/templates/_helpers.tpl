@@ -156,19 +156,15 @@ imagePullSecrets:
 
 {{/* What cleanup needs in kube-system, and the controller too: see the block, change it, have it loaded. */}}
 {{- define "tulle.dnsRules" -}}
-# Deployments and DaemonSets are listed to find which DNS there is, Pods to see whether the new block works.
+# Deployments and DaemonSets are listed to find which DNS there is; their status tells whether the new block works.
 - apiGroups: [apps]
   resources: [deployments, daemonsets]
   verbs: [get, list]
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [get, list]
 {{- if not (include "tulle.openshift" .) }}
-# A list or watch with a name is allowed to those who ask for that name alone (metadata.name=coredns).
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: {{ include "tulle.dnsConfigMaps" . }}
-  verbs: [get, list, watch, update, patch]
+  verbs: [get, patch]
 # Only these two are ever made by the mesh, and so only these are taken away.
 - apiGroups: [""]
   resources: [configmaps]

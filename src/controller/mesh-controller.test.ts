@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { ApiClient } from "../kube/api-client.ts";
 import { HurriedClock } from "../kube/testkit/hurried-clock.ts";
-import { answer, ScriptedApiServer } from "../kube/testkit/scripted-api-server.ts";
+import { answer, ScriptedApiServer, silence } from "../kube/testkit/scripted-api-server.ts";
 import { systemClock } from "../model/clock.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { silentLog } from "../telemetry/log.ts";
@@ -121,4 +121,20 @@ test("a replica that hears nothing of the cluster for long is not ready, and sen
   server = await ScriptedApiServer.start(port, 1000);
   await soon(() => readiness(controller)).toBe("200 ok\n");
   await soon(() => connected.at(-1)).toBe(true);
+});
+
+test("a controller that leads and is told to stop waits for no answer to what it writes", async () => {
+  const isShadow = ({ method, path }: { readonly method: string; readonly path: string }) =>
+    method === "POST" && path === "/api/v1/namespaces/mesh/services";
+  server.put("/api/v1/services", {
+    metadata: { name: "web", namespace: "shop" },
+    spec: { clusterIP: "10.0.0.1", selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  server.script(silence, isShadow);
+  const written = server.next(isShadow);
+  const controller = await start();
+  await written;
+  const before = performance.now();
+  await controller.stop();
+  expect(performance.now() - before).toBeLessThan(5_000);
 });
