@@ -1,12 +1,12 @@
 import { Resolver } from "node:dns/promises";
 import http from "node:http";
 import { compileCluster } from "../controller/compile-cluster.ts";
+import type { DnsMode } from "../controller/dns-keeper.ts";
 import { type Finding, inspectCluster } from "../controller/inspect-cluster.ts";
 import { CONTROLLER } from "../controller/own-objects.ts";
 import { servedServices } from "../controller/shadow-services.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
-import type { DnsMode } from "./cluster-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
 import { readCluster } from "./read-cluster.ts";
@@ -53,9 +53,10 @@ function print(findings: readonly Finding[], json: boolean): void {
     process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
     return;
   }
-  for (const { ok, severity, what, says } of findings)
-    if (ok) process.stdout.write(`${severity === "note" ? "✓" : ""} ${what}: ${says}\n`);
-    else process.stderr.write(`${severity} ${what}: ${says}\n`);
+  for (const { ok, severity, what, says } of findings) {
+    const stream = ok ? process.stdout : process.stderr;
+    stream.write(`${severity === "fine" ? "✓" : severity} ${what}: ${says}\n`);
+  }
   const errors = findings.filter(({ ok, severity }) => !ok && severity === "error").length;
   const warnings = findings.filter(({ ok, severity }) => !ok && severity === "warning").length;
   process.stdout.write(`${errors} errors, ${warnings} warnings\n`);

@@ -1,7 +1,8 @@
+import type { DnsMode } from "../controller/dns-keeper.ts";
 import { takeAway } from "../controller/take-away.ts";
 import { systemClock } from "../model/clock.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
-import { type DnsMode, type LogOptions, logOf } from "./cluster-options.ts";
+import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { stopSignals } from "./stop-signals.ts";
 

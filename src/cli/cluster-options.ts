@@ -1,6 +1,7 @@
 /** Options of the commands that work on a cluster. */
 import { networkInterfaces } from "node:os";
 import { type Command, InvalidArgumentError, type Option } from "commander";
+import type { DnsMode } from "../controller/dns-keeper.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { LOG_LEVELS, type LogFormat, type LogLevel, processLog } from "../telemetry/process-log.ts";
@@ -22,8 +23,6 @@ export function kubeconfigOption(): Option {
 export function clusterDomainOption(): Option {
   return setting("--cluster-domain <domain>", "the cluster's DNS domain; found where not given");
 }
-
-export type DnsMode = "forward" | "rewrite" | "manual";
 
 export function dnsModeOption(): Option {
   return setting(

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
+import type { DnsMode } from "../controller/dns-keeper.ts";
 import { MeshController } from "../controller/mesh-controller.ts";
 import { clusterDomainOfResolvConf } from "../coredns/cluster-domain.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
-import { type DnsMode, type LogOptions, logOf } from "./cluster-options.ts";
+import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
 import { stopSignals } from "./stop-signals.ts";
 

@@ -1,9 +1,11 @@
 /** With which options the controller of a cluster runs: what `check` and `explain` must reckon with too. */
 import { Command } from "commander";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
+import type { DnsMode } from "../controller/dns-keeper.ts";
+import { CONTROLLER } from "../controller/own-objects.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
-import { commaListOption, type DnsMode, dnsModeOption, meshDomainsOption } from "./cluster-options.ts";
+import { commaListOption, dnsModeOption, meshDomainsOption } from "./cluster-options.ts";
 import { aclOption, defaultModeOption } from "./common-options.ts";
 
 export interface InstalledOptions {
@@ -23,7 +25,7 @@ interface Deployment {
 
 /** As the controller's Deployment says; the defaults where there is none. */
 export async function installedOptions(api: ApiClient, namespace: string): Promise<InstalledOptions> {
-  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/tulle-controller`;
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${CONTROLLER}`;
   let args: readonly string[] = [];
   try {
     const { spec } = await api.request<Deployment>("GET", path);

@@ -1,8 +1,9 @@
+import type { DnsMode } from "../controller/dns-keeper.ts";
 import { prepareCluster } from "../controller/prepare-cluster.ts";
 import { systemClock } from "../model/clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
-import { type DnsMode, type LogOptions, logOf } from "./cluster-options.ts";
+import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { stopSignals } from "./stop-signals.ts";
 

@@ -16,7 +16,7 @@ import { shadowsIn } from "./shadow-services.ts";
 export interface Finding {
   readonly ok: boolean;
   /** `note`: nothing is wrong, but it should be known. */
-  readonly severity: "error" | "warning" | "note";
+  readonly severity: "error" | "warning" | "note" | "fine";
   /** What was looked at. */
   readonly what: string;
   /** What was found; where it is not well, with what to do. */
@@ -41,7 +41,7 @@ export interface InspectOptions {
 /** Kubernetes before that lacks what the controller writes (EndpointSlice v1, Lease v1, PodDisruptionBudget v1). */
 const MIN_MINOR = 25;
 
-const well = (what: string, says: string): Finding => ({ ok: true, severity: "note", what, says });
+const well = (what: string, says: string): Finding => ({ ok: true, severity: "fine", what, says });
 const wrong = (what: string, says: string): Finding => ({ ok: false, severity: "error", what, says });
 const doubtful = (what: string, says: string): Finding => ({ ok: false, severity: "warning", what, says });
 const note = (what: string, says: string): Finding => ({ ok: true, severity: "note", what, says });
