@@ -223,6 +223,23 @@ test("a restart that failed is made up for by the next look, of this leader or a
   expect(marks()).toEqual([expect.stringMatching(/./), undefined]);
 });
 
+test("a change whose restart failed at first leaves, when it is taken back, the mesh domains that were there", async () => {
+  const { api, rollout, wanted, corefile, look } = fixture();
+  await look();
+  const before = corefile();
+  wanted.meshDomains = ["traefik.mesh", "maesh", "mesh.example"];
+  rollout.status = () => STUCK;
+  const { refuse } = api;
+  api.refuse = (method, _path, body) => {
+    if (method !== "PATCH" || !JSON.stringify(body).includes("template")) return;
+    api.refuse = refuse;
+    throw new ApiError("away");
+  };
+  await expect(look()).rejects.toThrow("away");
+  await look();
+  expect(corefile()).toBe(before);
+});
+
 test("a leader that comes during a trial goes on with it, and takes the change back where no Pod gets ready", async () => {
   const { keeper, rollout, events, corefile, marks, lookWith, follow } = fixture();
   rollout.status = () => STUCK;

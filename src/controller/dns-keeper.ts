@@ -65,7 +65,7 @@ interface Look {
 interface Trial {
   readonly workload: WorkloadRef;
   readonly mark: string;
-  /** What makes everything as it was before; none where another leader began. */
+  /** What makes everything as it was before; none where another leader began it. */
   readonly undo: readonly ObjectChange[];
 }
 
@@ -82,6 +82,8 @@ export class DnsKeeper {
   #status: DnsStatus;
   #hadForce = false;
   #takenBack = { fault: "", restUntil: Number.NEGATIVE_INFINITY };
+  /** The trial begun last. */
+  #begun: Trial | undefined;
   #said = "";
 
   constructor(options: DnsKeeperOptions) {
@@ -115,7 +117,7 @@ export class DnsKeeper {
     if (wanted === undefined) return;
     const options: PatchOptions = { ...wanted, mode: mode === "manual" ? "forward" : mode };
     const plan = planPatch(observed, options);
-    const trial = mode === "manual" ? undefined : trialIn(observed, plan);
+    const trial = mode === "manual" ? undefined : this.#trialIn(observed, plan);
     this.#note(plan, trial !== undefined);
     if (mode === "manual") {
       if (!this.#status.inForce) this.#sayOnce(`the mesh domains are not in the cluster's DNS. Add:\n${plan.byHand}`);
@@ -130,6 +132,15 @@ export class DnsKeeper {
   /** A change was taken back a short while ago. */
   get #resting(): boolean {
     return this.#options.clock.now() < this.#takenBack.restUntil;
+  }
+
+  /** Where the plan leads to a workload that is under trial. */
+  #trialIn(observed: ObservedDns, { provider }: DnsPlan): Trial | undefined {
+    if (provider === undefined || provider.kind === "openshift") return undefined;
+    const { workload } = provider;
+    const mark = trialOf(observed, workload);
+    if (mark === undefined) return undefined;
+    return mark === this.#begun?.mark ? this.#begun : { workload, mark, undo: [] };
   }
 
   #note(plan: DnsPlan, onTrial: boolean): void {
@@ -148,8 +159,12 @@ export class DnsKeeper {
     if (workload !== undefined) await markTrial(api, workload, mark);
     const versions = await writeChanges(api, plan.changes);
     this.#tellPatched(look);
-    if (workload === undefined) this.#inForce();
-    else await this.#tryOut(look, { workload, mark, undo: reversed(observed, plan.changes, versions) });
+    if (workload === undefined) {
+      this.#inForce();
+      return;
+    }
+    this.#begun = { workload, mark, undo: reversed(observed, plan.changes, versions) };
+    await this.#tryOut(look, this.#begun);
   }
 
   #tellPatched({ plan, recorder }: Look): void {
@@ -202,11 +217,11 @@ export class DnsKeeper {
 
   async #takeBack(look: Look, { workload, undo }: Trial): Promise<void> {
     const { log, clock } = this.#options;
-    const fault = `With the mesh domains, ${nameOf(look.plan.provider)} did not get ready, so they were taken out again: look at the log of its Pods, then restart the controller.`;
+    const fault = `With the change of the mesh domains, ${nameOf(look.plan.provider)} did not get ready, so it was taken back: look at the log of its Pods, then restart the controller.`;
     this.#takenBack = { fault, restUntil: clock.now() + REST_MS };
     const changes = await this.#undo(look, undo);
     await unmarkWorkload(look.api, workload);
-    log.error("cluster DNS did not get ready with the mesh domains: they were taken out again");
+    log.error("cluster DNS did not get ready with the change of the mesh domains: it was taken back");
     for (const { object } of changes)
       void look.recorder.record(refOf(object), { type: "Warning", reason: "MeshDnsTakenBack", message: fault });
     this.#status = { ...this.#status, inForce: false, faults: [fault] };
@@ -239,14 +254,6 @@ function nameOf(provider: DnsProvider | undefined): string {
   if (provider.kind === "openshift") return `dns.operator.openshift.io/${provider.name}`;
   const { kind, namespace, name } = provider.workload;
   return `${kind} ${namespace}/${name}`;
-}
-
-/** Where the plan leads to a workload that is under trial. */
-function trialIn(observed: ObservedDns, { provider }: DnsPlan): Trial | undefined {
-  if (provider === undefined || provider.kind === "openshift") return undefined;
-  const { workload } = provider;
-  const mark = trialOf(observed, workload);
-  return mark === undefined ? undefined : { workload, mark, undo: [] };
 }
 
 function refOf({ kind, namespace, name }: ObjectChange["object"]): ObjectRef {
