@@ -8,6 +8,7 @@ import { receive } from "../config/config-message.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
 import type { Clock, Random, Timer } from "../model/clock.ts";
+import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ALPN, MAX_SERVER_LINE_BYTES, PING_MS, RefusedSchema, SILENCE_MS } from "./stream-messages.ts";
 
@@ -43,6 +44,8 @@ export class ConfigClient {
   readonly #options: ConfigClientOptions;
   #snapshot: Snapshot | undefined;
   #delayMs = FIRST_DELAY_MS;
+  /** What was received, one after the other: a delta starts from what the message before it led to. */
+  #taking: Promise<void> = Promise.resolve();
 
   constructor(options: ConfigClientOptions) {
     this.#options = options;
@@ -66,17 +69,7 @@ export class ConfigClient {
       said = reason;
       const delay = this.#delayMs * (0.5 + random());
       this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
-      await new Promise<void>((resolve) => {
-        const timer = clock.after(delay, resolve);
-        signal.addEventListener(
-          "abort",
-          () => {
-            timer.cancel();
-            resolve();
-          },
-          { once: true },
-        );
-      });
+      await pause(clock, delay, signal);
     }
   }
 
@@ -123,20 +116,20 @@ export class ConfigClient {
       timers.ping?.cancel();
       signal.removeEventListener("abort", onAbort);
       socket.destroy();
+      // The next hello names what is in force then: what has come is put in force before.
+      await this.#taking;
     }
   }
 
   #readFrom(socket: tls.TLSSocket, timers: { silence: Timer }, fail: (error: Error) => void): void {
     const { clock } = this.#options;
     const lines = new LineSplitter(MAX_SERVER_LINE_BYTES);
-    // One after the other: a delta starts from what the message before it led to.
-    let queue = Promise.resolve();
     socket.on("data", (bytes: Buffer) => {
       timers.silence.cancel();
       timers.silence = clock.after(SILENCE_MS, () => socket.destroy(new Error("the controller fell silent")));
       try {
         lines.push(bytes, (line) => {
-          queue = queue.then(() => this.#take(JSON.parse(line), socket)).catch(fail);
+          this.#taking = this.#taking.then(() => this.#take(JSON.parse(line), socket)).catch(fail);
         });
       } catch (error) {
         fail(error as Error);

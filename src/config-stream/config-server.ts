@@ -59,13 +59,19 @@ interface Published {
   readonly at: number;
 }
 
+/** A line that takes a proxy to what was published last. */
+interface Message {
+  readonly type: "full" | "delta";
+  readonly text: string;
+}
+
 export class ConfigServer {
   readonly #options: ConfigServerOptions;
   readonly #server: tls.Server;
   readonly #subscribers = new Set<Subscriber>();
   readonly #history: Published[] = [];
   /** The last message made, for the many proxies that need the same. */
-  #lastMessage = { from: "", to: "", text: "" };
+  #lastMessage: (Message & { readonly from: string; readonly sequence: number }) | undefined;
   #sequence = 0;
   #suspended = "";
 
@@ -139,19 +145,20 @@ export class ConfigServer {
   }
 
   /** @param from what the proxy has; a version that is not remembered gets the whole */
-  #message(from: string): string {
+  #message(from: string): Message {
     const { snapshot, sequence } = this.#history.at(-1) as Published;
     const { version, config } = snapshot;
     const known = this.#history.find((each) => each.snapshot.version === from);
     const base = known === undefined ? "" : from;
-    if (this.#lastMessage.from !== base || this.#lastMessage.to !== version) {
-      const message =
-        known === undefined
-          ? { type: "full", sequence, version, config }
-          : { type: "delta", sequence, from, version, patch: diff(known.snapshot.config, config) };
-      this.#lastMessage = { from: base, to: version, text: `${JSON.stringify(message)}\n` };
-    }
-    return this.#lastMessage.text;
+    const last = this.#lastMessage;
+    // By sequence: the same version may be published again, and a proxy acknowledges the number.
+    if (last?.from === base && last.sequence === sequence) return last;
+    const message =
+      known === undefined
+        ? ({ type: "full", sequence, version, config } as const)
+        : ({ type: "delta", sequence, from, version, patch: diff(known.snapshot.config, config) } as const);
+    this.#lastMessage = { type: message.type, from: base, sequence, text: `${JSON.stringify(message)}\n` };
+    return this.#lastMessage;
   }
 }
 
@@ -159,7 +166,7 @@ interface SubscriberOptions extends ConfigServerOptions {
   /** Why no proxy is served now; empty when they are. */
   suspended(): string;
   latest(): Published | undefined;
-  message(from: string): string;
+  message(from: string): Message;
   onClose(): void;
 }
 
@@ -176,7 +183,7 @@ class Subscriber {
   #closedEntrypoints: readonly string[] = [];
   #lagMs = 0;
   /** What was sent and is not acknowledged yet. */
-  #pending: Published | undefined;
+  #pending: (Published & { readonly sentAs: Message["type"] }) | undefined;
   #greeted = false;
   #silence: Timer | undefined;
   #ping: Timer | undefined;
@@ -216,8 +223,9 @@ class Subscriber {
     const latest = this.#options.latest();
     if (this.#identity === undefined || this.#pending !== undefined || latest === undefined) return;
     if (latest.snapshot.version === this.#version && this.#sequence > 0) return;
-    this.#pending = latest;
-    this.#write(this.#options.message(this.#version));
+    const { type, text } = this.#options.message(this.#version);
+    this.#pending = { ...latest, sentAs: type };
+    this.#write(text);
   }
 
   refuse(reason: string): void {
@@ -258,7 +266,7 @@ class Subscriber {
     this.#pending = undefined;
     if (message.type === "nack") {
       this.#error = message.error;
-      // The whole, next: a delta did not lead where it should.
+      // The whole, next: a delta may not have fitted what is in force there.
       this.#version = "";
       const { pod, node } = this.#identity;
       this.#options.log.error("a proxy refused a configuration", { pod, node, error: message.error });
@@ -270,20 +278,25 @@ class Subscriber {
       this.#lagMs = this.#options.clock.now() - pending.at;
     }
     if (this.status !== undefined) this.#options.onStatus?.(this.status);
-    // A configuration that was refused is not sent again as it is; the next one is.
-    if (message.type === "ack" || this.#options.latest() !== pending) this.update();
+    // A configuration that was refused whole is not sent again; the next one is.
+    const refusedWhole = message.type === "nack" && pending.sentAs === "full";
+    if (!refusedWhole || this.#options.latest()?.sequence !== pending.sequence) this.update();
   }
 
   async #greet(token: string, version: string): Promise<void> {
+    let identity: ProxyIdentity;
     try {
-      this.#identity = await this.#options.authenticate(token);
+      identity = await this.#options.authenticate(token);
     } catch (error) {
       const reason = (error as Error).message;
       this.#options.log.warn("config stream: a caller was refused", { peer: this.#socket.remoteAddress ?? "", reason });
       this.refuse(reason);
       return;
     }
-    const { pod, node } = this.#identity;
+    // Gone while its token was looked at: there is nobody to speak to, and no close to end it.
+    if (this.#socket.destroyed) return;
+    this.#identity = identity;
+    const { pod, node } = identity;
     this.#options.log.info("proxy connected", { pod, node });
     this.#version = version;
     this.#heard();

@@ -1,7 +1,10 @@
+import { getEventListeners } from "node:events";
+import type net from "node:net";
 import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
+import { LineSplitter } from "../lines/line-splitter.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
@@ -27,7 +30,7 @@ interface Served {
   next(fits: (status: ProxyStatus) => boolean): Promise<ProxyStatus>;
 }
 
-async function serve(port = 0): Promise<Served> {
+async function serve(port = 0, tokenReviewed: Promise<void> = Promise.resolve()): Promise<Served> {
   const clock = new ManualClock();
   const waiting = new Set<{ fits: (status: ProxyStatus) => boolean; resolve: (status: ProxyStatus) => void }>();
   const server = new ConfigServer({
@@ -36,6 +39,7 @@ async function serve(port = 0): Promise<Served> {
     clock,
     log: silentLog,
     async authenticate(token) {
+      await tokenReviewed;
       if (!token.startsWith("token-of-")) throw new Error("the token is not valid");
       return { pod: token.slice("token-of-".length), node: "n1" };
     },
@@ -57,9 +61,47 @@ async function serve(port = 0): Promise<Served> {
   };
 }
 
+/** The far end of a connection, spoken by hand. */
+interface ByHand {
+  readonly socket: net.Socket;
+  send(message: object): void;
+  /** The next message that is no ping. */
+  next(): Promise<Record<string, unknown>>;
+}
+
+function byHand(socket: net.Socket): ByHand {
+  const lines = new LineSplitter(1024 * 1024);
+  const heard: Record<string, unknown>[] = [];
+  const waiting: ((message: Record<string, unknown>) => void)[] = [];
+  socket.on("data", (bytes: Buffer) =>
+    lines.push(bytes, (line) => {
+      const message = JSON.parse(line) as Record<string, unknown>;
+      if (message["type"] === "ping") return;
+      const resolve = waiting.shift();
+      if (resolve === undefined) heard.push(message);
+      else resolve(message);
+    }),
+  );
+  socket.on("error", () => {});
+  cleanups.push(() => {
+    socket.destroy();
+  });
+  return {
+    socket,
+    send: (message) => socket.write(`${JSON.stringify(message)}\n`),
+    async next() {
+      return heard.shift() ?? new Promise((resolve) => waiting.push(resolve));
+    },
+  };
+}
+
+const proxyByHand = (port: number): ByHand =>
+  byHand(tls.connect({ host: "127.0.0.1", port, ca: CERTIFICATE, ALPNProtocols: [ALPN] }));
+
 interface Followed {
   readonly applied: string[];
   readonly clock: ManualClock;
+  readonly signal: AbortSignal;
   readonly stop: () => Promise<void>;
   /** Resolves when the connection is up, or was lost. */
   connected(up: boolean): Promise<void>;
@@ -70,7 +112,8 @@ function follow(port: number, options: { token?: string; initial?: Snapshot; ser
   const controller = new AbortController();
   const clock = new ManualClock();
   const waiting: { up: boolean; resolve: () => void }[] = [];
-  const followed = { applied: [] as string[], clock, holdBack: Promise.resolve() };
+  const { signal } = controller;
+  const followed = { applied: [] as string[], clock, signal, holdBack: Promise.resolve() };
   const client = new ConfigClient({
     host: "127.0.0.1",
     port,
@@ -80,7 +123,7 @@ function follow(port: number, options: { token?: string; initial?: Snapshot; ser
     clock,
     random: () => 0.5,
     log: silentLog,
-    signal: controller.signal,
+    signal,
     ...(options.initial === undefined ? {} : { initial: options.initial }),
     async apply({ version }) {
       await followed.holdBack;
@@ -168,6 +211,111 @@ test("a configuration that cannot be read is refused, the one before stays, and 
   server.publish(THIRD);
   await third;
   expect(proxy.applied).toEqual([FIRST.version, THIRD.version]);
+});
+
+test("a proxy that comes back to a configuration that was published anew follows what comes after it", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const known = next(has(FIRST.version));
+  const before = follow(port, { initial: FIRST });
+  await known;
+  await before.stop();
+  while (server.status().length > 0) await new Promise((resolve) => setImmediate(resolve));
+  server.publish(SECOND);
+  server.publish(FIRST);
+  const back = next(({ sequence }) => sequence === 3);
+  follow(port, { initial: FIRST });
+  await back;
+  const third = next(has(THIRD.version));
+  server.publish(THIRD);
+  expect((await third).sequence).toBe(4);
+});
+
+test("a proxy that refuses a difference gets the whole at once, and that once only", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  server.publish(SECOND);
+  const proxy = proxyByHand(port);
+  proxy.send({ type: "hello", token: "token-of-p1", version: FIRST.version });
+  const { version } = SECOND;
+  expect(await proxy.next()).toMatchObject({ type: "delta", sequence: 2, from: FIRST.version, version });
+  proxy.send({ type: "nack", sequence: 2, version, error: "it does not fit" });
+  expect(await proxy.next()).toMatchObject({ type: "full", sequence: 2, version });
+  const refused = next(({ error }) => error === "nor does this");
+  proxy.send({ type: "nack", sequence: 2, version, error: "nor does this" });
+  await refused;
+  server.publish(THIRD);
+  expect(await proxy.next()).toMatchObject({ type: "full", sequence: 3, version: THIRD.version });
+});
+
+test("a proxy says hello with what is in force, however long that took", async () => {
+  const calls: ((controller: ByHand) => void)[] = [];
+  const server = tls.createServer({ cert: CERTIFICATE, key: KEY, ALPNProtocols: [ALPN] }, (socket) =>
+    calls.shift()?.(byHand(socket)),
+  );
+  const call = () => new Promise<ByHand>((resolve) => calls.push(resolve));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const [first, second] = [call(), call()];
+  const proxy = follow((server.address() as net.AddressInfo).port);
+  let go = () => {};
+  proxy.holdBack = new Promise((resolve) => {
+    go = resolve;
+  });
+  const controller = await first;
+  await controller.next();
+  const up = proxy.connected(true);
+  controller.send({ type: "full", sequence: 1, ...FIRST });
+  await up;
+  const closed = new Promise((resolve) => controller.socket.once("close", resolve));
+  controller.socket.end();
+  await closed;
+  // Time in which it could come again, had it not to finish first.
+  for (let turn = 0; turn < 20; turn++) {
+    proxy.clock.advance(50);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  go();
+  await advanceUntil(proxy.clock, 50, second);
+  expect(await (await second).next()).toMatchObject({ type: "hello", version: FIRST.version });
+});
+
+test("a proxy that comes again and again leaves nothing behind each time", async () => {
+  const { server, port } = await serve();
+  await server.close();
+  const proxy = follow(port);
+  for (let round = 0; round < 5; round++) await advanceUntil(proxy.clock, 50, proxy.connected(false));
+  // The pause that it makes now.
+  expect(getEventListeners(proxy.signal, "abort").length).toBe(1);
+});
+
+test("a proxy may report more than this controller knows", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const proxy = proxyByHand(port);
+  proxy.send({ type: "hello", token: "token-of-p1", zone: "a" });
+  expect(await proxy.next()).toMatchObject({ type: "full", sequence: 1 });
+  const acknowledged = next(has(FIRST.version));
+  proxy.send({ type: "ack", sequence: 1, version: FIRST.version, openMs: 3 });
+  await acknowledged;
+});
+
+test("a proxy that goes while its token is reviewed leaves nothing behind", async () => {
+  let reviewed = () => {};
+  const review = new Promise<void>((resolve) => {
+    reviewed = resolve;
+  });
+  const { server, port, clock } = await serve(0, review);
+  server.publish(FIRST);
+  const proxy = proxyByHand(port);
+  await new Promise((resolve) => proxy.socket.once("secureConnect", resolve));
+  proxy.send({ type: "hello", token: "token-of-p1" });
+  await new Promise<void>((resolve) => proxy.socket.end(resolve));
+  await server.close();
+  reviewed();
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(SILENCE_MS);
+  expect(clock.pending).toBe(0);
 });
 
 test("a caller without a valid token is told so and gets nothing", async () => {

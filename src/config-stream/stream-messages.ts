@@ -16,31 +16,31 @@ export const MAX_CLIENT_LINE_BYTES = 64 * 1024;
 /** Of a configuration: 10,000 services with their Pods are some 10 MB. */
 export const MAX_SERVER_LINE_BYTES = 256 * 1024 * 1024;
 
-const HelloSchema = z.strictObject({
+const HelloSchema = z.object({
   type: z.literal("hello"),
   /** ServiceAccount token for the audience of the config stream. */
   token: z.string(),
   /** What it has in force, to get a delta from there. */
   version: z.string().exactOptional(),
 });
-const AckSchema = z.strictObject({
+const AckSchema = z.object({
   type: z.literal("ack"),
   sequence: z.int().min(0),
   version: z.string(),
   /** Entrypoints that could not be opened. */
   closed: z.array(z.string()).exactOptional(),
 });
-const NackSchema = z.strictObject({
+const NackSchema = z.object({
   type: z.literal("nack"),
   sequence: z.int().min(0),
   version: z.string(),
   error: z.string(),
 });
-const PingSchema = z.strictObject({ type: z.literal("ping") });
+const PingSchema = z.object({ type: z.literal("ping") });
 
-/** Newer proxies may say more than this controller knows: unknown fields of what it reports are dropped with the line. */
+/** Newer proxies may say more than this controller knows: fields that it does not know are passed over. */
 export const ProxyMessageSchema = z.discriminatedUnion("type", [HelloSchema, AckSchema, NackSchema, PingSchema]);
 export type ProxyMessage = z.infer<typeof ProxyMessageSchema>;
 
 /** Why a controller does not serve a proxy. */
-export const RefusedSchema = z.strictObject({ type: z.literal("refused"), reason: z.string() });
+export const RefusedSchema = z.object({ type: z.literal("refused"), reason: z.string() });

@@ -10,9 +10,9 @@ import type { DnsPlan, ObjectChange, PatchOptions } from "../coredns/dns-plan.ts
 import type { DnsProvider, ObservedDns, WorkloadRef } from "../coredns/dns-provider.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
-import { pause } from "../kube/reflector.ts";
 import type { Clock } from "../model/clock.ts";
 import type { ObjectRef } from "../model/objects.ts";
+import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
 import {
   markTrial,

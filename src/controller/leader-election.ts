@@ -4,8 +4,8 @@
  */
 import { type Api, MERGE_PATCH } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
-import { pause } from "../kube/reflector.ts";
 import type { Clock, Random, Timer } from "../model/clock.ts";
+import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
 
 export interface LeaderElectionOptions {

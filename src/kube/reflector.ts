@@ -4,6 +4,7 @@
  * was; one that was too long away (410) is listed anew, and what is missing then is reported as removed.
  */
 import type { Clock, Random } from "../model/clock.ts";
+import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Api } from "./api-client.ts";
 import { ApiError } from "./api-error.ts";
@@ -292,18 +293,4 @@ function partsOf(key: string): { namespace: string; name: string } {
 function isNewer(version: string, than: string): boolean {
   if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return true;
   return version.length === than.length ? version > than : version.length > than.length;
-}
-
-/** Resolves after the delay, or at once when the signal aborts. */
-export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      timer.cancel();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = clock.after(delayMs, done);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

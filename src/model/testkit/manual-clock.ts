@@ -23,6 +23,11 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** Timers that are yet to fire. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
   advance(ms: number): void {
     const until = this.#now + ms;
     for (;;) {
