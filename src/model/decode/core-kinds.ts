@@ -70,7 +70,8 @@ const PodSchema = z
   });
 
 const ServicePortSchema = z.looseObject({
-  name: portName.nullish().or(z.literal("")),
+  // Unlike a container's port, a DNS label (core/v1 validation): up to 63 characters, and digits alone will do.
+  name: z.union([z.literal(""), dnsLabel]).nullish(),
   port: portNumber,
   protocol,
   targetPort: z.union([portNumber, portName], "a port number or a port's name is expected").nullish(),

@@ -24,6 +24,13 @@ describe("objects of Kubernetes", () => {
     });
   });
 
+  test.each([["tcp-prometheus-servicemonitor"], ["8080"], [`a${"-b".repeat(31)}`]])(
+    'a Service\'s port may be named "%s", as any DNS label',
+    (name) => {
+      expect(decoded(service(`{ports: [{name: "${name}", port: 80}]}`))).toMatchObject({ ports: [{ name, port: 80 }] });
+    },
+  );
+
   test("a headless Service and an ExternalName have no cluster address", () => {
     expect(decoded(service("{clusterIP: None}"))).toMatchObject({ headless: true, clusterIPs: [] });
     expect(decoded(service("{type: ExternalName, externalName: a.b}"))).toMatchObject({
@@ -87,6 +94,8 @@ describe("objects of Kubernetes", () => {
     [service("{ports: [{port: http}]}"), "spec.ports[0].port", 'it is "http"; a number is expected'],
     [service("{ports: [{name: a, port: 1}, {port: 2}]}"), "spec.ports[1].name", "of several ports each needs a name"],
     [service("{ports: [{name: a, port: 1}, {name: a, port: 2}]}"), "spec.ports[1].name", "another port has this name"],
+    [service("{ports: [{name: Http, port: 1}]}"), "spec.ports[0].name", "a DNS label"],
+    [service("{ports: [{port: 1, targetPort: '8080'}]}"), "spec.ports[0].targetPort", "a port name of at most 15"],
     [service("{ports: [{port: 1, protocol: tcp}]}"), "spec.ports[0].protocol", "one of TCP, UDP, SCTP is expected"],
     [
       service("{ports: [{port: 1, targetPort: true}]}"),
