@@ -235,10 +235,11 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
     )
     .addOption(upstreamCaOption())
     .addOption(setting("--state-dir <folder>", "keeps the last configuration").default("/var/lib/tulle"))
-    .addOption(addressOption("where DNS, health and admin listen"))
+    .addOption(addressOption("where DNS, health and metrics listen"))
     .addOption(portOption("dns-port", "of DNS, over UDP and TCP", 1053))
     .addOption(portOption("health-port", "of /readyz and /healthz", 1081))
-    .addOption(portOption("admin-port", "of /metrics and /api", 8080))
+    .addOption(portOption("metrics-port", "of /metrics and /api/status", 8080))
+    .addOption(portOption("admin-port", "of the whole admin API, on 127.0.0.1", 9000))
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
     .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
   addLogOptions(proxy).action(async (options) => {

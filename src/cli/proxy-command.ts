@@ -15,6 +15,7 @@ export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
   readonly address: string;
   readonly dnsPort: number;
   readonly healthPort: number;
+  readonly metricsPort: number;
   readonly adminPort: number;
   readonly lameDuck: number;
   readonly drain: number;
@@ -24,7 +25,8 @@ export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
 export async function runProxy(options: ProxyOptions, version: string): Promise<number> {
   const stop = stopSignals();
   const log = logOf(options);
-  const { controller, caFile, tokenFile, stateDir, podName, address, dnsPort, healthPort, adminPort } = options;
+  const { controller, caFile, tokenFile, stateDir, podName, address } = options;
+  const { dnsPort, healthPort, metricsPort, adminPort } = options;
   log.info("proxy starting", { version, pod: podName });
   const daemon = new ProxyDaemon({
     controller,
@@ -35,6 +37,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     address,
     dnsPort,
     healthPort,
+    metricsPort,
     adminPort,
     ...(await readUpstreamCa(options)),
     clock: systemClock,

@@ -79,17 +79,19 @@ async function controller(
   return { server, port, acked };
 }
 
-async function daemon(controllerPort: number, stateFolder: string) {
-  const [dnsPort, healthPort, adminPort] = [await freePort(), await freePort(), await freePort()];
+async function daemon(controllerPort: number, stateFolder: string, address = "127.0.0.1") {
+  const [dnsPort, healthPort] = [await freePort(), await freePort()];
+  const [metricsPort, adminPort] = [await freePort(), await freePort()];
   const made = new ProxyDaemon({
     controller: { host: "127.0.0.1", port: controllerPort },
     ca: async () => CERTIFICATE,
     token: async () => "token",
     stateFolder,
     name: "proxy-1",
-    address: "127.0.0.1",
+    address,
     dnsPort,
     healthPort,
+    metricsPort,
     adminPort,
     clock: systemClock,
     random: Math.random,
@@ -102,7 +104,7 @@ async function daemon(controllerPort: number, stateFolder: string) {
     return stopped;
   };
   cleanups.push(() => stop());
-  return { made, stop, dnsPort, healthPort, adminPort };
+  return { made, stop, dnsPort, healthPort, metricsPort, adminPort };
 }
 
 async function folder(): Promise<string> {
@@ -139,7 +141,7 @@ test("one that starts anew serves its last configuration, though no controller i
   const second = await daemon(port, path);
   expect((await readiness(second.healthPort)).status).toBe(200);
   expect(await (await fetch(`http://127.0.0.1:${entry}/`)).text()).toBe("hello");
-  expect(await (await fetch(`http://127.0.0.1:${second.adminPort}/metrics`)).text()).toContain(
+  expect(await (await fetch(`http://127.0.0.1:${second.metricsPort}/metrics`)).text()).toContain(
     "tulle_config_stream_up 0",
   );
 });
@@ -163,6 +165,20 @@ test("a saved configuration that is damaged is not used", async () => {
     await second.stop();
     await writeFile(file, text);
   }
+});
+
+test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 only", async () => {
+  const { port, acked } = await controller(configFor(await freePort(), await backend()));
+  const { metricsPort, adminPort } = await daemon(port, await folder(), "127.0.0.2");
+  await acked;
+  const statusOf = async (url: string) => (await fetch(url)).status;
+  const config = ["/api/config", "/api/service-port/shop/web/80"];
+  const open = ["/metrics", "/api/status", "/healthz", "/readyz"];
+  for (const path of config) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(404);
+  for (const path of open) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(200);
+  for (const path of [...config, ...open])
+    expect.soft(await statusOf(`http://127.0.0.1:${adminPort}${path}`), path).toBe(200);
+  await expect(fetch(`http://127.0.0.2:${adminPort}/`)).rejects.toThrow();
 });
 
 test("told to stop, it serves on as long as it is told to, is not ready, and asks callers to connect anew", async () => {

@@ -22,10 +22,12 @@ export interface ProxyDaemonOptions {
   readonly stateFolder: string;
   /** This proxy's Pod. */
   readonly name: string;
-  /** Where DNS, health and admin listen. */
+  /** Where DNS, health and metrics listen. */
   readonly address: string;
   readonly dnsPort: number;
   readonly healthPort: number;
+  readonly metricsPort: number;
+  /** On `ADMIN_ADDRESS`. */
   readonly adminPort: number;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
@@ -34,6 +36,11 @@ export interface ProxyDaemonOptions {
   readonly log: Log;
 }
 
+/**
+ * Every Pod may reach every proxy, and the admin API tells who may call whom. So it is for those who are let into the
+ * Pod, as by kubectl port-forward.
+ */
+const ADMIN_ADDRESS = "127.0.0.1";
 /** How long a connection waits for the configuration that knows its caller. */
 const NEWCOMER_WAIT_MS = 1_000;
 
@@ -44,6 +51,7 @@ export class ProxyDaemon {
   readonly #zone = new MeshZone([]);
   readonly #dns: DnsServer;
   readonly #health: AdminServer;
+  readonly #metrics: AdminServer;
   readonly #admin: AdminServer;
   readonly #saved: SavedConfig;
   readonly #stop = new AbortController();
@@ -73,14 +81,17 @@ export class ProxyDaemon {
     this.#saved = new SavedConfig(stateFolder, clock, log);
     const health = healthRoutes(() => this.#notReady());
     this.#health = new AdminServer(health);
-    this.#admin = new AdminServer({ ...this.#routes(), ...health });
+    const open = { ...this.#openRoutes(), ...health };
+    this.#metrics = new AdminServer(open);
+    this.#admin = new AdminServer({ ...this.#configRoutes(), ...open });
   }
 
   /** Opens what does not need a configuration, takes up the last one, and follows the controller. */
   async start(): Promise<void> {
-    const { address, healthPort, adminPort, controller, clock, random, log, ca, token } = this.#options;
+    const { address, healthPort, metricsPort, adminPort, controller, clock, random, log, ca, token } = this.#options;
     await this.#health.listen(address, healthPort);
-    await this.#admin.listen(address, adminPort);
+    await this.#metrics.listen(address, metricsPort);
+    await this.#admin.listen(ADMIN_ADDRESS, adminPort);
     const initial = await this.#saved.load();
     if (initial !== undefined) {
       log.info("the last configuration is in force until the controller is heard", { version: initial.version });
@@ -123,7 +134,7 @@ export class ProxyDaemon {
     this.#stop.abort();
     await this.#proxy.close(hurry.aborted ? 0 : drainMs);
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
-    await Promise.all([this.#health.close(), this.#admin.close()]);
+    await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
   }
 
   async #apply(snapshot: Snapshot): Promise<readonly string[]> {
@@ -157,7 +168,8 @@ export class ProxyDaemon {
     return this.#connected ? 0 : Math.round((this.#options.clock.now() - this.#lostAt) / 1000);
   }
 
-  #routes(): AdminRoutes {
+  /** What every Pod may see: it names no workload. */
+  #openRoutes(): AdminRoutes {
     const status = () => ({
       name: this.#options.name,
       version: this.#snapshot?.version ?? "",
@@ -170,6 +182,20 @@ export class ProxyDaemon {
         says: "what is in force here, and whether the controller is heard",
         answer: () => json(status()),
       },
+      "/metrics": {
+        says: "counters for Prometheus",
+        answer: () =>
+          metrics(
+            this.#counters.render(this.#proxy) +
+              this.#gauges() +
+              processMetrics(processFigures(this.#options.clock.wall())),
+          ),
+      },
+    };
+  }
+
+  #configRoutes(): AdminRoutes {
+    return {
       "/api/config": {
         says: "the configuration in force (MeshConfig) and its version",
         answer: () => json(this.#snapshot ?? {}),
@@ -180,15 +206,6 @@ export class ProxyDaemon {
           const found = this.#proxy.config.servicePorts[`${namespace}/${service}:${port}`];
           return found === undefined ? json({ error: "the mesh does not serve it" }, 404) : json(found);
         },
-      },
-      "/metrics": {
-        says: "counters for Prometheus",
-        answer: () =>
-          metrics(
-            this.#counters.render(this.#proxy) +
-              this.#gauges() +
-              processMetrics(processFigures(this.#options.clock.wall())),
-          ),
       },
     };
   }

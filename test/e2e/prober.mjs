@@ -46,10 +46,13 @@ const watch = https.get({ ...api, path: `${path}?watch=1&fieldSelector=metadata.
   });
 });
 
-async function inForce(host, attempts) {
+const versionAt = async (host) =>
+  JSON.parse(await request(http, { host, port: 8080, path: "/api/status", agent })).version;
+
+/** Nothing else changes meanwhile: another version is the one with the change. */
+async function replaced(host, before) {
   for (;;) {
-    const text = await request(http, { host, port: 8080, path: `/api/service-port/${NAMESPACE}/${SERVICE}/80`, agent });
-    if (JSON.parse(text).middlewares?.retry?.attempts === attempts) return performance.now();
+    if ((await versionAt(host)) !== before) return performance.now();
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
@@ -60,8 +63,9 @@ for (let change = 0; change < Number(CHANGES); change++) {
   const attempts = 1000 + change;
   const body = JSON.stringify({ metadata: { annotations: { "mesh.traefik.io/retry-attempts": String(attempts) } } });
   const headers = { ...api.headers, "content-type": "application/merge-patch+json" };
+  const proxies = await Promise.all(PROXIES.split(",").map(async (host) => ({ host, before: await versionAt(host) })));
   const patched = request(https, { ...api, method: "PATCH", path: `${path}/${SERVICE}`, headers }, body);
-  const times = await Promise.all(PROXIES.split(",").map((host) => inForce(host, attempts)));
+  const times = await Promise.all(proxies.map(({ host, before }) => replaced(host, before)));
   await patched;
   while (!seen.has(String(attempts))) await new Promise((resolve) => setTimeout(resolve, 1));
   lags.push(Math.max(0, Math.max(...times) - seen.get(String(attempts))));
