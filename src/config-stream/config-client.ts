@@ -46,6 +46,8 @@ export class ConfigClient {
   #delayMs = FIRST_DELAY_MS;
   /** What was received, one after the other: a delta starts from what the message before it led to. */
   #taking: Promise<void> = Promise.resolve();
+  /** What is acknowledged, while its connection lasts. */
+  #acknowledged: { readonly socket: tls.TLSSocket; readonly sequence: unknown; readonly version: unknown } | undefined;
 
   constructor(options: ConfigClientOptions) {
     this.#options = options;
@@ -71,6 +73,14 @@ export class ConfigClient {
       this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
       await pause(clock, delay, signal);
     }
+  }
+
+  /** Tells the controller anew which entrypoints of the configuration in force could not be opened. */
+  report(closed: readonly string[]): void {
+    if (this.#acknowledged === undefined) return;
+    const { socket, sequence, version } = this.#acknowledged;
+    const ack = { type: "ack", sequence, version, ...(closed.length === 0 ? {} : { closed: closed.slice(0, 100) }) };
+    socket.write(`${JSON.stringify(ack)}\n`);
   }
 
   async #connection(): Promise<void> {
@@ -118,6 +128,7 @@ export class ConfigClient {
       socket.destroy();
       // The next hello names what is in force then: what has come is put in force before.
       await this.#taking;
+      this.#acknowledged = undefined;
     }
   }
 
@@ -156,7 +167,7 @@ export class ConfigClient {
     }
     const closed = await this.#options.apply(received.snapshot);
     this.#snapshot = received.snapshot;
-    const ack = { type: "ack", sequence, version, ...(closed.length === 0 ? {} : { closed: closed.slice(0, 100) }) };
-    socket.write(`${JSON.stringify(ack)}\n`);
+    this.#acknowledged = { socket, sequence, version };
+    this.report(closed);
   }
 }

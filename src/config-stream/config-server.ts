@@ -262,7 +262,10 @@ class Subscriber {
     this.#heard();
     if (message.type === "ping") return;
     const pending = this.#pending;
-    if (pending === undefined || pending.sequence !== message.sequence) return;
+    if (pending === undefined || pending.sequence !== message.sequence) {
+      if (message.type === "ack" && message.sequence === this.#sequence) this.#setClosed(message.closed);
+      return;
+    }
     this.#pending = undefined;
     if (message.type === "nack") {
       this.#error = message.error;
@@ -281,6 +284,12 @@ class Subscriber {
     // A configuration that was refused whole is not sent again; the next one is.
     const refusedWhole = message.type === "nack" && pending.sentAs === "full";
     if (!refusedWhole || this.#options.latest()?.sequence !== pending.sequence) this.update();
+  }
+
+  /** An entrypoint may open later than its configuration is in force: proxies acknowledge anew then. */
+  #setClosed(closed: readonly string[] | undefined): void {
+    this.#closedEntrypoints = closed ?? [];
+    if (this.status !== undefined) this.#options.onStatus?.(this.status);
   }
 
   async #greet(token: string, version: string): Promise<void> {

@@ -99,6 +99,7 @@ const proxyByHand = (port: number): ByHand =>
   byHand(tls.connect({ host: "127.0.0.1", port, ca: CERTIFICATE, ALPNProtocols: [ALPN] }));
 
 interface Followed {
+  readonly client: ConfigClient;
   readonly applied: string[];
   readonly clock: ManualClock;
   readonly signal: AbortSignal;
@@ -108,7 +109,15 @@ interface Followed {
   holdBack: Promise<void>;
 }
 
-function follow(port: number, options: { token?: string; initial?: Snapshot; serverName?: string } = {}): Followed {
+interface FollowOptions {
+  readonly token?: string;
+  readonly initial?: Snapshot;
+  readonly serverName?: string;
+  /** Entrypoints that cannot be opened. */
+  readonly closed?: readonly string[];
+}
+
+function follow(port: number, options: FollowOptions = {}): Followed {
   const controller = new AbortController();
   const clock = new ManualClock();
   const waiting: { up: boolean; resolve: () => void }[] = [];
@@ -128,7 +137,7 @@ function follow(port: number, options: { token?: string; initial?: Snapshot; ser
     async apply({ version }) {
       await followed.holdBack;
       followed.applied.push(version);
-      return [];
+      return options.closed ?? [];
     },
     onConnected: (up) => {
       for (const each of waiting.splice(0))
@@ -143,6 +152,7 @@ function follow(port: number, options: { token?: string; initial?: Snapshot; ser
   };
   cleanups.push(stop);
   return Object.assign(followed, {
+    client,
     stop,
     connected: (up: boolean) => new Promise<void>((resolve) => waiting.push({ up, resolve })),
   });
@@ -287,6 +297,16 @@ test("a proxy that comes again and again leaves nothing behind each time", async
   for (let round = 0; round < 5; round++) await advanceUntil(proxy.clock, 50, proxy.connected(false));
   // The pause that it makes now.
   expect(getEventListeners(proxy.signal, "abort").length).toBe(1);
+});
+
+test("a proxy tells later that an entrypoint which could not be opened is open", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const proxy = follow(port, { closed: ["[::]:10000/tcp"] });
+  expect((await next(has(FIRST.version))).closedEntrypoints).toEqual(["[::]:10000/tcp"]);
+  const opened = next(({ closedEntrypoints }) => closedEntrypoints.length === 0);
+  proxy.client.report([]);
+  expect(await opened).toMatchObject({ version: FIRST.version, sequence: 1 });
 });
 
 test("a proxy may report more than this controller knows", async () => {

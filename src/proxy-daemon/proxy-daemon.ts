@@ -55,6 +55,7 @@ export class ProxyDaemon {
   readonly #admin: AdminServer;
   readonly #saved: SavedConfig;
   readonly #stop = new AbortController();
+  #client: ConfigClient | undefined;
   #stream: Promise<void> = Promise.resolve();
   #snapshot: Snapshot | undefined;
   #connected = false;
@@ -74,6 +75,7 @@ export class ProxyDaemon {
       substitutePorts: false,
       newcomerWaitMs: NEWCOMER_WAIT_MS,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
+      onReopened: () => this.#client?.report(this.#closedEntrypoints()),
       onExchange: (record) => this.#counters.exchange(record),
       onFlow: (record) => this.#counters.flow(record),
     });
@@ -97,7 +99,7 @@ export class ProxyDaemon {
       log.info("the last configuration is in force until the controller is heard", { version: initial.version });
       await this.#apply(initial);
     }
-    const client = new ConfigClient({
+    this.#client = new ConfigClient({
       ...controller,
       ca,
       token,
@@ -113,7 +115,7 @@ export class ProxyDaemon {
       },
       onConnected: (connected) => this.#onConnected(connected),
     });
-    this.#stream = client.run();
+    this.#stream = this.#client.run();
   }
 
   /**
@@ -149,6 +151,10 @@ export class ProxyDaemon {
       this.#dnsListens = true;
     }
     if (first) log.info("the first configuration is in force", { version: snapshot.version });
+    return this.#closedEntrypoints();
+  }
+
+  #closedEntrypoints(): string[] {
     return [...this.#proxy.status()].filter(([, { boundPort }]) => boundPort === undefined).map(([key]) => key);
   }
 

@@ -5,7 +5,7 @@
 import type net from "node:net";
 import type { Entrypoint, MeshConfig } from "../../config/mesh-config.ts";
 import { emptyMeshConfig } from "../../config/mesh-config.ts";
-import type { Clock, Random } from "../../model/clock.ts";
+import type { Clock, Random, Timer } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { ExchangeRecord } from "../exchange/exchange-record.ts";
 import { HttpEngine } from "../exchange/http-engine.ts";
@@ -34,6 +34,8 @@ export interface MeshProxyOptions {
   /** How long a connection waits for the configuration that knows its caller; absent: not at all. */
   readonly newcomerWaitMs?: number;
   readonly httpLimits?: Partial<HttpLimits>;
+  /** An entrypoint that could not be opened is open now. */
+  readonly onReopened?: () => void;
   readonly onExchange?: (record: ExchangeRecord) => void;
   readonly onFlowOpen?: (record: FlowRecord) => void;
   readonly onFlow?: (record: FlowRecord) => void;
@@ -54,6 +56,8 @@ interface OpenEntrypoint {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
+/** Between tries to open what could not be opened: whoever has the port may give it up. */
+const REOPEN_MS = 5_000;
 
 export class MeshProxy {
   readonly #options: MeshProxyOptions;
@@ -65,6 +69,7 @@ export class MeshProxy {
   readonly #entrypoints = new Map<string, OpenEntrypoint>();
   #config: MeshConfig = emptyMeshConfig();
   #applying: Promise<void> = Promise.resolve();
+  #reopening: Timer | undefined;
   #closed = false;
 
   constructor(options: MeshProxyOptions) {
@@ -130,7 +135,7 @@ export class MeshProxy {
 
   /**
    * Puts a configuration in force. Applications queue; each resolves when its sockets listen. An entrypoint that cannot
-   * be opened is in `status()` with its reason, and the rest is in force.
+   * be opened is in `status()` with its reason and tried again from time to time, and the rest is in force.
    */
   apply(config: MeshConfig): Promise<void> {
     const applied = this.#applying.then(() => this.#apply(config));
@@ -150,6 +155,7 @@ export class MeshProxy {
     this.#closed = true;
     this.#newcomers?.close();
     await this.#applying;
+    this.#reopening?.cancel();
     const entrypoints = [...this.#entrypoints.values()];
     this.#entrypoints.clear();
     await Promise.all(entrypoints.map((entrypoint) => entrypoint.close()));
@@ -163,7 +169,6 @@ export class MeshProxy {
     this.#config = config;
     this.#newcomers?.look();
     const gone: OpenEntrypoint[] = [];
-    const opening: Promise<void>[] = [];
     for (const [key, entrypoint] of this.#entrypoints) {
       if (config.entrypoints[key] !== undefined) continue;
       this.#entrypoints.delete(key);
@@ -172,24 +177,44 @@ export class MeshProxy {
     // An address given up may be asked for in the same step.
     await Promise.all(gone.map((entrypoint) => entrypoint.close()));
     for (const [key, wanted] of Object.entries(config.entrypoints)) {
-      const open = this.#entrypoints.get(key);
-      if (open !== undefined) open.config = wanted;
-      else opening.push(this.#open(key, wanted));
+      const known = this.#entrypoints.get(key);
+      if (known !== undefined) known.config = wanted;
+      else this.#entrypoints.set(key, { config: wanted, bound: undefined, error: undefined, close: async () => {} });
     }
-    await Promise.all(opening);
+    await this.#openAll();
     for (const removed of changes.removedServicePorts) this.#http.drainServicePort(removed);
   }
 
-  async #open(key: string, config: Entrypoint): Promise<void> {
-    const entrypoint: OpenEntrypoint = { config, bound: undefined, error: undefined, close: async () => {} };
-    this.#entrypoints.set(key, entrypoint);
+  /** Opens what is not open, and comes back for what cannot be opened yet. */
+  async #openAll(): Promise<void> {
+    this.#reopening?.cancel();
+    if (this.#closed) return;
+    const opening: Promise<void>[] = [];
+    for (const [key, entrypoint] of this.#entrypoints)
+      if (entrypoint.bound === undefined) opening.push(this.#open(key, entrypoint));
+    await Promise.all(opening);
+    if ([...this.#entrypoints.values()].every(({ bound }) => bound !== undefined)) return;
+    this.#reopening = this.#options.clock.after(REOPEN_MS, () => {
+      this.#applying = this.#applying.then(() => this.#openAll());
+    });
+  }
+
+  async #open(key: string, entrypoint: OpenEntrypoint): Promise<void> {
+    const { log, onReopened } = this.#options;
+    const before = entrypoint.error;
     try {
-      if (config.transport === "tcp") await this.#openTcp(entrypoint);
+      if (entrypoint.config.transport === "tcp") await this.#openTcp(entrypoint);
       else await this.#openUdp(entrypoint);
+      entrypoint.error = undefined;
     } catch (error) {
       entrypoint.error = (error as Error).message;
-      this.#options.log.warn("an entrypoint could not be opened", { entrypoint: key, error: entrypoint.error });
+      if (entrypoint.error !== before)
+        log.warn("an entrypoint could not be opened; it is tried again", { entrypoint: key, error: entrypoint.error });
+      return;
     }
+    if (before === undefined) return;
+    log.info("an entrypoint could be opened now", { entrypoint: key });
+    onReopened?.();
   }
 
   async #openTcp(entrypoint: OpenEntrypoint): Promise<void> {

@@ -29,12 +29,12 @@ export async function bindFirst(ports: readonly number[], bind: (port: number) =
 /** A listening TCP socket whose connections go to whoever the entrypoint means at that moment. */
 export class TcpListener {
   readonly #server: net.Server;
+  readonly #onError: (error: Error) => void;
 
   /** @param onConnection gets sockets with allowHalfOpen and noDelay */
   constructor(onConnection: (socket: net.Socket) => void, onError: (error: Error) => void) {
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onConnection);
-    // After listening, errors are of single accepts (EMFILE): the next ones may succeed.
-    this.#server.on("error", onError);
+    this.#onError = onError;
   }
 
   async listen(address: string, port: number): Promise<number> {
@@ -46,6 +46,8 @@ export class TcpListener {
         resolve();
       });
     });
+    // From now on, errors are of single accepts (EMFILE): the next ones may succeed.
+    this.#server.on("error", this.#onError);
     return (this.#server.address() as net.AddressInfo).port;
   }
 
