@@ -57,7 +57,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
   controller: {
     rooms: ["kube", "topology", "compiler", "config", "config-stream", "coredns", "admin", "model", "telemetry"],
-    node: ["crypto", "http"],
+    node: ["crypto"],
   },
   "proxy-daemon": {
     rooms: ["proxy/entrypoint", "dns", "config", "config-stream", "admin", "model", "telemetry"],

@@ -1,11 +1,12 @@
 import { Resolver } from "node:dns/promises";
-import http from "node:http";
+import { getJson } from "../admin/get-json.ts";
 import { compileCluster } from "../controller/compile-cluster.ts";
 import type { DnsMode } from "../controller/dns-keeper.ts";
 import { type Finding, inspectCluster } from "../controller/inspect-cluster.ts";
 import { CONTROLLER } from "../controller/own-objects.ts";
 import { servedServices } from "../controller/shadow-services.ts";
 import type { ApiClient } from "../kube/api-client.ts";
+import { addressesOf } from "./addresses-of.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
@@ -17,6 +18,8 @@ export interface CheckClusterOptions extends ClusterOptions {
   readonly dnsMode?: DnsMode;
   readonly json?: boolean;
 }
+
+const ANSWER_MS = 5_000;
 
 /** What is well and what is not on the cluster, each with its remedy. 1 when something is wrong. */
 export async function runCheckCluster(options: CheckClusterOptions, version: string): Promise<number> {
@@ -38,8 +41,10 @@ export async function runCheckCluster(options: CheckClusterOptions, version: str
       served: new Set(servedServices(config, state).keys()),
       signal: new AbortController().signal,
       admin: (path) =>
-        inPod ? getJson(`http://${CONTROLLER}.${namespace}.svc:9000${path}`) : viaApiServer(api, namespace, path),
-      ...(inPod ? { resolve: (name: string) => resolver.resolve4(name) } : {}),
+        inPod
+          ? getJson({ host: `${CONTROLLER}.${namespace}.svc`, port: 9000, path }, AbortSignal.timeout(ANSWER_MS))
+          : viaApiServer(api, namespace, path),
+      ...(inPod ? { resolve: (name: string) => addressesOf(name, resolver) } : {}),
     });
     print(findings, options.json === true);
     return findings.some(({ ok, severity }) => !ok && severity === "error") ? EXIT_PROBLEMS : EXIT_FINE;
@@ -73,22 +78,4 @@ async function viaApiServer(api: ApiClient, namespace: string, path: string): Pr
   const pod = items.find(({ status }) => status?.phase === "Running");
   if (pod === undefined) throw new Error("no controller is running");
   return api.request("GET", `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}:9000/proxy${path}`);
-}
-
-function getJson(url: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const request = http.get(url, { timeout: 5000, agent: false }, (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (piece: string) => {
-        body += piece;
-      });
-      response.on("end", () => {
-        if (response.statusCode === 200) resolve(JSON.parse(body));
-        else reject(new Error(`${url}: ${response.statusCode} ${body.slice(0, 200)}`));
-      });
-    });
-    request.on("timeout", () => request.destroy(new Error(`${url}: no answer`)));
-    request.on("error", reject);
-  });
 }

@@ -2,7 +2,6 @@
  * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
  * one that leads also writes: shadow services, Events, and what DNS needs.
  */
-import http from "node:http";
 import {
   type AdminRoutes,
   AdminServer,
@@ -12,6 +11,7 @@ import {
   metrics,
   text,
 } from "../admin/admin-server.ts";
+import { getJson } from "../admin/get-json.ts";
 import { shareUnchanged } from "../config/delta.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
@@ -332,30 +332,15 @@ export class MeshController {
   }
 
   /** A replica that does not answer has nothing to say of proxies either. */
-  #askPeer({ ips }: Pod): Promise<readonly ProxyStatus[]> {
+  async #askPeer({ ips }: Pod): Promise<readonly ProxyStatus[]> {
     const [host] = ips;
-    if (host === undefined) return Promise.resolve([]);
-    return new Promise((resolve) => {
-      const request = http.get(
-        { host, port: this.#ports.admin, path: "/api/status/streams", timeout: PEER_TIMEOUT_MS, agent: false },
-        (response) => {
-          let body = "";
-          response.setEncoding("utf8");
-          response.on("data", (piece: string) => {
-            body += piece;
-          });
-          response.on("end", () => {
-            try {
-              resolve(response.statusCode === 200 ? (JSON.parse(body) as ProxyStatus[]) : []);
-            } catch {
-              resolve([]);
-            }
-          });
-        },
-      );
-      request.on("timeout", () => request.destroy(new Error("no answer in time")));
-      request.on("error", () => resolve([]));
-    });
+    if (host === undefined) return [];
+    try {
+      const place = { host, port: this.#ports.admin, path: "/api/status/streams" };
+      return (await getJson(place, AbortSignal.timeout(PEER_TIMEOUT_MS))) as readonly ProxyStatus[];
+    } catch {
+      return [];
+    }
   }
 
   #metrics(): Answer {
