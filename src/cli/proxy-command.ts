@@ -47,7 +47,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   await daemon.start();
   await stop.asked;
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });
-  await daemon.stop(options.lameDuck * 1000, options.drain * 1000, new AbortController().signal);
+  await daemon.stop(options.lameDuck * 1000, options.drain * 1000);
   log.info("proxy stopped");
   stop.release();
   return EXIT_FINE;

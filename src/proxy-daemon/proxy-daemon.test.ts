@@ -9,6 +9,7 @@ import { seal } from "../config/snapshot.ts";
 import { ConfigServer } from "../config-stream/config-server.ts";
 import { systemClock } from "../model/clock.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
+import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { ProxyDaemon } from "./proxy-daemon.ts";
 
@@ -79,7 +80,11 @@ async function controller(
   return { server, port, acked };
 }
 
-async function daemon(controllerPort: number, stateFolder: string, address = "127.0.0.1") {
+async function daemon(
+  controllerPort: number,
+  stateFolder: string,
+  { address = "127.0.0.1", clock = systemClock } = {},
+) {
   const [dnsPort, healthPort] = [await freePort(), await freePort()];
   const [metricsPort, adminPort] = [await freePort(), await freePort()];
   const made = new ProxyDaemon({
@@ -93,18 +98,18 @@ async function daemon(controllerPort: number, stateFolder: string, address = "12
     healthPort,
     metricsPort,
     adminPort,
-    clock: systemClock,
+    clock,
     random: Math.random,
     log: silentLog,
   });
   await made.start();
   let stopped: Promise<void> | undefined;
   const stop = (lameDuckMs = 0) => {
-    stopped ??= made.stop(lameDuckMs, 1000, new AbortController().signal);
+    stopped ??= made.stop(lameDuckMs, 1000);
     return stopped;
   };
   cleanups.push(() => stop());
-  return { made, stop, dnsPort, healthPort, metricsPort, adminPort };
+  return { stop, dnsPort, healthPort, metricsPort, adminPort };
 }
 
 async function folder(): Promise<string> {
@@ -169,7 +174,7 @@ test("a saved configuration that is damaged is not used", async () => {
 
 test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 only", async () => {
   const { port, acked } = await controller(configFor(await freePort(), await backend()));
-  const { metricsPort, adminPort } = await daemon(port, await folder(), "127.0.0.2");
+  const { metricsPort, adminPort } = await daemon(port, await folder(), { address: "127.0.0.2" });
   await acked;
   const statusOf = async (url: string) => (await fetch(url)).status;
   const config = ["/api/config", "/api/service-port/shop/web/80"];
@@ -184,15 +189,14 @@ test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 
 test("told to stop, it serves on as long as it is told to, is not ready, and asks callers to connect anew", async () => {
   const [entry, back] = [await freePort(), await backend()];
   const { port, acked } = await controller(configFor(entry, back));
-  const { made, healthPort } = await daemon(port, await folder());
+  const clock = new ManualClock();
+  const { stop, healthPort } = await daemon(port, await folder(), { clock });
   await acked;
-  const hurry = new AbortController();
-  const stopped = made.stop(60_000, 1000, hurry.signal);
-  cleanups.length = cleanups.length - 1;
+  const stopped = stop(60_000);
   expect((await readiness(healthPort)).text).toBe("not ready: it is draining\n");
   const response = await fetch(`http://127.0.0.1:${entry}/`);
   expect([response.status, response.headers.get("connection")]).toEqual([200, "close"]);
-  hurry.abort();
+  clock.advance(60_000);
   await stopped;
   await expect(fetch(`http://127.0.0.1:${entry}/`)).rejects.toThrow();
 });

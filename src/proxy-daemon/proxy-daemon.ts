@@ -122,19 +122,12 @@ export class ProxyDaemon {
    * Not ready from now on, but serving: the cluster needs a while to send its calls elsewhere, and callers are asked
    * with each answer to connect anew. Then nothing new is accepted, and what is under way may finish.
    */
-  async stop(lameDuckMs: number, drainMs: number, hurry: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
+  async stop(lameDuckMs: number, drainMs: number): Promise<void> {
     this.#draining = true;
     this.#proxy.startDraining();
-    await new Promise<void>((resolve) => {
-      const timer = clock.after(lameDuckMs, resolve);
-      hurry.addEventListener("abort", () => {
-        timer.cancel();
-        resolve();
-      });
-    });
+    await new Promise<void>((resolve) => void this.#options.clock.after(lameDuckMs, resolve));
     this.#stop.abort();
-    await this.#proxy.close(hurry.aborted ? 0 : drainMs);
+    await this.#proxy.close(drainMs);
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
     await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
   }
