@@ -123,6 +123,31 @@ describe("tulle explain", () => {
     expect([pod.code, pod.err]).toEqual([2, expect.stringContaining("did you mean whoami/whoami-client?")]);
   });
 
+  test.each(["whoami", "whoami.whoami.svc.cluster.local", "whoami.whoami.traefik.mesh"])(
+    "says that there is no such port of %s",
+    async (host) => {
+      const { code, out } = await explain("whoami-client", `${host}:81`);
+      expect([code, out]).toEqual([1, expect.stringMatching(/no port 81.*; it has 80$/m)]);
+      expect((await explain("whoami-client", `${host}:80`)).code).toBe(0);
+    },
+  );
+
+  test.each([
+    [["--to", "whoami:99999"], "99999 is no port"],
+    [["--to", "whoami", "--method", "G T"], "expected a method of HTTP"],
+    [["--to", "whoami", "--path", "metrics"], "expected a path from /"],
+  ])("refuses the question %j with 2 and what is expected", async (question, hint) => {
+    const { code, err } = await tulle([
+      "explain",
+      "-f",
+      "examples/whoami",
+      "--from",
+      "whoami/whoami-client",
+      ...question,
+    ]);
+    expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
+  });
+
   test("says that a name of the cluster passes by the mesh", async () => {
     const { code, out } = await explain("whoami-client", "whoami.whoami.svc.cluster.local");
     expect([code, out]).toEqual([0, expect.stringContaining("passes by the mesh and its access control")]);
@@ -144,6 +169,22 @@ describe("the command line", () => {
   ])("refuses %j with 2 and a hint", async (args, hint) => {
     const { code, err } = await tulle(args);
     expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
+  });
+
+  test.each([["version"], ["--version"], ["-V"]])("says its version on %s", async (argument) => {
+    const { code, out, err } = await tulle([argument]);
+    expect([code, out, err]).toEqual([0, expect.stringMatching(/^tulle \d+\.\d+\.\d+\nnode /), ""]);
+  });
+
+  test.each([
+    ["local", "off, and audit for the example"],
+    ["check", "off, and on a cluster as installed"],
+    ["explain", "off, and on a cluster as installed"],
+    ["export", "off, and audit for the example"],
+    ["controller", "off"],
+  ])("%s --help says which access control holds without --acl", async (command, otherwise) => {
+    const { out } = await tulle([command, "--help"]);
+    expect(out.replaceAll(/\s+/g, " ")).toContain(`or on; without it ${otherwise} (env: TULLE_ACL)`);
   });
 
   test("takes options from variables and a file too, and refuses unknown ones", async () => {
@@ -197,6 +238,23 @@ describe("tulle local", () => {
     child.kill("SIGINT");
     const { code, out } = await finished;
     expect([code, out.trim().split("\n").length]).toEqual([0, 1]);
+  });
+
+  test.each([
+    ["audit", /^ {2}curl http:\/\/127\.3\./m, /^ {2}echo WHO \| nc -q 1 127\.3\./m],
+    ["on", /^ {2}curl --interface 127\.1\.\S+ http:\/\/127\.3\./m, /^ {2}echo WHO \| nc -s 127\.1\.\S+ -q 1 127\.3\./m],
+  ])("prints lines to paste that are let through with access control %s", async (mode, curl, nc) => {
+    const child = start(["local", "--acl", mode, ...ANY_PORTS]);
+    let out = "";
+    for await (const bytes of child.stdout) {
+      out += bytes;
+      if (out.includes("Ctrl-C ends.")) break;
+    }
+    const lines = out.slice(out.indexOf("\nTry, in another terminal"));
+    expect(lines).toMatch(curl);
+    expect(lines).toMatch(nc);
+    expect(lines.includes("who calls from no Pod's address is denied")).toBe(mode === "on");
+    if (mode === "on") expect(lines).not.toMatch(/curl http:\/\/127\.3\.|nc -[qu]/);
   });
 
   test("runs an empty folder as a mesh without services", async () => {

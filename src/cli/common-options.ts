@@ -11,10 +11,11 @@ export function fileOption(purpose: string): Option {
   ).argParser((path: string, previous: string[] | undefined) => [...(previous ?? []), path]);
 }
 
-export function aclOption(): Option {
+/** @param otherwise what holds where it is not given */
+export function aclOption(otherwise = "off"): Option {
   return setting(
     "--acl <mode>",
-    "access control: off, audit (lets through and reports what would be denied) or on",
+    `access control: off, audit (lets through and reports what would be denied) or on; without it ${otherwise}`,
   ).argParser((text: string) => {
     const mode = ACCESS_MODES[text.toLowerCase()];
     if (mode === undefined) throw new InvalidArgumentError(`"${text}" is none of off, audit, on.`);

@@ -1,4 +1,5 @@
 import { Resolver } from "node:dns/promises";
+import type { AccessMode } from "../config/mesh-config.ts";
 import type { CallResult } from "../local/example-calls.ts";
 import { makeExampleCalls } from "../local/example-calls.ts";
 import { LoopbackCluster } from "../local/loopback-cluster.ts";
@@ -69,7 +70,7 @@ export async function runLocal(options: LocalOptions, version: string): Promise<
     out(`access control ${accessControl}; DNS ${ready.dns}, SOCKS5 ${ready.socks}, admin ${ready.admin}\n`);
     const allOk = await walk(cluster, ready, out);
     if (options.once === true) return allOk && !reporter.hasErrors ? EXIT_FINE : EXIT_PROBLEMS;
-    for (const line of hints(ready)) out(line);
+    for (const line of hints(ready, accessControl)) out(line);
     source.watch(async (change) => {
       const { put, remove } = change.delta;
       reporter.report(change, await enforce(change));
@@ -107,21 +108,23 @@ function formatCall({ from, call, outcome, answeredBy, way, ok, note }: CallResu
   return `${head}\n      ${way}${by === "" ? "" : `\n      answered by ${by}`}`;
 }
 
-/** Lines to paste, with the addresses of this run. */
-function hints(ready: ReadyLine): string[] {
+/** Lines to paste, with the addresses of this run. With access control on, only those that call as a Pod. */
+function hints(ready: ReadyLine, accessControl: AccessMode): string[] {
   const [dnsHost, dnsPort] = ready.dns.split(":");
   const http = ready.services.find((service) => service.ports.some((port) => port.trafficType === "http"));
   const tcp = ready.services.find((service) => service.ports.some((port) => port.trafficType === "tcp"));
   const udp = ready.services.find((service) => service.ports.some((port) => port.trafficType === "udp"));
   const client = ready.pods.find((pod) => pod.name.includes("client")) ?? ready.pods[0];
-  const lines = ["\nTry, in another terminal:\n"];
+  const asPod = accessControl === "on";
+  const remark = asPod ? " (access control is on: who calls from no Pod's address is denied)" : "";
+  const lines = [`\nTry, in another terminal${remark}:\n`];
   if (http !== undefined) {
     const port = http.ports.find((each) => each.trafficType === "http");
     const dial = port?.boundPort ?? port?.port ?? 80;
     const suffix = dial === 80 ? "" : `:${dial}`;
     const [host] = http.hosts;
     lines.push(`  dig @${dnsHost} -p ${dnsPort} ${host} +short`);
-    lines.push(`  curl http://${http.meshIP}${suffix}/`);
+    if (!asPod) lines.push(`  curl http://${http.meshIP}${suffix}/`);
     if (client !== undefined) {
       lines.push(`  curl --interface ${client.ip} http://${http.meshIP}${suffix}/        # as Pod ${client.name}`);
       lines.push(
@@ -134,8 +137,9 @@ function hints(ready: ReadyLine): string[] {
     [udp, "-u -w 1"],
   ] as const) {
     const port = service?.ports[0];
-    if (service !== undefined && port !== undefined)
-      lines.push(`  echo WHO | nc ${flags} ${service.meshIP} ${port.boundPort ?? port.port}`);
+    if (service === undefined || port === undefined || (asPod && client === undefined)) continue;
+    const source = asPod ? `-s ${client?.ip} ` : "";
+    lines.push(`  echo WHO | nc ${source}${flags} ${service.meshIP} ${port.boundPort ?? port.port}`);
   }
   lines.push(`  curl ${ready.admin}/api/problems`);
   lines.push("\nPods, to call from with curl --interface or nc -s:\n");

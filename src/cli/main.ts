@@ -21,6 +21,8 @@ import { applyConfigFile, checkEnvironment, configOption, type Environment, sett
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
+const versions = (): string => `tulle ${version()}\nnode ${process.versions.node}\n${process.platform}/${process.arch}`;
+
 function version(): string {
   const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     version: string;
@@ -63,6 +65,7 @@ export function buildProgram(onResult: (code: number) => void): Command {
   const program = new Command("tulle")
     .description("A service mesh for Kubernetes; `local` runs a whole mesh on this machine from a folder of manifests.")
     .usage("COMMAND [options]")
+    .version(versions(), "-V, --version", "print the version of Tulle and of its runtime")
     .showSuggestionAfterError()
     .exitOverride()
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
@@ -74,8 +77,9 @@ Start with:
   tulle local -f my-manifests/     your own manifests
   tulle help COMMAND               what a command takes
 
-Every option can also be given as a variable (--default-mode is TULLE_DEFAULT_MODE) or in a YAML file (--config FILE,
-default-mode: tcp). The command line outweighs variables, variables the file.
+Every option but those of the call that \`explain\` is asked about can also be given as a variable (--default-mode is
+TULLE_DEFAULT_MODE) or in a YAML file (--config FILE, default-mode: tcp). The command line outweighs variables, variables
+the file.
 Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
     );
   addLocal(program, onResult);
@@ -90,8 +94,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
     .command("version")
     .description("print the version of Tulle and of its runtime")
     .action(() => {
-      const { node } = process.versions;
-      process.stdout.write(`tulle ${version()}\nnode ${node}\n${process.platform}/${process.arch}\n`);
+      process.stdout.write(`${versions()}\n`);
     });
   return program;
 }
@@ -111,7 +114,7 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
     .addOption(fileOption("manifests to run"))
     .addOption(setting("--once", "start, make the example's calls, and end: 0 if all came out as they should"))
     .addOption(setting("--json", "when ready, one line of JSON on standard output, and nothing else there"))
-    .addOption(aclOption())
+    .addOption(aclOption("off, and audit for the example"))
     .addOption(defaultModeOption())
     .addOption(listenOption("dns", "where DNS answers, over UDP and TCP", "127.0.0.1:15353"))
     .addOption(listenOption("socks", "where the SOCKS5 entry listens", "127.0.0.1:15080"))
@@ -120,8 +123,6 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
     .addHelpText(
       "after",
       `
-The default of --acl is off; for the example without -f it is audit.
-
 Each Pod gets an address 127.1.x.y, each Service 127.2.x.y, each mesh name 127.3.x.y. Pods of the images traefik/whoami,
 traefik/whoamitcp and traefik/whoamiudp are served by Tulle itself; any other Pod is an address to call from. A program
 of yours is meshed by a Service without selector and an EndpointSlice with its address (examples/your-own-service).
@@ -137,7 +138,7 @@ function addCheck(program: Command, onResult: (code: number) => void): void {
   command(program, "check", "say what is wrong in manifests, or on a cluster: object, field, sentence, remedy")
     .addOption(fileOption("manifests to check; without it the cluster and its installation"))
     .addOption(setting("--json", "a JSON array on standard output instead of lines"))
-    .addOption(aclOption())
+    .addOption(aclOption("off, and on a cluster as installed"))
     .addOption(defaultModeOption())
     .addOption(namespaceOption())
     .addOption(kubeconfigOption())
@@ -171,7 +172,7 @@ function addExplain(program: Command, onResult: (code: number) => void): void {
     ])
     .addOption(fileOption("manifests to look at; without it the cluster"))
     .addOption(setting("--json", "the answer as JSON"))
-    .addOption(aclOption())
+    .addOption(aclOption("off, and on a cluster as installed"))
     .addOption(defaultModeOption())
     .addOption(namespaceOption())
     .addOption(kubeconfigOption())
@@ -192,7 +193,7 @@ function addExport(program: Command, onResult: (code: number) => void): void {
   command(program, "export", "print the compiled configuration")
     .addOption(fileOption("manifests to compile; without it the whoami example"))
     .addOption(setting("--format <format>", "tulle: MeshConfig as JSON, with its version").default("tulle"))
-    .addOption(aclOption())
+    .addOption(aclOption("off, and audit for the example"))
     .addOption(defaultModeOption())
     .action(async (options) => {
       const { runExport } = await import("./export-command.ts");

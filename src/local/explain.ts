@@ -7,7 +7,7 @@ import { systemClock } from "../model/clock.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import { FAILURES, type Failure } from "../model/failures.ts";
 import { nearest } from "../model/nearest.ts";
-import { keyOf, type Pod } from "../model/objects.ts";
+import { keyOf, type Pod, type Service } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import type { AccessFinding } from "../proxy/router/access-description.ts";
 import { MeshRouteTable, newDecision } from "../proxy/router/route-table.ts";
@@ -84,8 +84,9 @@ class Explainer {
     this.#steps.push(
       `caller: Pod ${keyOf(this.#pod.meta)} at ${this.#caller.address || "no address"}, ServiceAccount ${who}`,
     );
+    checkRequest(this.#question);
     const { host, port } = parseTarget(this.#question.to);
-    const service = this.#serviceOf(host);
+    const service = this.#serviceOf(host, port);
     if (service === undefined) return this.#end({ failure: "UnknownName" });
     if (service === "") return this.#end({ served: true, failure: "NotInMesh" });
     const entry = this.#entry(service, host, port);
@@ -257,7 +258,7 @@ class Explainer {
   }
 
   /** @returns the Service's key, "" for a name past the mesh, undefined for one that does not exist */
-  #serviceOf(host: string): string | undefined {
+  #serviceOf(host: string, port: number | undefined): string | undefined {
     const { config, state } = this.#mesh;
     const byAddress = Object.keys(config.names).find((key) => config.names[key]?.includes(host));
     if (byAddress !== undefined) return byAddress;
@@ -266,6 +267,11 @@ class Explainer {
       const plain = /^([^.]+)(?:\.([^.]+)(?:\.svc(?:\.cluster\.local)?)?)?$/.exec(host);
       const key = `${plain?.[2] ?? this.#pod.meta.namespace}/${plain?.[1]}`;
       const service = plain === null ? undefined : state.get("Service", key);
+      if (service !== undefined && lacksPort(service, port)) {
+        const numbers = service.ports.map((each) => each.port).join(", ");
+        this.#steps.push(`name: ${host} is Service ${key} itself, which has no port ${port}; it has ${numbers}`);
+        return undefined;
+      }
       if (service !== undefined) {
         this.#steps.push(`name: ${host} is Service ${key} itself: the call passes by the mesh and its access control`);
         this.#steps.push(`  the mesh name is ${service.meta.name}.${service.meta.namespace}.${config.meshDomains[0]}`);
@@ -331,12 +337,27 @@ class Explainer {
   }
 }
 
+/** A headless Service's name leads to its Pods, on any port; an external one's, to somewhere else. */
+function lacksPort({ headless, type, ports }: Service, port: number | undefined): boolean {
+  return port !== undefined && !headless && type !== "ExternalName" && ports.every((each) => each.port !== port);
+}
+
+function checkRequest({ method, path }: Question): void {
+  // RFC 9110 §5.6.2, §9.1.
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method))
+    throw new UnanswerableError(`--method "${method}": expected a method of HTTP, such as GET`);
+  if (!path.startsWith("/")) throw new UnanswerableError(`--path "${path}": expected a path from /, such as /metrics`);
+}
+
 function parseTarget(to: string): { host: string; port: number | undefined } {
   const match = /^(?:[a-z]+:\/\/)?([^/:]+)(?::(\d{1,5}))?(?:\/.*)?$/i.exec(to);
   if (match === null)
     throw new UnanswerableError(`--to ${to}: expected HOST or HOST:PORT, such as whoami.whoami.traefik.mesh:80`);
   const host = (match[1] as string).toLowerCase().replace(/\.$/, "");
-  return { host, port: match[2] === undefined ? undefined : Number(match[2]) };
+  if (match[2] === undefined) return { host, port: undefined };
+  const port = Number(match[2]);
+  if (port < 1 || port > 65535) throw new UnanswerableError(`--to ${to}: ${port} is no port; there are 1 to 65535`);
+  return { host, port };
 }
 
 function formatOrigin(origin: Origin | undefined): string | undefined {
