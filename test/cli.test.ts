@@ -148,6 +148,15 @@ describe("tulle explain", () => {
     expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
   });
 
+  test("says which objects it could not read, since a running mesh may still have them", async () => {
+    const folder = await folderOf("a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {type: Nope}\n");
+    const { code, err } = await tulle(["explain", "-f", folder, "--from", "a/b", "--to", "a"]);
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/a\.yaml:4: error ManifestInvalid .*stays as it was before/),
+    ]);
+  });
+
   test("says that a name of the cluster passes by the mesh", async () => {
     const { code, out } = await explain("whoami-client", "whoami.whoami.svc.cluster.local");
     expect([code, out]).toEqual([0, expect.stringContaining("passes by the mesh and its access control")]);
@@ -259,6 +268,7 @@ describe("tulle local", () => {
 
   test("runs an empty folder as a mesh without services", async () => {
     const folder = await folderOf("notes.txt", "nothing here");
-    expect(await tulle(["local", "-f", folder, "--once", ...ANY_PORTS])).toMatchObject({ code: 0, err: "" });
+    const { code, err } = await tulle(["local", "-f", folder, "--once", ...ANY_PORTS]);
+    expect([code, err]).toEqual([0, expect.stringMatching(/^\S+: warning FolderWithoutManifests .*\n$/)]);
   });
 });

@@ -126,7 +126,8 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
 Each Pod gets an address 127.1.x.y, each Service 127.2.x.y, each mesh name 127.3.x.y. Pods of the images traefik/whoami,
 traefik/whoamitcp and traefik/whoamiudp are served by Tulle itself; any other Pod is an address to call from. A program
 of yours is meshed by a Service without selector and an EndpointSlice with its address (examples/your-own-service).
-Files are watched: a change is in force at once. A broken file is reported, and what it said before stays.`,
+Files are watched: a change is in force at once. A broken file is reported, and what it said before stays,
+as does what was read from a path that cannot be read or is gone; what goes from within a folder is gone.`,
     )
     .action(async (options) => {
       const { runLocal } = await import("./local-command.ts");

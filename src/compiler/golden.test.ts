@@ -99,6 +99,7 @@ test("any part of all the cases together compiles, and says nothing but problems
 /** What only a source of objects, the loopback cluster or a controller can find. */
 const OF_SOURCES = [
   "FileUnreadable",
+  "FolderWithoutManifests",
   "ManifestSyntax",
   "ManifestInvalid",
   "DuplicateObject",

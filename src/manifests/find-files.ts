@@ -1,55 +1,102 @@
-import { readdir, stat } from "node:fs/promises";
+import { lstat, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+
+/** As a path: standard input, which is read once. */
+export const STANDARD_INPUT = "-";
 
 export interface FoundFile {
   readonly path: string;
   /** Changes with the content: inode, size and times. */
   readonly stamp: string;
   readonly modifiedAtMs: number;
-  readonly size: number;
+}
+
+export interface UnreadablePath {
+  readonly path: string;
+  /** Why it cannot be looked at, or cannot be what it is said to be. */
+  readonly unreadable: string;
 }
 
 export interface Found {
-  readonly files: readonly FoundFile[];
+  /** In the order in which they are read. */
+  readonly places: readonly (FoundFile | UnreadablePath)[];
   /** Every folder that was looked into, and those of single files. */
   readonly folders: readonly string[];
-  /** Paths that cannot be read, with the reason. */
-  readonly unreadable: readonly { readonly path: string; readonly reason: string }[];
+  /** Paths that were given and are folders without a manifest. */
+  readonly empty: readonly string[];
+  /** Something went while it was looked at: of the rest, nobody knows whether it is whole. */
+  readonly moving: boolean;
 }
 
+/** Opening a pipe waits for whoever writes to it, for ever if need be. */
+export const NO_FILE = "it is no regular file (what comes through a pipe is read with -f -)";
 const MANIFEST = /\.(ya?ml|json)$/i;
 
 /** Files as given, and in folders every `*.yaml`, `*.yml` and `*.json`, however deep; hidden ones are passed over. */
 export async function findFiles(paths: readonly string[]): Promise<Found> {
-  const files = new Map<string, FoundFile>();
-  const folders = new Set<string>();
-  const unreadable: { path: string; reason: string }[] = [];
-  // By device and inode: links may lead to one place twice, or in a circle.
-  const seen = new Set<string>();
-  const visit = async (path: string, given: boolean): Promise<void> => {
+  const walk = new Walk();
+  const empty: string[] = [];
+  for (const path of paths) {
+    const manifests = await walk.visit(path, true);
+    if (manifests === 0 && !walk.moving) empty.push(path);
+    if (!walk.folders.has(path) && path !== STANDARD_INPUT) walk.folders.add(join(path, ".."));
+  }
+  return { places: [...walk.places.values()], folders: [...walk.folders], empty, moving: walk.moving };
+}
+
+class Walk {
+  readonly places = new Map<string, FoundFile | UnreadablePath>();
+  readonly folders = new Set<string>();
+  moving = false;
+  /** By device and inode: links may lead to one place twice, or in a circle. */
+  readonly #seen = new Set<string>();
+
+  /**
+   * @param given the user named it, rather than a folder
+   * @returns how many places may hold manifests, those that were seen before too
+   */
+  async visit(path: string, given: boolean): Promise<number> {
+    if (path === STANDARD_INPUT) return this.#add({ path, stamp: "", modifiedAtMs: 0 });
     try {
       const info = await stat(path);
+      if (!info.isDirectory() && !given && !MANIFEST.test(path)) return 0;
       const place = `${info.dev} ${info.ino}`;
-      if (seen.has(place)) return;
-      seen.add(place);
-      if (info.isDirectory()) {
-        folders.add(path);
-        const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
-        for (const name of names) await visit(join(path, name), false);
-      } else if (given || MANIFEST.test(path)) {
-        const { ino, size, mtimeMs, ctimeMs } = info;
-        files.set(path, { path, stamp: `${ino} ${size} ${mtimeMs} ${ctimeMs}`, modifiedAtMs: mtimeMs, size });
-      }
+      if (this.#seen.has(place)) return 1;
+      this.#seen.add(place);
+      if (info.isDirectory()) return await this.#visitFolder(path);
+      if (!info.isFile()) return this.#add({ path, unreadable: NO_FILE });
+      const { ino, size, mtimeMs, ctimeMs } = info;
+      return this.#add({ path, stamp: `${ino} ${size} ${mtimeMs} ${ctimeMs}`, modifiedAtMs: mtimeMs });
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      // What vanished between the listing and the look at it is simply gone.
-      if (given || code !== "ENOENT")
-        unreadable.push({ path, reason: code === "ENOENT" ? "there is no such file or folder" : message });
+      return this.#failed(path, given, error as NodeJS.ErrnoException);
     }
-  };
-  for (const path of paths) {
-    await visit(path, true);
-    if (!folders.has(path)) folders.add(join(path, ".."));
   }
-  return { files: [...files.values()], folders: [...folders], unreadable };
+
+  async #visitFolder(path: string): Promise<number> {
+    this.folders.add(path);
+    const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
+    let manifests = 0;
+    for (const name of names) manifests += await this.visit(join(path, name), false);
+    return manifests;
+  }
+
+  async #failed(path: string, given: boolean, { code, message }: NodeJS.ErrnoException): Promise<number> {
+    if (code !== "ENOENT") return this.#add({ path, unreadable: message });
+    if (given) return this.#add({ path, unreadable: "there is no such file or folder" });
+    // A link that leads nowhere is passed over; what vanished after it was listed may have taken its folder with it.
+    if (!(await isThere(path))) this.moving = true;
+    return 0;
+  }
+
+  #add(place: FoundFile | UnreadablePath): number {
+    this.places.set(place.path, place);
+    return 1;
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }

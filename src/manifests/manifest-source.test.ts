@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,6 +119,89 @@ describe("a load", () => {
     expect((await source.load()).delta.put).toHaveLength(2);
     expect((await source.load()).delta).toEqual({ put: [], remove: [] });
   });
+});
+
+describe("what cannot be read for a moment", () => {
+  const two = () => put("a.yaml", `${service("a")}${service("b", 99999)}`);
+  const addresses = (source: ManifestSource) => [...source.state.list("Service")].map(({ clusterIPs }) => clusterIPs);
+
+  test.each([
+    ["is moved away", async () => {}],
+    // Even root may not read a link to itself.
+    ["may not be read", () => symlink(folder, folder)],
+  ])("keeps objects, addresses and problems of a given folder that %s", async (_, instead) => {
+    await two();
+    const source = open();
+    const before = await source.load();
+    const given = addresses(source);
+    await rename(folder, `${folder}-away`);
+    await instead();
+    const during = await source.load();
+    expect([during.delta, during.files]).toEqual([{ put: [], remove: [] }, 1]);
+    expect(told(during)).toEqual([expect.stringMatching(/^FileUnreadable/), ...told(before)]);
+    await rm(folder, { force: true });
+    await rename(`${folder}-away`, folder);
+    const after = await source.load();
+    expect([after.delta, told(after)]).toEqual([{ put: [], remove: [] }, told(before)]);
+    expect(addresses(source)).toEqual(given);
+  });
+
+  test("keeps a folder within, and with it which of two objects of one name is in force", async () => {
+    await mkdir(join(folder, "one"));
+    await put("one/a.yaml", service("same", 80));
+    await put("two.yaml", service("same", 81));
+    const source = open();
+    await source.load();
+    await rename(join(folder, "one"), join(folder, ".away"));
+    await symlink("one", join(folder, "one"));
+    const update = await source.load();
+    expect(update.delta).toEqual({ put: [], remove: [] });
+    expect(update.problems.map(({ problem }) => problem.code)).toEqual(["FileUnreadable", "DuplicateObject"]);
+    await rm(join(folder, "one"));
+    expect((await source.load()).delta.put).toMatchObject([{ ports: [{ port: 81 }] }]);
+  });
+
+  test("is not what was deleted from a folder that can be read", async () => {
+    await mkdir(join(folder, "one"));
+    await put("one/a.yaml", service("a"));
+    await put("b.yaml", service("b"));
+    const source = open();
+    await source.load();
+    await rm(join(folder, "one"), { recursive: true });
+    expect((await source.load()).delta.remove).toMatchObject([{ name: "a" }]);
+  });
+
+  test("is read again as soon as it can be, without a change of its own", async () => {
+    await put("a.yaml", service("a"));
+    const source = open();
+    await source.load();
+    expect(await source.hasChanged()).toBe(false);
+    await rename(folder, `${folder}-away`);
+    expect(await source.hasChanged()).toBe(true);
+    await source.load();
+    expect(await source.hasChanged()).toBe(false);
+    await rename(`${folder}-away`, folder);
+    expect(await source.hasChanged()).toBe(true);
+  });
+
+  test("may be no file at all: a pipe is a problem, and the rest is read", async () => {
+    await put("b.yaml", service("b"));
+    const source = open();
+    await source.load();
+    execFileSync("mkfifo", [join(folder, "a.yaml")]);
+    await put("b.yaml", service("c"));
+    const update = await source.load();
+    expect(told(update)).toEqual([expect.stringMatching(/^FileUnreadable .* a.yaml:1$/)]);
+    expect(services(source)).toEqual(["c"]);
+    expect(told(await open([join(folder, "a.yaml")]).load())).toEqual([expect.stringMatching(/^FileUnreadable/)]);
+  });
+});
+
+test("a given folder without a manifest is a warning", async () => {
+  await put("notes.txt", "nothing");
+  expect(told(await open().load())).toEqual([expect.stringMatching(/^FolderWithoutManifests/)]);
+  await put("a.yaml", service("a"));
+  expect((await open([folder, folder, join(folder, "a.yaml")]).load()).problems).toEqual([]);
 });
 
 describe("a watch", () => {

@@ -1,10 +1,13 @@
 /**
  * Objects from files, as the API server would hold them: a broken file or object leaves in force what it said before,
- * as a refused `kubectl apply` does. Files are watched by events, and looked at every few seconds besides, because
- * events get lost on some file systems.
+ * as a refused `kubectl apply` does. So does a path that cannot be read, or that was given and is not there: a folder
+ * that is moved, mounted or made anew must not empty the mesh meanwhile. What goes from a folder that can be read is
+ * gone. Files are watched by events, and looked at every few seconds besides, because events get lost on some file
+ * systems.
  */
-import { type FSWatcher, watch } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { constants, type FSWatcher, watch } from "node:fs";
+import { open } from "node:fs/promises";
+import { resolve as absolute, sep } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "../model/clock.ts";
 import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
@@ -12,13 +15,15 @@ import { type DecodedObject, UNNAMED } from "../model/decode/decode-object.ts";
 import { formatRef, keyOf, type MeshObject, type ObjectRef, refOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type Found, type FoundFile, findFiles } from "./find-files.ts";
+import { type Found, type FoundFile, findFiles, NO_FILE, STANDARD_INPUT } from "./find-files.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
 import { fileRef, type LocatedProblem, lineOfField, type ManifestFile, parseManifest } from "./manifest-file.ts";
 import { materialize } from "./materialize.ts";
 
 export interface ManifestSourceOptions {
   readonly paths: readonly string[];
+  /** What the path `-` stands for. */
+  readonly input?: string;
   readonly addresses: LoopbackAddresses;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,7 +56,9 @@ export class ManifestSource {
   readonly #options: ManifestSourceOptions;
   #files = new Map<string, LoadedFile>();
   #places = new Map<string, LoadedFile>();
-  #found: Found = { files: [], folders: [], unreadable: [] };
+  #found: Found = { places: [], folders: [], empty: [], moving: false };
+  /** Files whose content could not be read although they are there: the next look must try again. */
+  #unread = 0;
 
   constructor(options: ManifestSourceOptions) {
     this.#options = options;
@@ -59,15 +66,22 @@ export class ManifestSource {
 
   /** Reads what changed since the last time, all of it at first. Calls must not overlap. */
   async load(): Promise<ManifestUpdate> {
-    const found = await this.#settled();
-    this.#found = found;
-    const problems: LocatedProblem[] = found.unreadable.map(({ path, reason }) => unreadable(path, reason));
+    this.#found = await this.#settled();
+    this.#unread = 0;
+    const problems: LocatedProblem[] = this.#found.empty.map(noManifests);
     const files = new Map<string, LoadedFile>();
-    for (const file of found.files) {
-      const loaded = await this.#loadFile(file, problems);
-      if (loaded !== undefined) files.set(file.path, loaded);
+    for (const place of this.#found.places) {
+      if ("unreadable" in place) {
+        problems.push(unreadable(place.path, place.unreadable));
+        for (const [path, before] of this.#files)
+          if (isWithin(path, place.path) && !files.has(path)) files.set(path, before);
+      } else {
+        const loaded = await this.#loadFile(place, problems);
+        if (loaded !== undefined) files.set(place.path, loaded);
+      }
     }
     this.#files = files;
+    for (const file of files.values()) problems.push(...problemsOf(file.parsed));
     const decoded = this.#combine(problems);
     const { objects, problems: made } = materialize(decoded, this.#options.addresses);
     problems.push(...made.map((each) => this.locate(each)));
@@ -89,15 +103,10 @@ export class ManifestSource {
     return this.#found.folders;
   }
 
-  /** Whether a look at the files shows something else than the last load saw. */
+  /** Whether a look at the files shows something else than the last load saw, or may show it now. */
   async hasChanged(): Promise<boolean> {
-    const found = await findFiles(this.#options.paths);
-    if (found.files.length !== this.#found.files.length || !isDeepStrictEqual(found.unreadable, this.#found.unreadable))
-      return true;
-    return found.files.some(({ path, stamp }, index) => {
-      const before = this.#found.files[index];
-      return before?.path !== path || before.stamp !== stamp;
-    });
+    if (this.#unread > 0 || this.#found.moving) return true;
+    return !isDeepStrictEqual(await findFiles(this.#options.paths), this.#found);
   }
 
   /** Adds file and line to a problem with an object of this source. */
@@ -117,14 +126,16 @@ export class ManifestSource {
     return undefined;
   }
 
-  /** Waits until no file was written to just now. */
+  /** Waits until no file was written to just now, and nothing vanishes while it is looked at. */
   async #settled(): Promise<Found> {
     const { clock, paths } = this.#options;
     for (let round = 0; ; round++) {
       const found = await findFiles(paths);
       const now = clock.wall();
-      const busy = found.files.some((file) => this.#isNew(file) && Math.abs(now - file.modifiedAtMs) < SETTLE_MS);
-      if (!busy || round === MAX_SETTLE_ROUNDS) return found;
+      const busy = found.places.some(
+        (place) => !("unreadable" in place) && this.#isNew(place) && Math.abs(now - place.modifiedAtMs) < SETTLE_MS,
+      );
+      if (!(busy || found.moving) || round === MAX_SETTLE_ROUNDS) return found;
       await new Promise<void>((resolve) => clock.after(SETTLE_MS, resolve));
     }
   }
@@ -136,30 +147,20 @@ export class ManifestSource {
   }
 
   async #loadFile(file: FoundFile, problems: LocatedProblem[]): Promise<LoadedFile | undefined> {
-    const before = this.#files.get(file.path);
+    const { path, stamp } = file;
+    const before = this.#files.get(path);
+    if (before?.stamp === stamp) return before;
     const kept = before?.good ?? new Map<string, readonly DecodedObject[]>();
-    let loaded = before;
-    if (before?.stamp !== file.stamp) {
-      try {
-        if (file.size > MAX_FILE_BYTES) throw new Error(`it has ${file.size} bytes, and ${MAX_FILE_BYTES} is the most`);
-        const parsed = parseManifest(file.path, await readFile(file.path, "utf8"));
-        loaded = { stamp: file.stamp, parsed, good: goodOf(parsed, kept) };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-        problems.push(unreadable(file.path, (error as Error).message));
-        return before;
-      }
+    try {
+      const text = path === STANDARD_INPUT ? (this.#options.input ?? "") : await readText(path);
+      const parsed = parseManifest(path, text);
+      return { stamp, parsed, good: goodOf(parsed, kept) };
+    } catch (error) {
+      this.#unread++;
+      // It went after it was listed, alone or with its folder: the next look tells which.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") problems.push(unreadable(path, (error as Error).message));
+      return before;
     }
-    if (loaded === undefined) return undefined;
-    problems.push(...loaded.parsed.syntax);
-    for (const { ref, problems: own, line } of loaded.parsed.entries)
-      for (const each of own)
-        problems.push({
-          problem: each,
-          file: file.path,
-          line: (ref.name === UNNAMED ? undefined : lineOfField(loaded.parsed, ref, each.field)) ?? line,
-        });
-    return loaded;
   }
 
   /** All files together; of two objects with one name, the first is in force. */
@@ -285,6 +286,40 @@ class ManifestWatch {
   }
 }
 
+/** @throws an Error whose message says what is wrong with it, as the start of a sentence */
+async function readText(path: string): Promise<string> {
+  // Without waiting: it may have become a pipe since it was looked at.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const info = await handle.stat();
+    if (!info.isFile()) throw new Error(NO_FILE);
+    if (info.size > MAX_FILE_BYTES) throw new Error(`it has ${info.size} bytes, and ${MAX_FILE_BYTES} is the most`);
+    return await handle.readFile("utf8");
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whether it is this place, or beneath it. */
+function isWithin(path: string, place: string): boolean {
+  const folder = absolute(place);
+  const inside = absolute(path);
+  return inside === folder || inside.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
+}
+
+/** What a file says of itself and of its single objects. */
+function problemsOf(parsed: ManifestFile): LocatedProblem[] {
+  const problems = [...parsed.syntax];
+  for (const { ref, problems: own, line } of parsed.entries)
+    for (const each of own)
+      problems.push({
+        problem: each,
+        file: parsed.path,
+        line: (ref.name === UNNAMED ? undefined : lineOfField(parsed, ref, each.field)) ?? line,
+      });
+  return problems;
+}
+
 /** A broken file keeps everything, a broken object its last good form. */
 function goodOf(
   parsed: ManifestFile,
@@ -302,6 +337,11 @@ function goodOf(
 
 function unreadable(path: string, reason: string): LocatedProblem {
   return { problem: problem("FileUnreadable", fileRef(path), "", reason), file: path, line: 1 };
+}
+
+function noManifests(path: string): LocatedProblem {
+  const detail = "no file in it ends in .yaml, .yml or .json";
+  return { problem: problem("FolderWithoutManifests", fileRef(path), "", detail), file: path, line: 1 };
 }
 
 function duplicate(

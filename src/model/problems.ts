@@ -14,17 +14,22 @@ export const PROBLEMS = {
   // files
   FileUnreadable: {
     severity: "error",
-    effect: "what was read from it before stays in force",
+    effect: "what was read from it before, if anything, stays in force",
     remedy: "check the path and its permissions",
+  },
+  FolderWithoutManifests: {
+    severity: "warning",
+    effect: "nothing of it is in the mesh",
+    remedy: "check the path",
   },
   ManifestSyntax: {
     severity: "error",
-    effect: "what this file said before stays in force",
+    effect: "what this file said before, if anything, stays in force",
     remedy: "mend the YAML at that line",
   },
   ManifestInvalid: {
     severity: "error",
-    effect: "the object is left out",
+    effect: "the object stays as it was before, or is left out",
     remedy: "correct the field",
   },
   DuplicateObject: {
@@ -34,7 +39,7 @@ export const PROBLEMS = {
   },
   UnknownVersion: {
     severity: "error",
-    effect: "the object is left out",
+    effect: "the object stays as it was before, or is left out",
     remedy: "use one of the versions named",
   },
   AddressesExhausted: {

@@ -1,6 +1,6 @@
 /**
  * One Kubernetes object, as YAML or the API server gives it, to the form that the mesh reads: whichever API version it
- * is written in. What is wrong becomes problems with the path of the field, and the object is left out.
+ * is written in. What is wrong becomes problems with the path of the field, and there is no object then.
  */
 import { z } from "zod";
 import type { MeshObject, ObjectRef } from "../objects.ts";
