@@ -1,9 +1,10 @@
 /** The program as people run it: `bin/tulle` in a process of its own. Built by `npm test` before the tests. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 
@@ -49,6 +50,32 @@ async function finish(child: ChildProcessWithoutNullStreams): Promise<Result> {
 }
 
 const tulle = (args: readonly string[], env?: Record<string, string>) => finish(start(args, env));
+
+/** Beside standard input, output and error. */
+async function socketsOf(pid: number): Promise<number> {
+  const folder = `/proc/${pid}/fd`;
+  const links = await Promise.all(
+    (await readdir(folder))
+      .filter((name) => Number(name) > 2)
+      .map((name) => readlink(join(folder, name)).catch(() => "")),
+  );
+  return links.filter((link) => link.startsWith("socket:")).length;
+}
+
+/** So many Services, each with two Pods of a sample image. */
+function podsAndServices(count: number): string {
+  return Array.from(
+    { length: count },
+    (_, index) => `---
+{apiVersion: v1, kind: Service, metadata: {name: s${index}}, spec: {selector: {app: s${index}}, ports: [{port: 80}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: s${index}}
+spec: {replicas: 2, template: {metadata: {labels: {app: s${index}}}, spec: {containers: [{name: c, image: traefik/whoami}]}}}
+`,
+  ).join("");
+}
 
 async function folderOf(name: string, text: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tulle-cli-"));
@@ -264,6 +291,32 @@ describe("tulle local", () => {
     expect(lines).toMatch(nc);
     expect(lines.includes("who calls from no Pod's address is denied")).toBe(mode === "on");
     if (mode === "on") expect(lines).not.toMatch(/curl http:\/\/127\.3\.|nc -[qu]/);
+  });
+
+  test("says in one line how many file descriptors are missing, and ends", async () => {
+    const folder = await folderOf("a.yaml", podsAndServices(150));
+    const limited = spawn(
+      "sh",
+      ["-c", 'ulimit -n 300; exec "$0" bin/tulle "$@"', process.execPath, "local", "-f", folder, ...ANY_PORTS],
+      { cwd: ROOT },
+    );
+    children.push(limited);
+    const { code, out, err } = await finish(limited);
+    expect([code, out, err.trim().split("\n")]).toEqual([
+      1,
+      "",
+      [expect.stringContaining("700 file descriptors are needed, and this process may have 300")],
+    ]);
+  });
+
+  test("ends at a signal while it starts", async () => {
+    const folder = await folderOf("a.yaml", podsAndServices(2000));
+    const child = start(["local", "-f", folder, ...ANY_PORTS]);
+    const finished = finish(child);
+    // DNS, SOCKS5 and the admin API listen before the manifests are read, which takes longer.
+    while ((await socketsOf(child.pid as number)) < 4) await setImmediate();
+    child.kill("SIGINT");
+    expect(await finished).toMatchObject({ code: 0, out: expect.stringContaining("stopping") });
   });
 
   test("runs an empty folder as a mesh without services", async () => {

@@ -1,15 +1,27 @@
 /** The promises of one machine, by real calls against a whole mesh. */
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import http from "node:http";
+import net from "node:net";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { AccessMode } from "../src/config/mesh-config.ts";
+import { LoopbackAddresses } from "../src/manifests/loopback-addresses.ts";
+import { ManifestSource } from "../src/manifests/manifest-source.ts";
+import { systemClock } from "../src/model/clock.ts";
+import { silentLog } from "../src/telemetry/log.ts";
 import { RunningMesh } from "./running-mesh.ts";
 
 const running: RunningMesh[] = [];
 afterEach(async () => {
   for (const mesh of running.splice(0)) await mesh.close();
 });
-async function start(manifests: Record<string, string>, accessControl: AccessMode = "off"): Promise<RunningMesh> {
-  const mesh = await RunningMesh.start(manifests, accessControl);
+async function start(
+  manifests: Record<string, string>,
+  accessControl: AccessMode = "off",
+  options: Parameters<typeof RunningMesh.start>[2] = {},
+): Promise<RunningMesh> {
+  const mesh = await RunningMesh.start(manifests, accessControl, options);
   running.push(mesh);
   return mesh;
 }
@@ -377,6 +389,34 @@ describe("an edit", () => {
     await mesh.edit("a.yaml", undefined);
     expect(mesh.ready.services).toEqual([]);
   });
+});
+
+test("an edit that needs more sockets than the process may have leaves the mesh as it was, and says how many", async () => {
+  const mesh = await start({ "a.yaml": server("s") }, "off", { maxDescriptors: 103 });
+  const { pods } = mesh.ready;
+  await mesh.edit("a.yaml", server("s", { replicas: 3 }));
+  expect(mesh.problems.map(({ message }) => message)).toEqual([
+    expect.stringContaining("105 file descriptors are needed, and this process may have 103"),
+  ]);
+  expect([mesh.ready.pods, (await mesh.get("s")).status]).toEqual([pods, 200]);
+  await mesh.edit("a.yaml", server("s", { annotations: 'mesh.traefik.io/retry-attempts: "2"' }));
+  expect([mesh.problems, mesh.ready.pods]).toEqual([[], pods]);
+});
+
+test("what is being opened when the cluster closes is closed with it, and nothing is opened after", async () => {
+  const mesh = await start({ "a.yaml": server("s") });
+  const addresses = new LoopbackAddresses();
+  const source = new ManifestSource({ paths: [mesh.folder], addresses, clock: systemClock, log: silentLog });
+  await writeFile(join(mesh.folder, "a.yaml"), server("other", { port: 8080 }));
+  await source.load();
+  const updating = mesh.cluster.update(source.state, []);
+  await mesh.cluster.close();
+  await updating;
+  await mesh.cluster.update(source.state, []);
+  const [pod] = source.state.list("Pod");
+  const socket = net.connect(80, pod?.ips[0] ?? "");
+  const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
+  expect(error.code).toBe("ECONNREFUSED");
 });
 
 test("a broken annotation is a problem, and the others of the Service are in force", async () => {

@@ -6,7 +6,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AccessMode } from "../src/config/mesh-config.ts";
-import { LoopbackCluster } from "../src/local/loopback-cluster.ts";
+import { LoopbackCluster, type LoopbackOptions } from "../src/local/loopback-cluster.ts";
 import type { ReadyLine } from "../src/local/ready-line.ts";
 import { LoopbackAddresses } from "../src/manifests/loopback-addresses.ts";
 import { ManifestSource } from "../src/manifests/manifest-source.ts";
@@ -44,7 +44,7 @@ export class RunningMesh {
   #updates = 0;
   #wake: (() => void)[] = [];
 
-  private constructor(folder: string, accessControl: AccessMode) {
+  private constructor(folder: string, accessControl: AccessMode, options: Partial<LoopbackOptions>) {
     const addresses = new LoopbackAddresses();
     this.folder = folder;
     this.#source = new ManifestSource({ paths: [folder], addresses, clock: systemClock, log: silentLog });
@@ -58,14 +58,19 @@ export class RunningMesh {
       clock: systemClock,
       random: Math.random,
       log: silentLog,
+      ...options,
     });
   }
 
   /** @param manifests file name → text */
-  static async start(manifests: Record<string, string>, accessControl: AccessMode = "off"): Promise<RunningMesh> {
+  static async start(
+    manifests: Record<string, string>,
+    accessControl: AccessMode = "off",
+    options: Partial<LoopbackOptions> = {},
+  ): Promise<RunningMesh> {
     const folder = await mkdtemp(join(tmpdir(), "tulle-test-"));
     for (const [name, text] of Object.entries(manifests)) await writeFile(join(folder, name), text);
-    const mesh = new RunningMesh(folder, accessControl);
+    const mesh = new RunningMesh(folder, accessControl, options);
     await mesh.cluster.listen();
     await mesh.#load(await mesh.#source.load());
     mesh.#source.watch((update) => mesh.#load(update), mesh.#abort.signal);

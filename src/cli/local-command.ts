@@ -7,9 +7,11 @@ import type { ReadyLine } from "../local/ready-line.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import type { ManifestSource, ManifestUpdate } from "../manifests/manifest-source.ts";
 import { systemClock } from "../model/clock.ts";
+import type { Problem } from "../model/problems.ts";
 import type { ListenAddress } from "./common-options.ts";
+import { descriptorLimit } from "./descriptor-limit.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
-import { formatLocated, locateAll, type ManifestOptions, openManifests } from "./load-manifests.ts";
+import { formatLocated, locateAll, type ManifestOptions, type Manifests, openManifests } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
@@ -26,67 +28,104 @@ const MAX_LISTED_PODS = 20;
 
 /** Runs the mesh until Ctrl-C, or with --once until the example's calls are made. */
 export async function runLocal(options: LocalOptions, version: string): Promise<number> {
+  const manifests = openManifests(options, stderrLog());
+  const run = new LocalRun(options, version, manifests, await readUpstreamCa(options));
   const stop = stopSignals();
-  const log = stderrLog();
-  const out = (line: string) => {
-    if (options.json !== true) process.stdout.write(`${line}\n`);
-  };
-  const { source, addresses, paths, accessControl } = openManifests(options, log);
-  const { dns, socks, admin } = options;
-  const cluster = new LoopbackCluster({
-    accessControl,
-    defaultTrafficType: options.defaultMode,
-    addresses,
-    dns,
-    socks,
-    admin,
-    ...(await readUpstreamCa(options)),
-    clock: systemClock,
-    random: Math.random,
-    log,
-  });
-  const reporter = new ProblemReporter(source);
-  const enforce = ({ problems }: ManifestUpdate) =>
-    cluster.update(
-      source.state,
-      problems.map(({ problem }) => problem),
-    );
   try {
-    await cluster.listen();
-    const update = await source.load();
-    reporter.report(update, await enforce(update));
-    for (const { address, port, boundPort, reason } of cluster.misplaced())
-      log.warn(
-        `${address}:${port} could not be bound: ${boundPort === undefined ? "it is closed" : `it is ${address}:${boundPort} instead`}`,
-        {
-          reason: reason ?? "",
-        },
-      );
-    const ready = cluster.readyLine();
-    if (options.json === true) process.stdout.write(`${JSON.stringify(ready)}\n`);
-    out(
-      `Tulle ${version}: a mesh of ${ready.services.length} services and ${ready.pods.length} Pods, from ${paths.join(", ")}`,
-    );
-    out(`access control ${accessControl}; DNS ${ready.dns}, SOCKS5 ${ready.socks}, admin ${ready.admin}\n`);
-    const allOk = await walk(cluster, ready, out);
-    if (options.once === true) return allOk && !reporter.hasErrors ? EXIT_FINE : EXIT_PROBLEMS;
-    for (const line of hints(ready, accessControl)) out(line);
-    source.watch(async (change) => {
-      const { put, remove } = change.delta;
-      reporter.report(change, await enforce(change));
-      out(
-        `changed: ${put.length} objects set, ${remove.length} removed; version ${cluster.snapshot.version.slice(0, 12)} is in force`,
-      );
-    }, stop.signal);
-    await stop.asked;
-    out("\nstopping: calls under way finish (Ctrl-C again ends at once)");
-    return EXIT_FINE;
+    // Also while it starts: a big mesh takes its time.
+    const code = await Promise.race([stop.asked.then(() => undefined), run.run(stop.signal)]);
+    if (code !== undefined) return code;
+    run.out("\nstopping: calls under way finish (Ctrl-C again ends at once)");
+    return options.once === true ? EXIT_PROBLEMS : EXIT_FINE;
   } finally {
     stop.controller.abort();
-    await cluster.close();
+    await run.cluster.close();
     stop.release();
   }
 }
+
+class LocalRun {
+  readonly cluster: LoopbackCluster;
+  readonly #options: LocalOptions;
+  readonly #version: string;
+  readonly #manifests: Manifests;
+  readonly #log = stderrLog();
+  readonly #reporter: ProblemReporter;
+
+  constructor(options: LocalOptions, version: string, manifests: Manifests, ca: { readonly trustedCa?: string }) {
+    this.#options = options;
+    this.#version = version;
+    this.#manifests = manifests;
+    this.#reporter = new ProblemReporter(manifests.source);
+    const { dns, socks, admin } = options;
+    const maxDescriptors = descriptorLimit();
+    this.cluster = new LoopbackCluster({
+      accessControl: manifests.accessControl,
+      defaultTrafficType: options.defaultMode,
+      addresses: manifests.addresses,
+      dns,
+      socks,
+      admin,
+      ...ca,
+      ...(maxDescriptors === undefined ? {} : { maxDescriptors }),
+      clock: systemClock,
+      random: Math.random,
+      log: this.#log,
+    });
+  }
+
+  /** For people; with --json nothing but the ready line is on standard output. */
+  out(line: string): void {
+    if (this.#options.json !== true) process.stdout.write(`${line}\n`);
+  }
+
+  /** @returns the exit code where it ends by itself; else it runs until the signal */
+  async run(signal: AbortSignal): Promise<number> {
+    const { cluster } = this;
+    const { source } = this.#manifests;
+    await cluster.listen();
+    const problems = await this.#enforce(await source.load());
+    if (problems.some(isRefusal)) return EXIT_PROBLEMS;
+    const ready = cluster.readyLine();
+    this.#greet(ready);
+    const allOk = await walk(cluster, ready, (line) => {
+      if (!signal.aborted) this.out(line);
+    });
+    if (this.#options.once === true) return allOk && !this.#reporter.hasErrors ? EXIT_FINE : EXIT_PROBLEMS;
+    for (const line of hints(ready, this.#manifests.accessControl)) this.out(line);
+    source.watch(async (change) => {
+      const { put, remove } = change.delta;
+      if ((await this.#enforce(change)).some(isRefusal)) return;
+      const version = cluster.snapshot.version.slice(0, 12);
+      this.out(`changed: ${put.length} objects set, ${remove.length} removed; version ${version} is in force`);
+    }, signal);
+    return new Promise(() => {});
+  }
+
+  async #enforce(update: ManifestUpdate): Promise<readonly Problem[]> {
+    const known = update.problems.map(({ problem }) => problem);
+    const problems = await this.cluster.update(this.#manifests.source.state, known);
+    this.#reporter.report(update, problems);
+    return problems;
+  }
+
+  #greet(ready: ReadyLine): void {
+    for (const { address, port, boundPort, reason } of this.cluster.misplaced())
+      this.#log.warn(
+        `${address}:${port} could not be bound: ${boundPort === undefined ? "it is closed" : `it is ${address}:${boundPort} instead`}`,
+        { reason: reason ?? "" },
+      );
+    const { paths, accessControl } = this.#manifests;
+    if (this.#options.json === true) process.stdout.write(`${JSON.stringify(ready)}\n`);
+    this.out(
+      `Tulle ${this.#version}: a mesh of ${ready.services.length} services and ${ready.pods.length} Pods, from ${paths.join(", ")}`,
+    );
+    this.out(`access control ${accessControl}; DNS ${ready.dns}, SOCKS5 ${ready.socks}, admin ${ready.admin}\n`);
+  }
+}
+
+/** Said of a state of the manifests that is not in force at all. */
+const isRefusal = ({ code }: Problem) => code === "DescriptorsExhausted";
 
 /** Makes the calls of the example that these manifests have. */
 async function walk(cluster: LoopbackCluster, ready: ReadyLine, out: (line: string) => void): Promise<boolean> {

@@ -105,6 +105,7 @@ const OF_SOURCES = [
   "DuplicateObject",
   "UnknownVersion",
   "AddressesExhausted",
+  "DescriptorsExhausted",
   "TargetPortUnresolved",
   "ImageNotServed",
   // Of shadow services; see shadow-keeper.test.ts.

@@ -11,9 +11,9 @@ import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
 import type { LoopbackAddresses } from "../manifests/loopback-addresses.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import type { ClusterStateView } from "../model/cluster-state.ts";
+import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
-import type { Problem } from "../model/problems.ts";
+import { type Problem, problem } from "../model/problems.ts";
 import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
 import { type EntrypointStatus, MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -23,7 +23,7 @@ import type { CallTarget } from "./example-calls.ts";
 import { backingPods } from "./image-problems.ts";
 import { plainForwarding } from "./plain-forwarding.ts";
 import type { ReadyLine, ReadyPort, ReadyService } from "./ready-line.ts";
-import { SampleSet } from "./sample-set.ts";
+import { SampleSet, sampleSockets } from "./sample-set.ts";
 import { SocksServer } from "./socks/socks-server.ts";
 import { WayLog } from "./way-log.ts";
 
@@ -41,6 +41,8 @@ export interface LoopbackOptions {
   readonly admin: ListenAddress;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
+  /** How many file descriptors this process may have; absent: as many as it needs. */
+  readonly maxDescriptors?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -48,6 +50,8 @@ export interface LoopbackOptions {
 
 /** How long calls under way may take when a sample or the whole cluster ends. */
 const DRAIN_MS = 5_000;
+/** For files, the runtime, and some calls at a time. */
+const SPARE_DESCRIPTORS = 100;
 const MAX_AUDIT_LINES = 1000;
 /** Aliases of aliases. */
 const MAX_ALIASES = 8;
@@ -69,6 +73,8 @@ export class LoopbackCluster {
   #problems: readonly Problem[] = [];
   #where = { dns: "", socks: "", admin: "" };
   #ready = false;
+  #closed = false;
+  #opening: Promise<void> = Promise.resolve();
   readonly #audited = new Set<string>();
 
   constructor(options: LoopbackOptions) {
@@ -108,7 +114,11 @@ export class LoopbackCluster {
   }
 
   /** Opens DNS, SOCKS5 and the admin API. A port that cannot be had is replaced by any, and said. */
-  async listen(): Promise<void> {
+  listen(): Promise<void> {
+    return this.#unlessClosed(() => this.#listenAll(), undefined);
+  }
+
+  async #listenAll(): Promise<void> {
     const { dns, socks, admin } = this.#options;
     this.#where = {
       dns: await this.#listen("DNS", dns, (port) => this.#dns.listen(dns.address, port)),
@@ -126,21 +136,33 @@ export class LoopbackCluster {
   }
 
   /**
-   * Puts a state of the objects in force. Calls must not overlap.
+   * Puts a state of the objects in force, or none of it where it needs more sockets than this process may have: half a
+   * mesh would be harder to understand than the one before. Calls must not overlap.
    * @param known what the source itself found wrong
    * @returns what else is wrong
    */
-  async update(state: ClusterStateView, known: readonly Problem[]): Promise<readonly Problem[]> {
+  update(state: ClusterStateView, known: readonly Problem[]): Promise<readonly Problem[]> {
+    return this.#unlessClosed(() => this.#update(state, known), []);
+  }
+
+  async #update(state: ClusterStateView, known: readonly Problem[]): Promise<readonly Problem[]> {
     const { config, problems } = compileMesh(state, this.#options);
+    const plain = plainForwarding(state);
+    const tooMany = this.#tooManySockets(state, [config, plain]);
+    if (tooMany !== undefined) {
+      this.#problems = [...known, tooMany];
+      return [tooMany];
+    }
     const stopGone = await this.#samples.update(state.list("Pod"), backingPods(state));
     const snapshot = seal(this.#substituted(config));
     const unchanged = snapshot.version === this.#snapshot.version;
-    this.#state = state;
+    // The source goes on writing into its own.
+    this.#state = ClusterState.copyOf(state);
     this.#snapshot = unchanged ? this.#snapshot : snapshot;
     if (!unchanged) this.#audited.clear();
     await Promise.all([
       unchanged ? undefined : this.#proxy.apply(snapshot.config),
-      this.#plain.apply(this.#substituted(plainForwarding(state))),
+      this.#plain.apply(this.#substituted(plain)),
     ]);
     this.#meshZone.update(config);
     this.#clusterZone.update(state);
@@ -200,8 +222,30 @@ export class LoopbackCluster {
 
   /** Ends everything: no new calls, then those under way, then what serves them. */
   async close(): Promise<void> {
+    this.#closed = true;
+    await this.#opening;
     await Promise.all([this.#socks.close(DRAIN_MS), this.#proxy.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
     await Promise.all([this.#samples.close(), this.#dns.close(), this.#admin.close()]);
+  }
+
+  /** What opens sockets is waited for before they are closed, and never begins after. */
+  #unlessClosed<T>(open: () => Promise<T>, otherwise: T): Promise<T> {
+    if (this.#closed) return Promise.resolve(otherwise);
+    const opening = open();
+    this.#opening = opening.then(
+      () => {},
+      () => {},
+    );
+    return opening;
+  }
+
+  #tooManySockets(state: ClusterStateView, configs: readonly MeshConfig[]): Problem | undefined {
+    const { maxDescriptors = Number.POSITIVE_INFINITY } = this.#options;
+    const entrypoints = configs.reduce((sum, each) => sum + Object.keys(each.entrypoints).length, 0);
+    const needed = sampleSockets(state.list("Pod")) + entrypoints + SPARE_DESCRIPTORS;
+    if (needed <= maxDescriptors) return undefined;
+    const detail = `${needed} file descriptors are needed, and this process may have ${maxDescriptors}`;
+    return problem("DescriptorsExhausted", { kind: "Process", namespace: "", name: "tulle" }, "", detail);
   }
 
   #routes(): AdminRoutes {

@@ -38,7 +38,7 @@ export class SampleSet {
   async update(pods: Iterable<Pod>, backing: ReadonlySet<string>): Promise<() => Promise<void>> {
     const gone: Served[] = [];
     const wanted = new Map<string, Pod>();
-    for (const pod of pods) if (pod.phase === "Running" && pod.ips.length > 0) wanted.set(keyOf(pod.meta), pod);
+    for (const pod of pods) if (isServed(pod)) wanted.set(keyOf(pod.meta), pod);
     for (const [key, served] of this.#served) {
       const pod = wanted.get(key);
       if (pod !== undefined && identityOf(pod, backing.has(key)) === served.identity) continue;
@@ -104,6 +104,16 @@ export class SampleSet {
     return sample;
   }
 }
+
+/** How many sockets the samples of these Pods listen on. */
+export function sampleSockets(pods: Iterable<Pod>): number {
+  let sockets = 0;
+  for (const pod of pods)
+    if (isServed(pod)) sockets += pod.containers.filter((container) => sampleFor(container) !== undefined).length;
+  return sockets;
+}
+
+const isServed = (pod: Pod) => pod.phase === "Running" && pod.ips.length > 0;
 
 /** Everything that a running sample depends on. */
 function identityOf(pod: Pod, backing: boolean): string {

@@ -24,6 +24,10 @@ export class ClusterState implements ClusterStateView {
     return state;
   }
 
+  static copyOf(state: ClusterStateView): ClusterState {
+    return ClusterState.of(KINDS.flatMap((kind): MeshObject[] => [...state.list(kind)]));
+  }
+
   get<K extends Kind>(kind: K, key: string): ObjectOf<K> | undefined {
     return this.#map(kind).get(key) as ObjectOf<K> | undefined;
   }

@@ -47,6 +47,11 @@ export const PROBLEMS = {
     effect: "the object has no address on this machine",
     remedy: "run fewer Pods and Services at a time",
   },
+  DescriptorsExhausted: {
+    severity: "error",
+    effect: "nothing of this is in force, and what was before stays",
+    remedy: "raise the limit (ulimit -n), or run fewer Pods and Services at a time",
+  },
 
   // Services
   AnnotationInvalid: {
