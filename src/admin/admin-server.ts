@@ -1,6 +1,13 @@
-/** The admin API of a process: what is in force, what is wrong, whether it is up. Read only. */
+/**
+ * The admin API of a process: what is in force, what is wrong, whether it is up. Read only.
+ *
+ * A web page may give its own name an address of ours (DNS rebinding), and its visitor's browser then lets it read the
+ * answers. The Host header shows that, so on loopback (one machine, `kubectl port-forward`) it must be an address or a
+ * name that no stranger can own. Elsewhere, what asks is another machine, and may rightly use any name: the API server
+ * passes on its own name when it proxies to a Pod.
+ */
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIP } from "node:net";
 
 export interface Answer {
   readonly status: number;
@@ -49,13 +56,16 @@ export class AdminServer {
   readonly #server: http.Server;
   readonly #routes: AdminRoutes;
 
-  constructor(routes: AdminRoutes) {
+  /** @param hosts on which connections the Host header must be one of ours */
+  constructor(routes: AdminRoutes, hosts: "on-loopback" | "everywhere" = "on-loopback") {
     this.#routes = routes;
     this.#server = http.createServer(async (request, response) => {
-      const { status, type, body } = await this.#answer(
-        request.method ?? "",
-        (request.url ?? "/").split("?", 1)[0] as string,
-      );
+      const { host = "" } = request.headers;
+      const checked = hosts === "everywhere" || isLoopback(request.socket.localAddress ?? "");
+      const { status, type, body } =
+        checked && !isOwnHost(host)
+          ? text(`this API does not answer to the name "${host}": use its address, or localhost\n`, 421)
+          : await this.#answer(request.method ?? "", (request.url ?? "/").split("?", 1)[0] as string);
       response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
       response.end(request.method === "HEAD" ? undefined : body);
     });
@@ -101,6 +111,16 @@ export class AdminServer {
       .map(([path, { says }]) => `${path.padEnd(width)}${says}\n`)
       .join("");
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.replace(/^::ffff:/, "").startsWith("127.");
+}
+
+/** An address, localhost, or a name without a dot, which is nobody's in public DNS; none for HTTP/1.0. */
+function isOwnHost(host: string): boolean {
+  const name = host.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
+  return name.endsWith(".localhost") || isIP(name.replace(/^\[|\]$/g, "")) !== 0 || !name.includes(".");
 }
 
 /** @returns what stands for the pattern's `{…}` segments; undefined where it does not fit */

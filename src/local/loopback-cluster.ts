@@ -110,7 +110,7 @@ export class LoopbackCluster {
       log,
       clock,
     });
-    this.#admin = new AdminServer(this.#routes());
+    this.#admin = new AdminServer(this.#routes(), "everywhere");
   }
 
   /** Opens DNS, SOCKS5 and the admin API. A port that cannot be had is replaced by any, and said. */
