@@ -104,9 +104,11 @@ const OF_SOURCES = [
   "ManifestInvalid",
   "DuplicateObject",
   "UnknownVersion",
+  "KindUnknown",
   "AddressesExhausted",
   "DescriptorsExhausted",
   "TargetPortUnresolved",
+  "SliceWithoutService",
   "ImageNotServed",
   // Of shadow services; see shadow-keeper.test.ts.
   "PortsExhausted",

@@ -104,6 +104,27 @@ describe("the slices of a Service", () => {
   });
 });
 
+test("a slice or Endpoints of no Service is a warning, said once", () => {
+  const slice = (name: string, labels: string) =>
+    `---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: ${name}, namespace: n, labels: ${labels}}, endpoints: [{addresses: [127.0.0.1]}]}\n`;
+  const subset = "{addresses: [{ip: 127.0.0.1}]}";
+  const endpoints = (name: string) =>
+    `---\n{apiVersion: v1, kind: Endpoints, metadata: {name: ${name}, namespace: n}, subsets: [${subset}, ${subset}]}\n`;
+  const { problems } = make(
+    service("[{port: 80}]", "{}") +
+      slice("good", "{kubernetes.io/service-name: web}") +
+      slice("lost", "{kubernetes.io/service-name: wed}") +
+      slice("nobody", "{}") +
+      endpoints("web") +
+      endpoints("wet"),
+  );
+  expect(problems.map(({ code, object, field }) => `${code} ${object.kind} ${object.name} ${field}`)).toEqual([
+    'SliceWithoutService EndpointSlice lost metadata.labels["kubernetes.io/service-name"]',
+    'SliceWithoutService EndpointSlice nobody metadata.labels["kubernetes.io/service-name"]',
+    "SliceWithoutService Endpoints wet metadata.name",
+  ]);
+});
+
 test("addresses from another network are replaced, those of loopback are kept", () => {
   const pod = (name: string, ip: string) =>
     `---\n{apiVersion: v1, kind: Pod, metadata: {name: ${name}}, spec: {containers: [{name: c}]}, status: {podIP: ${ip}}}\n`;

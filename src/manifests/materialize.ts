@@ -71,8 +71,27 @@ export function materialize(decoded: readonly DecodedObject[], addresses: Loopba
     // The slices of a Service with a selector are made here, not taken from an export.
     return !(object.kind === "EndpointSlice" && selecting.has(`${object.meta.namespace}/${object.service}`));
   });
-  addresses.keep(new Set(pods.map(({ meta }) => keyOf(meta))), new Set(services.map(({ meta }) => keyOf(meta))));
+  const names = new Set(services.map(({ meta }) => keyOf(meta)));
+  for (const object of others)
+    if (object.kind === "EndpointSlice" && !names.has(keyOf(serviceOf(object)))) problems.push(...ownerless(object));
+  addresses.keep(new Set(pods.map(({ meta }) => keyOf(meta))), names);
   return { objects: [...others, ...pods, ...services, ...slices], problems };
+}
+
+function serviceOf({ meta, service }: EndpointSlice) {
+  return { namespace: meta.namespace, name: service };
+}
+
+/** Said once of Endpoints, of which each subset is a slice. */
+function ownerless(slice: EndpointSlice): Problem[] {
+  const { meta, service } = slice;
+  const absent = `there is no Service ${service} in namespace ${meta.namespace}`;
+  if (service !== "" && meta.labels[SERVICE_LABEL] === undefined) {
+    const ref = { kind: "Endpoints", ...serviceOf(slice) };
+    return meta.name === service ? [problem("SliceWithoutService", ref, "metadata.name", absent)] : [];
+  }
+  const detail = service === "" ? `it has no label ${SERVICE_LABEL}` : absent;
+  return [problem("SliceWithoutService", refOf(slice), `metadata.labels["${SERVICE_LABEL}"]`, detail)];
 }
 
 /** An exported Pod or ReplicaSet of a template that is here too: named after it, with all of its labels. */

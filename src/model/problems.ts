@@ -42,6 +42,11 @@ export const PROBLEMS = {
     effect: "the object stays as it was before, or is left out",
     remedy: "use one of the versions named",
   },
+  KindUnknown: {
+    severity: "warning",
+    effect: "it is passed over",
+    remedy: "correct its apiVersion and kind",
+  },
   AddressesExhausted: {
     severity: "error",
     effect: "the object has no address on this machine",
@@ -113,6 +118,11 @@ export const PROBLEMS = {
     severity: "warning",
     effect: "calls get 503 NoEndpoint",
     remedy: "check the selector, and that its Pods are ready",
+  },
+  SliceWithoutService: {
+    severity: "warning",
+    effect: "nobody is led to its endpoints",
+    remedy: "create the Service in its namespace, or correct the name",
   },
   PortsExhausted: {
     severity: "error",

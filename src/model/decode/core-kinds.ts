@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Container, EndpointSlice, Pod, Service } from "../objects.ts";
 import type { KindDecoder } from "./decode-object.ts";
-import { dnsLabel, MetaSchema, metaOf, orEmpty, portName, portNumber, protocol } from "./schemas.ts";
+import { dnsLabel, dnsSubdomain, MetaSchema, metaOf, orEmpty, portName, portNumber, protocol } from "./schemas.ts";
 
 const meta = MetaSchema;
 
@@ -143,6 +143,8 @@ function checkPorts(ports: readonly z.infer<typeof ServicePortSchema>[], context
   }
 }
 
+const ADDRESSES = { IPv4: z.ipv4(), IPv6: z.ipv6(), FQDN: dnsSubdomain } as const;
+
 const EndpointSliceSchema = z
   .looseObject({
     metadata: meta,
@@ -167,6 +169,16 @@ const EndpointSliceSchema = z
       ),
     ),
     ports: orEmpty(z.array(z.looseObject({ name: z.string().nullish(), port: portNumber.nullish(), protocol }))),
+  })
+  .superRefine(({ addressType, endpoints }, context) => {
+    for (const [index, { addresses }] of (endpoints ?? []).entries())
+      for (const [place, address] of addresses.entries())
+        if (!ADDRESSES[addressType].safeParse(address).success)
+          context.addIssue({
+            code: "custom",
+            path: ["endpoints", index, "addresses", place],
+            message: `an address of addressType ${addressType} is expected`,
+          });
   })
   .transform((raw): EndpointSlice => {
     const metadata = metaOf(raw.metadata);
@@ -206,7 +218,7 @@ function podOf(target: TargetRef | null | undefined, namespace: string): { pod?:
 }
 
 const EndpointAddressSchema = z.looseObject({
-  ip: z.string(),
+  ip: z.union([z.ipv4(), z.ipv6()], "an IP address is expected"),
   nodeName: z.string().nullish(),
   targetRef: orEmpty(
     z.looseObject({ kind: z.string().nullish(), namespace: z.string().nullish(), name: z.string().nullish() }),

@@ -89,7 +89,65 @@ describe("objects of Kubernetes", () => {
     expect(decode(text)).toBeUndefined();
   });
 
+  // Kinds of Kubernetes in the groups that are read, as far as they are not.
   test.each([
+    ...[
+      "Binding",
+      "ComponentStatus",
+      "ConfigMap",
+      "Event",
+      "LimitRange",
+      "PersistentVolume",
+      "PersistentVolumeClaim",
+    ].map((kind) => `v1/${kind}`),
+    ...["PodTemplate", "ReplicationController", "ResourceQuota", "Secret"].map((kind) => `v1/${kind}`),
+    "apps/v1/ControllerRevision",
+    "batch/v1/CronJob",
+    "gateway.networking.k8s.io/v1alpha2/TCPRoute",
+    "serving.knative.dev/v1/Service",
+    "metrics.smi-spec.io/v1alpha1/TrafficMetrics",
+  ])("%s is not taken for a misspelling", (name) => {
+    const [, apiVersion, kind] = /^(.*)\/(.*)$/.exec(name) as unknown as [string, string, string];
+    expect(decodeObject({ apiVersion, kind, metadata: { name: "x" } })).toBeUndefined();
+  });
+
+  test.each([
+    ["v1", "Srevice", "Service of v1"],
+    ["v1", "Endpoint", "Endpoints of v1"],
+    ["v1", "Deployment", "Deployment of apps/v1"],
+    ["apps/v1", "Deploymnt", "Deployment of apps/v1"],
+    ["split.smi-spec.io/v1alpha3", "TrafficSplits", "TrafficSplit of split.smi-spec.io/v1alpha1, "],
+    ["smi-spec.io/v1alpha3", "TrafficSplit", "TrafficSplit of split.smi-spec.io/v1alpha1, "],
+    ["access.smi-spec.io/v1alpha2", "HTTPRouteGroup", "HTTPRouteGroup of specs.smi-spec.io/v1alpha1, "],
+    ["access.smi-spec.io/v1alpha2", "Nonsense", "no kind that the mesh reads: it is passed over"],
+  ])("%s %s is a warning that names what was meant", (apiVersion, kind, hint) => {
+    const read = decodeObject({ apiVersion, kind, metadata: { name: "x" } });
+    expect(read?.problems).toMatchObject([
+      { code: "KindUnknown", severity: "warning", object: { kind, name: "x" }, message: expect.stringContaining(hint) },
+    ]);
+  });
+
+  const slice = (type: string, address: string) =>
+    `{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: e}, addressType: ${type}, endpoints: [{addresses: ["${address}"]}]}`;
+  const endpoints = (ip: string) =>
+    `{apiVersion: v1, kind: Endpoints, metadata: {name: s}, subsets: [{addresses: [{ip: "${ip}"}]}]}`;
+
+  test.each([
+    [slice("IPv4", "10.1.2.3")],
+    [slice("IPv6", "fd00::1")],
+    [slice("FQDN", "a.example.com")],
+    [endpoints("10.1.2.3")],
+    [endpoints("::1")],
+  ])("%s has a good address", (text) => {
+    expect(faults(text)).toEqual([]);
+  });
+
+  test.each([
+    [slice("IPv4", "999.1.1.1"), "endpoints[0].addresses[0]", 'it is "999.1.1.1"; an address of addressType IPv4'],
+    [slice("IPv4", "::1"), "endpoints[0].addresses[0]", 'it is "::1"; an address of addressType IPv4 is expected'],
+    [slice("IPv6", "10.1.2.3"), "endpoints[0].addresses[0]", "an address of addressType IPv6 is expected"],
+    [slice("FQDN", "a_b"), "endpoints[0].addresses[0]", "an address of addressType FQDN is expected"],
+    [endpoints("10.1.2"), "subsets[0].addresses[0].ip", "an IP address is expected"],
     [service("{ports: [{port: 80800}]}"), "spec.ports[0].port", "it is 80800; at most 65535 is expected"],
     [service("{ports: [{port: http}]}"), "spec.ports[0].port", 'it is "http"; a number is expected'],
     [service("{ports: [{name: a, port: 1}, {port: 2}]}"), "spec.ports[1].name", "of several ports each needs a name"],

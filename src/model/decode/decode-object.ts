@@ -3,6 +3,7 @@
  * is written in. What is wrong becomes problems with the path of the field, and there is no object then.
  */
 import { z } from "zod";
+import { nearest } from "../nearest.ts";
 import type { MeshObject, ObjectRef } from "../objects.ts";
 import { type Problem, problem } from "../problems.ts";
 import { CORE_KINDS } from "./core-kinds.ts";
@@ -32,12 +33,15 @@ export interface Decoded {
 
 const DECODERS: Readonly<Record<string, KindDecoder>> = { ...CORE_KINDS, ...SMI_KINDS, ...TEMPLATE_KINDS };
 
+/** What others measured; the mesh has no use for it. */
+const NOT_READ_OF_SMI = "metrics.smi-spec.io";
+
 /** Name of an object that has none, in messages. */
 export const UNNAMED = "(without name)";
 
 const HeadSchema = z.looseObject({ apiVersion: z.string(), kind: z.string() });
 
-/** @returns undefined for an object of a kind that the mesh does not read */
+/** @returns undefined for an object of a kind that the mesh does not read, and that was not meant to be read */
 export function decodeObject(raw: unknown): Decoded | undefined {
   const head = HeadSchema.safeParse(raw);
   if (!head.success) {
@@ -48,11 +52,11 @@ export function decodeObject(raw: unknown): Decoded | undefined {
   const { apiVersion, kind } = head.data;
   const decoder = Object.hasOwn(DECODERS, kind) ? DECODERS[kind] : undefined;
   const [group, version] = splitApiVersion(apiVersion);
-  if (decoder === undefined || decoder.group !== group) return undefined;
+  if (decoder === undefined || decoder.group !== group) return misspelt(raw, group);
   const ref = refOfRaw(raw, decoder.namespaced);
   if (!decoder.versions.includes(version)) {
-    const known = decoder.versions.map((each) => (group === "" ? each : `${group}/${each}`)).join(", ");
-    const problems = [problem("UnknownVersion", ref, "apiVersion", `"${apiVersion}" is none of ${known}`)];
+    const detail = `"${apiVersion}" is none of ${formatVersions(decoder)}`;
+    const problems = [problem("UnknownVersion", ref, "apiVersion", detail)];
     return { ref, objects: [], problems };
   }
   const { metadata } = raw as { metadata?: unknown };
@@ -72,6 +76,33 @@ export function decodeObject(raw: unknown): Decoded | undefined {
   if (problems.length > 0 || !decoded.success) return { ref, objects: [], problems };
   const { data } = decoded;
   return { ref, objects: Array.isArray(data) ? data : [data as DecodedObject], problems };
+}
+
+/**
+ * A kind that is not read and was probably meant to be. In SMI's groups that is any; Kubernetes' own hold many others, so
+ * there only what is nearly a kind that is read, or is one of another group that is.
+ */
+function misspelt(raw: unknown, group: string): Decoded | undefined {
+  const { apiVersion, kind } = raw as { readonly apiVersion: string; readonly kind: string };
+  const isSmi = `.${group}`.endsWith(".smi-spec.io") && group !== NOT_READ_OF_SMI;
+  const known = Object.entries(DECODERS);
+  if (!isSmi && !known.some(([, decoder]) => decoder.group === group)) return undefined;
+  const candidates = isSmi ? Object.entries(SMI_KINDS) : known.filter(([, decoder]) => decoder.group === group);
+  const meant = Object.hasOwn(DECODERS, kind)
+    ? kind
+    : nearest(
+        kind,
+        candidates.map(([name]) => name),
+      );
+  if (meant === undefined && !isSmi) return undefined;
+  const ref = refOfRaw(raw);
+  const hint = meant === undefined ? "" : `, ${meant} of ${formatVersions(DECODERS[meant] as KindDecoder)} is`;
+  const detail = `${kind} of ${apiVersion} is no kind that the mesh reads${hint}`;
+  return { ref, objects: [], problems: [problem("KindUnknown", ref, "kind", detail)] };
+}
+
+function formatVersions({ group, versions }: KindDecoder): string {
+  return versions.map((each) => (group === "" ? each : `${group}/${each}`)).join(", ");
 }
 
 function splitApiVersion(apiVersion: string): readonly [string, string] {

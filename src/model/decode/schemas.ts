@@ -10,7 +10,7 @@ export const dnsLabel = z
   .max(63)
   .regex(DNS_LABEL, "small letters, digits and hyphens, at most 63, are expected (a DNS label)");
 /** Names of most objects. */
-const dnsSubdomain = z
+export const dnsSubdomain = z
   .string()
   .max(253)
   .regex(DNS_SUBDOMAIN, "small letters, digits, hyphens and dots, at most 253, are expected (a DNS name)");
