@@ -127,6 +127,31 @@ describe("tulle check", () => {
   });
 });
 
+test("manifests come through standard input too", async () => {
+  const child = start(["check", "-f", "-"]);
+  child.stdin.end("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {type: Nope}\n");
+  const { code, out, err } = await finish(child);
+  expect([code, out, err]).toEqual([
+    1,
+    "1 error, 0 warnings; 1 file, 0 Services\n",
+    expect.stringMatching(/^-:4: error ManifestInvalid Service default\/a spec\.type: /),
+  ]);
+});
+
+test.each([[["check", "-f", "examples/whoami"]], [["export"]], [["local", "--once", ...ANY_PORTS]]])(
+  "%j says in one line that its output cannot be written",
+  async (args) => {
+    const command = ["-c", 'exec "$0" bin/tulle "$@" >/dev/full', process.execPath, ...args];
+    const child = spawn("sh", command, { cwd: ROOT });
+    children.push(child);
+    expect(await finish(child)).toEqual({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/^tulle: standard output: ENOSPC.*\n$/),
+    });
+  },
+);
+
 describe("tulle explain", () => {
   const explain = (from: string, to: string, ...more: string[]) =>
     tulle(["explain", "-f", "examples/whoami", "--acl", "on", "--from", `whoami/${from}`, "--to", to, ...more]);
@@ -159,22 +184,6 @@ describe("tulle explain", () => {
     },
   );
 
-  test.each([
-    [["--to", "whoami:99999"], "99999 is no port"],
-    [["--to", "whoami", "--method", "G T"], "expected a method of HTTP"],
-    [["--to", "whoami", "--path", "metrics"], "expected a path from /"],
-  ])("refuses the question %j with 2 and what is expected", async (question, hint) => {
-    const { code, err } = await tulle([
-      "explain",
-      "-f",
-      "examples/whoami",
-      "--from",
-      "whoami/whoami-client",
-      ...question,
-    ]);
-    expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
-  });
-
   test("says which objects it could not read, since a running mesh may still have them", async () => {
     const folder = await folderOf("a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {type: Nope}\n");
     const { code, err } = await tulle(["explain", "-f", folder, "--from", "a/b", "--to", "a"]);
@@ -182,6 +191,17 @@ describe("tulle explain", () => {
       2,
       expect.stringMatching(/a\.yaml:4: error ManifestInvalid .*stays as it was before/),
     ]);
+  });
+
+  test.each([
+    [["--to", "whoami:99999"], "99999 is no port"],
+    [["--to", "whoami", "--method", "G T"], '--method "G T": expected a method of HTTP'],
+    [["--to", "whoami", "--path", "metrics"], '--path "metrics": expected a path from /'],
+    [["--to", "whoami", "--header", "a b: c"], '--header "a b": expected a word'],
+    [["--to", "whoami", "-f", "nowhere"], "-f nowhere: there is no such file or folder"],
+  ])("refuses a call that cannot be made, or of nowhere: %j", async (args, sentence) => {
+    const call = ["explain", "-f", "examples/whoami", "--from", "whoami/whoami-client", ...args];
+    expect(await tulle(call)).toMatchObject({ code: 2, out: "", err: expect.stringContaining(sentence) });
   });
 
   test("says that a name of the cluster passes by the mesh", async () => {
@@ -193,7 +213,12 @@ describe("tulle explain", () => {
 describe("the command line", () => {
   test.each([
     [["explan"], "Did you mean explain?"],
+    [["help", "explan"], 'unknown command "explan": did you mean explain?'],
+    [["help", "bogus"], 'unknown command "bogus"'],
     [["local", "--jsn"], "Did you mean --json?"],
+    [["check", "-f", ""], "It is empty."],
+    [["local", "-f", "nowhere"], "-f nowhere: there is no such file or folder"],
+    [["export", "-f", "nowhere"], "-f nowhere: there is no such file or folder"],
     [["local", "--acl", "maybe"], '"maybe" is none of off, audit, on.'],
     [["local", "--dns", "here"], "is not ADDRESS:PORT"],
     [["check"], "no cluster to work on"],
@@ -239,6 +264,22 @@ describe("the command line", () => {
     await writeFile(join(folder, "options.yaml"), "alc: on\n");
     const unknown = await tulle(["export", "--config", join(folder, "options.yaml")]);
     expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining('did you mean "acl"?') });
+  });
+
+  test.each([
+    ["0", false],
+    ["false", false],
+    ["", false],
+    ["1", true],
+    ["TRUE", true],
+  ])("takes a switch from a variable: %j is %j", async (text, on) => {
+    const { code, out } = await tulle(["check", "-f", "examples/whoami"], { TULLE_JSON: text });
+    expect([code, out.startsWith("[")]).toEqual([0, on]);
+  });
+
+  test("refuses a switch that is neither on nor off", async () => {
+    const { code, err } = await tulle(["local", ...ANY_PORTS], { TULLE_ONCE: "maybe" });
+    expect([code, err]).toEqual([2, 'tulle: TULLE_ONCE="maybe": it takes true or false\n']);
   });
 
   test("exports the same version of the same objects", async () => {

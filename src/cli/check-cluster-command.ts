@@ -8,6 +8,7 @@ import { servedServices } from "../controller/shadow-services.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { addressesOf } from "./addresses-of.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
+import { count } from "./count.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
 import { readCluster } from "./read-cluster.ts";
@@ -64,7 +65,7 @@ function print(findings: readonly Finding[], json: boolean): void {
   }
   const errors = findings.filter(({ ok, severity }) => !ok && severity === "error").length;
   const warnings = findings.filter(({ ok, severity }) => !ok && severity === "warning").length;
-  process.stdout.write(`${errors} errors, ${warnings} warnings\n`);
+  process.stdout.write(`${count(errors, "error")}, ${count(warnings, "warning")}\n`);
 }
 
 /** Through the API server, as kubectl does it: nothing of the cluster's network need be reachable from here. */

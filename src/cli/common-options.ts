@@ -7,8 +7,11 @@ const ACCESS_MODES: Record<string, AccessMode> = { off: "off", false: "off", aud
 export function fileOption(purpose: string): Option {
   return setting(
     "-f, --file <path>",
-    `${purpose}: a file, or a folder with everything in it; may be repeated`,
-  ).argParser((path: string, previous: string[] | undefined) => [...(previous ?? []), path]);
+    `${purpose}: a file, a folder with everything in it, or - for standard input; may be repeated`,
+  ).argParser((path: string, previous: string[] | undefined) => {
+    if (path === "") throw new InvalidArgumentError("It is empty.");
+    return [...(previous ?? []), path];
+  });
 }
 
 /** @param otherwise what holds where it is not given */

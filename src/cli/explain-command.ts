@@ -4,7 +4,7 @@ import { type ExplainedMesh, type Explanation, explain, UnanswerableError } from
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
-import { formatLocated, type ManifestOptions, openManifests } from "./load-manifests.ts";
+import { formatLocated, type ManifestOptions, openManifests, refuseMissing } from "./load-manifests.ts";
 import { readCluster } from "./read-cluster.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
@@ -36,7 +36,8 @@ export async function runExplain(options: ExplainOptions, version: string): Prom
 }
 
 async function manifestMesh(options: ExplainOptions): Promise<ExplainedMesh> {
-  const { source, addresses, accessControl } = openManifests(options, stderrLog());
+  await refuseMissing(options);
+  const { source, addresses, accessControl } = await openManifests(options, stderrLog());
   // What is not read here may be in force in a mesh that runs: the answer must not be taken for its.
   for (const each of (await source.load()).problems) process.stderr.write(`${formatLocated(each)}\n`);
   const { config, problems } = compileMesh(source.state, {

@@ -1,7 +1,7 @@
 import { seal } from "../config/snapshot.ts";
 import { compileMesh } from "../local/compile-mesh.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
-import { formatLocated, locateAll, type ManifestOptions, openManifests } from "./load-manifests.ts";
+import { formatLocated, locateAll, type ManifestOptions, openManifests, refuseMissing } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -13,7 +13,8 @@ export interface ExportOptions extends ManifestOptions {
 export async function runExport(options: ExportOptions): Promise<number> {
   if (options.format !== "tulle")
     throw new UsageError(`--format "${options.format}" is not known: this version exports "tulle"`);
-  const { source, addresses, accessControl } = openManifests(options, stderrLog());
+  await refuseMissing(options);
+  const { source, addresses, accessControl } = await openManifests(options, stderrLog());
   const update = await source.load();
   const { config, problems } = compileMesh(source.state, {
     accessControl,

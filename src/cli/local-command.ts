@@ -9,9 +9,17 @@ import type { ManifestSource, ManifestUpdate } from "../manifests/manifest-sourc
 import { systemClock } from "../model/clock.ts";
 import type { Problem } from "../model/problems.ts";
 import type { ListenAddress } from "./common-options.ts";
+import { count } from "./count.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
-import { formatLocated, locateAll, type ManifestOptions, type Manifests, openManifests } from "./load-manifests.ts";
+import {
+  formatLocated,
+  locateAll,
+  type ManifestOptions,
+  type Manifests,
+  openManifests,
+  refuseMissing,
+} from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
@@ -28,7 +36,8 @@ const MAX_LISTED_PODS = 20;
 
 /** Runs the mesh until Ctrl-C, or with --once until the example's calls are made. */
 export async function runLocal(options: LocalOptions, version: string): Promise<number> {
-  const manifests = openManifests(options, stderrLog());
+  await refuseMissing(options);
+  const manifests = await openManifests(options, stderrLog());
   const run = new LocalRun(options, version, manifests, await readUpstreamCa(options));
   const stop = stopSignals();
   try {
@@ -97,7 +106,7 @@ class LocalRun {
       const { put, remove } = change.delta;
       if ((await this.#enforce(change)).some(isRefusal)) return;
       const version = cluster.snapshot.version.slice(0, 12);
-      this.out(`changed: ${put.length} objects set, ${remove.length} removed; version ${version} is in force`);
+      this.out(`changed: ${count(put.length, "object")} set, ${remove.length} removed; version ${version} is in force`);
     }, signal);
     return new Promise(() => {});
   }
@@ -118,7 +127,7 @@ class LocalRun {
     const { paths, accessControl } = this.#manifests;
     if (this.#options.json === true) process.stdout.write(`${JSON.stringify(ready)}\n`);
     this.out(
-      `Tulle ${this.#version}: a mesh of ${ready.services.length} services and ${ready.pods.length} Pods, from ${paths.join(", ")}`,
+      `Tulle ${this.#version}: a mesh of ${count(ready.services.length, "service")} and ${count(ready.pods.length, "Pod")}, from ${paths.join(", ")}`,
     );
     this.out(`access control ${accessControl}; DNS ${ready.dns}, SOCKS5 ${ready.socks}, admin ${ready.admin}\n`);
   }
@@ -181,7 +190,7 @@ function hints(ready: ReadyLine, accessControl: AccessMode): string[] {
     lines.push(`  echo WHO | nc ${source}${flags} ${service.meshIP} ${port.boundPort ?? port.port}`);
   }
   lines.push(`  curl ${ready.admin}/api/problems`);
-  lines.push("\nPods, to call from with curl --interface or nc -s:\n");
+  if (ready.pods.length > 0) lines.push("\nPods, to call from with curl --interface or nc -s:\n");
   for (const pod of ready.pods.slice(0, MAX_LISTED_PODS))
     lines.push(`  ${pod.ip.padEnd(14)}${pod.namespace}/${pod.name}`);
   if (ready.pods.length > MAX_LISTED_PODS) lines.push(`  and ${ready.pods.length - MAX_LISTED_PODS} more`);

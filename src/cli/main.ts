@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Command, CommanderError } from "commander";
+import { nearest } from "../model/nearest.ts";
 import {
   addLogOptions,
   addressOption,
@@ -17,7 +18,14 @@ import {
 } from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
-import { applyConfigFile, checkEnvironment, configOption, type Environment, setting } from "./settings.ts";
+import {
+  applyConfigFile,
+  applySwitches,
+  checkEnvironment,
+  configOption,
+  type Environment,
+  setting,
+} from "./settings.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -36,11 +44,12 @@ export async function main(args: readonly string[], environment: Environment): P
   const program = buildProgram((result) => {
     code = result;
   });
-  // Whoever reads our output has seen enough: `tulle … | head` is no error.
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
+      // Whoever reads our output has seen enough: `tulle … | head` is no error.
       if (error.code === "EPIPE") process.exit();
-      throw error;
+      if (stream === process.stdout) process.stderr.write(`tulle: standard output: ${error.message}\n`);
+      process.exit(EXIT_PROBLEMS);
     });
   try {
     checkEnvironment(program, environment);
@@ -78,8 +87,8 @@ Start with:
   tulle help COMMAND               what a command takes
 
 Every option but those of the call that \`explain\` is asked about can also be given as a variable (--default-mode is
-TULLE_DEFAULT_MODE) or in a YAML file (--config FILE, default-mode: tcp). The command line outweighs variables, variables
-the file.
+TULLE_DEFAULT_MODE, --json is TULLE_JSON=true) or in a YAML file (--config FILE, default-mode: tcp). The command line
+outweighs variables, variables the file.
 Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
     );
   addLocal(program, onResult);
@@ -96,7 +105,26 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
     .action(() => {
       process.stdout.write(`${versions()}\n`);
     });
+  addHelp(program);
   return program;
+}
+
+/** Commander's own shows the whole program's help for a command that is not there. */
+function addHelp(program: Command): void {
+  program
+    .helpCommand(false)
+    .command("help [command]")
+    .description("say what a command takes")
+    .action((name: string | undefined) => {
+      if (name === undefined) program.help();
+      const found = program.commands.find((each) => each.name() === name);
+      if (found !== undefined) found.help();
+      const meant = nearest(
+        name,
+        program.commands.map((each) => each.name()),
+      );
+      throw new UsageError(`unknown command "${name}"${meant === undefined ? "" : `: did you mean ${meant}?`}`);
+    });
 }
 
 /** A command whose action gets its options after the config file had its say. */
@@ -106,7 +134,10 @@ function command(program: Command, name: string, description: string): Command {
     .description(description)
     .allowExcessArguments(false)
     .addOption(configOption())
-    .hook("preAction", (_this, action) => applyConfigFile(action));
+    .hook("preAction", (_this, action) => {
+      applySwitches(action, process.env);
+      applyConfigFile(action);
+    });
 }
 
 function addLocal(program: Command, onResult: (code: number) => void): void {
@@ -126,7 +157,7 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
 Each Pod gets an address 127.1.x.y, each Service 127.2.x.y, each mesh name 127.3.x.y. Pods of the images traefik/whoami,
 traefik/whoamitcp and traefik/whoamiudp are served by Tulle itself; any other Pod is an address to call from. A program
 of yours is meshed by a Service without selector and an EndpointSlice with its address (examples/your-own-service).
-Files are watched: a change is in force at once. A broken file is reported, and what it said before stays,
+Files are watched, standard input is read once: a change is in force at once. A broken file is reported, and what it said before stays,
 as does what was read from a path that cannot be read or is gone; what goes from within a folder is gone.`,
     )
     .action(async (options) => {

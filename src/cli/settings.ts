@@ -11,6 +11,14 @@ import { UsageError } from "./usage-error.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "TULLE_";
+/** A variable that is set to nothing is as good as not set. */
+const SWITCHES = new Map([
+  ["1", true],
+  ["true", true],
+  ["0", false],
+  ["false", false],
+  ["", false],
+]);
 
 function variableOf(flag: string): string {
   return PREFIX + flag.toUpperCase().replaceAll("-", "_");
@@ -24,6 +32,18 @@ export function setting(flags: string, description: string): Option {
 
 export function configOption(): Option {
   return setting("--config <file>", "YAML file with options by their names, for what no flag and no variable says");
+}
+
+/** What commander takes for set whatever it says. @throws UsageError for one that is neither on nor off */
+export function applySwitches(command: Command, environment: Environment): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (!option.isBoolean() || command.getOptionValueSource(key) !== "env") continue;
+    const text = environment[option.envVar ?? ""] ?? "";
+    const value = SWITCHES.get(text.toLowerCase());
+    if (value === undefined) throw new UsageError(`${option.envVar}="${text}": it takes true or false`);
+    command.setOptionValueWithSource(key, value, "env");
+  }
 }
 
 /** Gives the command what the config file says and neither flags nor variables do. */

@@ -58,7 +58,9 @@ export interface ExplainedMesh {
   readonly problems: readonly Problem[];
 }
 
+/** @throws UnanswerableError where the question has no caller, or could not be asked on the wire */
 export function explain(question: Question, mesh: ExplainedMesh): Explanation {
+  checkRequest(question);
   return new Explainer(question, mesh).answer();
 }
 
@@ -342,11 +344,15 @@ function lacksPort({ headless, type, ports }: Service, port: number | undefined)
   return port !== undefined && !headless && type !== "ExternalName" && ports.every((each) => each.port !== port);
 }
 
-function checkRequest({ method, path }: Question): void {
-  // RFC 9110 §5.6.2, §9.1.
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method))
-    throw new UnanswerableError(`--method "${method}": expected a method of HTTP, such as GET`);
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+function checkRequest({ method, path, headers }: Question): void {
+  if (!TOKEN.test(method)) throw new UnanswerableError(`--method "${method}": expected a method of HTTP, such as GET`);
   if (!path.startsWith("/")) throw new UnanswerableError(`--path "${path}": expected a path from /, such as /metrics`);
+  for (const { name } of headers)
+    if (!TOKEN.test(name))
+      throw new UnanswerableError(`--header "${name}": expected a word as its name, such as Accept`);
 }
 
 function parseTarget(to: string): { host: string; port: number | undefined } {
