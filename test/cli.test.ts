@@ -118,6 +118,40 @@ describe("tulle check", () => {
     expect([code, err]).toEqual([0, expect.stringContaining("warning EndpointWithoutIdentity")]);
   });
 
+  test("names the template of Pods that are not served, at its line and once", async () => {
+    const deployment = (name: string, container: string) => `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ${name}}
+spec:
+  replicas: 3
+  template:
+    metadata: {labels: {app: ${name}}}
+    spec:
+      containers:
+        - name: c
+          ${container}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec: {selector: {app: ${name}}, ports: [{port: 80, targetPort: web}]}
+`;
+    const manifests =
+      deployment("strange", "image: nginx") +
+      deployment("wrong", 'image: traefik/whoami\n          args: ["--port", "99999"]');
+    const folder = await folderOf("a.yaml", manifests);
+    const lines = (await tulle(["check", "-f", folder])).err.trim().split("\n");
+    const told = lines.map((line) => /^\S+a\.yaml:(\d+: \w+ (\w+) [^:]+): /.exec(line)?.[1]);
+    expect(told.filter((line) => !line?.includes("ServiceWithoutEndpoints"))).toEqual([
+      "12: warning ImageNotServed Deployment default/strange spec.template.spec.containers[0].image",
+      "17: error TargetPortUnresolved Service default/strange spec.ports[0].targetPort",
+      "28: warning SampleNotServed Deployment default/wrong spec.template.spec.containers[0]",
+      "35: error TargetPortUnresolved Service default/wrong spec.ports[0].targetPort",
+    ]);
+    expect(lines[1]).toContain('no container of Deployment default/strange has a TCP port named "web"');
+  });
+
   test("says of a path that is not there that it is not", async () => {
     const { code, err } = await tulle(["check", "-f", "nowhere"]);
     expect([code, err]).toEqual([

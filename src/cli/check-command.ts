@@ -3,7 +3,7 @@ import { imageProblems } from "../local/image-problems.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import { count } from "./count.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
-import { formatLocated, locateAll, type ManifestOptions, openManifests } from "./load-manifests.ts";
+import { formatLocated, type ManifestOptions, openManifests } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 
 export interface CheckOptions extends ManifestOptions {
@@ -15,7 +15,7 @@ export async function runCheck(options: CheckOptions): Promise<number> {
   const { source, addresses, accessControl } = await openManifests(options, stderrLog());
   const update = await source.load();
   const { problems } = compileMesh(source.state, { accessControl, defaultTrafficType: options.defaultMode, addresses });
-  const found = [...update.problems, ...locateAll(source, [...problems, ...imageProblems(source.state)])].sort(byPlace);
+  const found = [...update.problems, ...source.locate([...problems, ...imageProblems(source.state)])].sort(byPlace);
   const errors = found.filter(({ problem }) => problem.severity === "error").length;
   if (options.json === true) process.stdout.write(`${JSON.stringify(found.map(toJson), null, 2)}\n`);
   else {

@@ -1,7 +1,7 @@
 import { seal } from "../config/snapshot.ts";
 import { compileMesh } from "../local/compile-mesh.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
-import { formatLocated, locateAll, type ManifestOptions, openManifests, refuseMissing } from "./load-manifests.ts";
+import { formatLocated, type ManifestOptions, openManifests, refuseMissing } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -21,7 +21,7 @@ export async function runExport(options: ExportOptions): Promise<number> {
     defaultTrafficType: options.defaultMode,
     addresses,
   });
-  const found = [...update.problems, ...locateAll(source, problems)];
+  const found = [...update.problems, ...source.locate(problems)];
   for (const each of found) process.stderr.write(`${formatLocated(each)}\n`);
   const { version } = seal(config);
   process.stdout.write(`${JSON.stringify({ version, config }, null, 2)}\n`);

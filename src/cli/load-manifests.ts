@@ -7,7 +7,7 @@ import { LoopbackAddresses } from "../manifests/loopback-addresses.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import { ManifestSource } from "../manifests/manifest-source.ts";
 import { systemClock } from "../model/clock.ts";
-import { formatProblem, type Problem } from "../model/problems.ts";
+import { formatProblem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -59,9 +59,4 @@ export async function refuseMissing({ file = [] }: ManifestOptions): Promise<voi
 /** `examples/a.yaml:12: error RegexInvalid …` */
 export function formatLocated({ problem, file, line }: LocatedProblem): string {
   return file === "" ? formatProblem(problem) : `${file}:${line}: ${formatProblem(problem)}`;
-}
-
-/** Adds file and line to what topology and compiler found. */
-export function locateAll(source: ManifestSource, problems: readonly Problem[]): LocatedProblem[] {
-  return problems.map((each) => source.locate(each));
 }

@@ -12,14 +12,7 @@ import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
-import {
-  formatLocated,
-  locateAll,
-  type ManifestOptions,
-  type Manifests,
-  openManifests,
-  refuseMissing,
-} from "./load-manifests.ts";
+import { formatLocated, type ManifestOptions, type Manifests, openManifests, refuseMissing } from "./load-manifests.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
@@ -77,6 +70,7 @@ class LocalRun {
       admin,
       ...ca,
       ...(maxDescriptors === undefined ? {} : { maxDescriptors }),
+      asWritten: (problems) => manifests.source.locate(problems).map(({ problem }) => problem),
       clock: systemClock,
       random: Math.random,
       log: this.#log,
@@ -208,8 +202,8 @@ class ProblemReporter {
     this.#source = source;
   }
 
-  report(update: ManifestUpdate, problems: Parameters<typeof locateAll>[1]): void {
-    const found: LocatedProblem[] = [...update.problems, ...locateAll(this.#source, problems)];
+  report(update: ManifestUpdate, problems: readonly Problem[]): void {
+    const found: LocatedProblem[] = [...update.problems, ...this.#source.locate(problems)];
     this.hasErrors = found.some(({ problem }) => problem.severity === "error");
     const lines = new Set(found.map(formatLocated));
     for (const line of lines) if (!this.#known.has(line)) process.stderr.write(`${line}\n`);

@@ -110,6 +110,7 @@ const OF_SOURCES = [
   "TargetPortUnresolved",
   "SliceWithoutService",
   "ImageNotServed",
+  "SampleNotServed",
   // Of shadow services; see shadow-keeper.test.ts.
   "PortsExhausted",
   "ShadowNameTaken",

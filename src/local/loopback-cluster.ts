@@ -43,6 +43,8 @@ export interface LoopbackOptions {
   readonly trustedCa?: string;
   /** How many file descriptors this process may have; absent: as many as it needs. */
   readonly maxDescriptors?: number;
+  /** Of what was found wrong with objects, what is wrong with those that the user wrote. */
+  readonly asWritten?: (problems: readonly Problem[]) => readonly Problem[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -167,7 +169,8 @@ export class LoopbackCluster {
     this.#meshZone.update(config);
     this.#clusterZone.update(state);
     await stopGone();
-    const found = [...problems, ...this.#samples.problems];
+    const { asWritten = (all) => all } = this.#options;
+    const found = asWritten([...problems, ...this.#samples.problems]);
     this.#problems = [...known, ...found];
     this.#ready = true;
     return found;

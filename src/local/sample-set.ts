@@ -1,10 +1,10 @@
 /** The Pods of known sample images, served on their addresses: started when they come, drained when they go. */
 import type { Clock } from "../model/clock.ts";
-import { type Container, keyOf, type Pod, refOf } from "../model/objects.ts";
-import { type Problem, problem } from "../model/problems.ts";
+import { type Container, keyOf, type Pod } from "../model/objects.ts";
+import type { Problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
-import { unknownImage } from "./image-problems.ts";
-import { type SampleSpec, sampleFor } from "./samples/sample-images.ts";
+import { planSamples, sampleNotServed } from "./image-problems.ts";
+import type { SampleSpec } from "./samples/sample-images.ts";
 import { type RunningSample, startSample } from "./samples/samples.ts";
 
 interface Served {
@@ -67,25 +67,15 @@ export class SampleSet {
 
   async #start(pod: Pod, backing: boolean): Promise<Served> {
     const samples: RunningSample[] = [];
-    const problems: Problem[] = [];
-    const specs = pod.containers.map((container) => ({ container, spec: sampleFor(container) }));
-    const taken = new Set<string>();
-    for (const { container, spec } of specs) {
-      if (spec === undefined) continue;
-      const port = `${spec.kind === "udp" ? "UDP" : "TCP"} ${spec.port}`;
-      if (taken.has(port)) {
-        problems.push(notServed(pod, container, `another container of the Pod listens on ${port} already`));
-        continue;
-      }
-      taken.add(port);
+    const plan = planSamples(pod, backing);
+    const problems = [...plan.problems];
+    for (const { spec, container } of plan.specs) {
       try {
         samples.push(await this.#startSample(pod, spec));
       } catch (error) {
-        problems.push(notServed(pod, container, `${(error as Error).message}`));
+        problems.push(sampleNotServed(pod, container, (error as Error).message));
       }
     }
-    const unknown = backing ? unknownImage(pod) : undefined;
-    if (unknown !== undefined) problems.push(unknown);
     return { identity: identityOf(pod, backing), samples, problems };
   }
 
@@ -108,8 +98,7 @@ export class SampleSet {
 /** How many sockets the samples of these Pods listen on. */
 export function sampleSockets(pods: Iterable<Pod>): number {
   let sockets = 0;
-  for (const pod of pods)
-    if (isServed(pod)) sockets += pod.containers.filter((container) => sampleFor(container) !== undefined).length;
+  for (const pod of pods) if (isServed(pod)) sockets += planSamples(pod, false).specs.length;
   return sockets;
 }
 
@@ -119,9 +108,4 @@ const isServed = (pod: Pod) => pod.phase === "Running" && pod.ips.length > 0;
 function identityOf(pod: Pod, backing: boolean): string {
   const containers = pod.containers.map(({ image, args, env, command }: Container) => ({ image, args, env, command }));
   return JSON.stringify([pod.ips, backing, containers]);
-}
-
-function notServed(pod: Pod, container: Container, detail: string): Problem {
-  const index = pod.containers.indexOf(container);
-  return problem("ImageNotServed", refOf(pod), `spec.containers[${index}].image`, detail);
 }

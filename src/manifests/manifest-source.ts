@@ -13,7 +13,7 @@ import type { Clock, Timer } from "../model/clock.ts";
 import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
 import { type DecodedObject, UNNAMED } from "../model/decode/decode-object.ts";
 import { formatRef, keyOf, type MeshObject, type ObjectRef, refOf } from "../model/objects.ts";
-import { type Problem, problem } from "../model/problems.ts";
+import { formatProblem, type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Found, type FoundFile, findFiles, NO_FILE, STANDARD_INPUT } from "./find-files.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
@@ -56,6 +56,7 @@ export class ManifestSource {
   readonly #options: ManifestSourceOptions;
   #files = new Map<string, LoadedFile>();
   #places = new Map<string, LoadedFile>();
+  #templates: ReadonlyMap<string, ObjectRef> = new Map();
   #found: Found = { places: [], folders: [], empty: [], moving: false };
   /** Files whose content could not be read although they are there: the next look must try again. */
   #unread = 0;
@@ -83,8 +84,9 @@ export class ManifestSource {
     this.#files = files;
     for (const file of files.values()) problems.push(...problemsOf(file.parsed));
     const decoded = this.#combine(problems);
-    const { objects, problems: made } = materialize(decoded, this.#options.addresses);
-    problems.push(...made.map((each) => this.locate(each)));
+    const { objects, problems: made, templates } = materialize(decoded, this.#options.addresses);
+    this.#templates = templates;
+    problems.push(...this.locate(made));
     const delta = difference(this.state, objects);
     this.state.apply(delta);
     return { delta, problems, files: files.size };
@@ -109,21 +111,30 @@ export class ManifestSource {
     return !isDeepStrictEqual(await findFiles(this.#options.paths), this.#found);
   }
 
-  /** Adds file and line to a problem with an object of this source. */
-  locate(found: Problem): LocatedProblem {
-    const place = this.#places.get(formatRef(found.object)) ?? this.#placeOfMade(found.object);
-    if (place === undefined) return { problem: found, file: "", line: 0 };
-    return { problem: found, file: place.parsed.path, line: lineOfField(place.parsed, found.object, found.field) ?? 1 };
+  /**
+   * Adds file and line to problems with objects of this source. What is wrong with Pods that were made is wrong with their
+   * template, and is said once.
+   */
+  locate(found: readonly Problem[]): LocatedProblem[] {
+    const located = new Map<string, LocatedProblem>();
+    for (const each of found) {
+      const written = this.#asWritten(each);
+      const name = formatProblem(written);
+      if (!located.has(name)) located.set(name, this.#place(written));
+    }
+    return [...located.values()];
   }
 
-  /** A Pod that was made stands nowhere; its template does. */
-  #placeOfMade(ref: ObjectRef): LoadedFile | undefined {
-    if (ref.kind !== "Pod") return undefined;
-    for (const [name, place] of this.#places) {
-      const [kind, key = ""] = name.split(" ");
-      if (kind !== "Service" && keyOf(ref).startsWith(`${key}-`)) return place;
-    }
-    return undefined;
+  #asWritten(found: Problem): Problem {
+    const template = found.object.kind === "Pod" ? this.#templates.get(keyOf(found.object)) : undefined;
+    if (template === undefined) return found;
+    return { ...found, object: template, field: found.field.replace(/^spec\b/, "spec.template.spec") };
+  }
+
+  #place(found: Problem): LocatedProblem {
+    const place = this.#places.get(formatRef(found.object));
+    if (place === undefined) return { problem: found, file: "", line: 0 };
+    return { problem: found, file: place.parsed.path, line: lineOfField(place.parsed, found.object, found.field) ?? 1 };
   }
 
   /** Waits until no file was written to just now, and nothing vanishes while it is looked at. */

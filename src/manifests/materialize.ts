@@ -11,8 +11,10 @@ import type { DecodedObject } from "../model/decode/decode-object.ts";
 import type { WorkloadTemplate } from "../model/decode/workload-template.ts";
 import {
   type EndpointSlice,
+  formatRef,
   keyOf,
   type MeshObject,
+  type ObjectRef,
   type Pod,
   refOf,
   type Service,
@@ -32,6 +34,8 @@ const MAX_REPLICAS = 1000;
 export interface Materialized {
   readonly objects: readonly MeshObject[];
   readonly problems: readonly Problem[];
+  /** Of Pods that were made, by their keys: the template. */
+  readonly templates: ReadonlyMap<string, ObjectRef>;
 }
 
 const isTemplate = (object: DecodedObject): object is WorkloadTemplate =>
@@ -49,13 +53,18 @@ export function materialize(decoded: readonly DecodedObject[], addresses: Loopba
   const plain = decoded.filter((object): object is MeshObject => !isTemplate(object)).sort(byKey);
   const nodes = plain.filter((object) => object.kind === "Node").map(({ meta }) => meta.name);
 
-  const made = templates
-    .filter((template) => !isOwned(template, templates))
-    .flatMap((template) => podsOf(template, nodes, problems));
-  const madeKeys = new Set(made.map(({ meta }) => keyOf(meta)));
+  const made: Pod[] = [];
+  const templateOf = new Map<string, ObjectRef>();
+  for (const template of templates) {
+    if (isOwned(template, templates)) continue;
+    for (const pod of podsOf(template, nodes, problems)) {
+      made.push(pod);
+      templateOf.set(keyOf(pod.meta), refOfTemplate(template));
+    }
+  }
   const bare = plain
     .filter((object) => object.kind === "Pod")
-    .filter((pod) => !madeKeys.has(keyOf(pod.meta)) && !isOwned(pod, templates))
+    .filter((pod) => !templateOf.has(keyOf(pod.meta)) && !isOwned(pod, templates))
     .map(started);
   const pods = withPodAddresses([...bare, ...made].sort(byKey) as Pod[], addresses, problems);
   const services = withServiceAddresses(
@@ -64,8 +73,13 @@ export function materialize(decoded: readonly DecodedObject[], addresses: Loopba
     problems,
   );
   const selecting = new Set(services.filter(({ selector }) => selector !== undefined).map(({ meta }) => keyOf(meta)));
+  const portless: PortlessPods = (service, index, pod, sought) => {
+    const made = formatRef(templateOf.get(keyOf(pod.meta)) ?? refOf(pod));
+    const detail = `no container of ${made} has a ${sought}`;
+    problems.push(problem("TargetPortUnresolved", refOf(service), `spec.ports[${index}].targetPort`, detail));
+  };
   const byLabel = podsByLabel(pods);
-  const slices = services.flatMap((service) => slicesOf(service, byLabel, problems));
+  const slices = services.flatMap((service) => slicesOf(service, byLabel, portless));
   const others = plain.filter((object) => {
     if (object.kind === "Pod" || object.kind === "Service") return false;
     // The slices of a Service with a selector are made here, not taken from an export.
@@ -75,7 +89,7 @@ export function materialize(decoded: readonly DecodedObject[], addresses: Loopba
   for (const object of others)
     if (object.kind === "EndpointSlice" && !names.has(keyOf(serviceOf(object)))) problems.push(...ownerless(object));
   addresses.keep(new Set(pods.map(({ meta }) => keyOf(meta))), names);
-  return { objects: [...others, ...pods, ...services, ...slices], problems };
+  return { objects: [...others, ...pods, ...services, ...slices], problems, templates: templateOf };
 }
 
 function serviceOf({ meta, service }: EndpointSlice) {
@@ -126,11 +140,14 @@ function started(pod: Pod): Pod {
   return ended ? pod : { ...pod, phase: "Running", ready: true };
 }
 
+function refOfTemplate({ kind, meta }: WorkloadTemplate): ObjectRef {
+  return { kind, namespace: meta.namespace, name: meta.name };
+}
+
 function podsOf(template: WorkloadTemplate, nodes: readonly string[], problems: Problem[]): Pod[] {
   if (template.replicas > MAX_REPLICAS) {
     const detail = `${template.replicas} are more than the ${MAX_REPLICAS} that one template can have on one machine`;
-    const ref = { kind: template.kind, namespace: template.meta.namespace, name: template.meta.name };
-    problems.push(problem("ManifestInvalid", ref, "spec.replicas", detail));
+    problems.push(problem("ManifestInvalid", refOfTemplate(template), "spec.replicas", detail));
     return [];
   }
   return podNames(template, nodes).map(
@@ -250,7 +267,7 @@ function podsByLabel(pods: readonly Pod[]): PodsByLabel {
 }
 
 /** As the endpoint slice controller: Pods that resolve a port's name to different numbers are in different slices. */
-function slicesOf(service: Service, byLabel: PodsByLabel, problems: Problem[]): EndpointSlice[] {
+function slicesOf(service: Service, byLabel: PodsByLabel, portless: PortlessPods): EndpointSlice[] {
   const { selector, meta } = service;
   const [label] = Object.entries(selector ?? {});
   if (selector === undefined || label === undefined || service.type === "ExternalName") return [];
@@ -258,7 +275,7 @@ function slicesOf(service: Service, byLabel: PodsByLabel, problems: Problem[]): 
   for (const pod of byLabel.get(labelKey(meta.namespace, ...label)) ?? []) {
     if (pod.ips.length === 0 || pod.phase !== "Running") continue;
     if (!Object.entries(selector).every(([name, value]) => pod.meta.labels[name] === value)) continue;
-    const ports = service.ports.flatMap((port, index) => resolvePort(service, port, index, pod, problems));
+    const ports = service.ports.flatMap((port, index) => resolvePort(service, port, index, pod, portless));
     const key = JSON.stringify(ports);
     const group = groups.get(key) ?? { ports, pods: [] };
     groups.set(key, group);
@@ -290,14 +307,22 @@ function slicesOf(service: Service, byLabel: PodsByLabel, problems: Problem[]): 
   });
 }
 
-function resolvePort(service: Service, port: ServicePort, index: number, pod: Pod, problems: Problem[]): SlicePort[] {
+/** Told of a Pod without the port that the Service's port of this index names. */
+type PortlessPods = (service: Service, index: number, pod: Pod, sought: string) => void;
+
+function resolvePort(
+  service: Service,
+  port: ServicePort,
+  index: number,
+  pod: Pod,
+  portless: PortlessPods,
+): SlicePort[] {
   const { name, protocol, targetPort } = port;
   if (typeof targetPort === "number") return [{ name, port: targetPort, protocol }];
   const declared = pod.containers
     .flatMap(({ ports }) => ports)
     .find((candidate) => candidate.name === targetPort && candidate.protocol === protocol);
   if (declared !== undefined) return [{ name, port: declared.containerPort, protocol }];
-  const detail = `no container of Pod ${keyOf(pod.meta)} has a ${protocol} port named "${targetPort}"`;
-  problems.push(problem("TargetPortUnresolved", refOf(service), `spec.ports[${index}].targetPort`, detail));
+  portless(service, index, pod, `${protocol} port named "${targetPort}"`);
   return [];
 }

@@ -150,6 +150,11 @@ export const PROBLEMS = {
     remedy:
       "use a sample image (traefik/whoami, traefik/whoamitcp, traefik/whoamiudp), or a Service without selector and an EndpointSlice that names your program's address",
   },
+  SampleNotServed: {
+    severity: "warning",
+    effect: "nothing answers for this container",
+    remedy: "correct its args and env",
+  },
 
   // TrafficSplits
   SplitRootMissing: {
