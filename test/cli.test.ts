@@ -368,6 +368,14 @@ describe("tulle local", () => {
     if (mode === "on") expect(lines).not.toMatch(/curl http:\/\/127\.3\.|nc -[qu]/);
   });
 
+  test("names the option of an address that is not one of this machine", async () => {
+    const { code, err } = await tulle(["local", "--once", ...ANY_PORTS, "--dns", "192.0.2.1:15353"]);
+    expect([code, err]).toEqual([
+      1,
+      "tulle: DNS (--dns) cannot listen on 192.0.2.1:15353: the address is not one of this machine (EADDRNOTAVAIL)\n",
+    ]);
+  });
+
   test("says in one line how many file descriptors are missing, and ends", async () => {
     const folder = await folderOf("a.yaml", podsAndServices(150));
     const limited = spawn(

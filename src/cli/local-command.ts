@@ -13,6 +13,7 @@ import { count } from "./count.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { formatLocated, type ManifestOptions, type Manifests, openManifests, refuseMissing } from "./load-manifests.ts";
+import { portSummary } from "./port-summary.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
@@ -53,6 +54,8 @@ class LocalRun {
   readonly #manifests: Manifests;
   readonly #log = stderrLog();
   readonly #reporter: ProblemReporter;
+  /** `address:port` of which it is said already. */
+  #substituted: ReadonlySet<string> = new Set();
 
   constructor(options: LocalOptions, version: string, manifests: Manifests, ca: { readonly trustedCa?: string }) {
     this.#options = options;
@@ -109,15 +112,14 @@ class LocalRun {
     const known = update.problems.map(({ problem }) => problem);
     const problems = await this.cluster.update(this.#manifests.source.state, known);
     this.#reporter.report(update, problems);
+    const substitutes = this.cluster.substitutes();
+    const news = substitutes.filter(({ address, port }) => !this.#substituted.has(`${address}:${port}`));
+    this.#substituted = new Set(substitutes.map(({ address, port }) => `${address}:${port}`));
+    if (news.length > 0) this.#log.warn(portSummary(news));
     return problems;
   }
 
   #greet(ready: ReadyLine): void {
-    for (const { address, port, boundPort, reason } of this.cluster.misplaced())
-      this.#log.warn(
-        `${address}:${port} could not be bound: ${boundPort === undefined ? "it is closed" : `it is ${address}:${boundPort} instead`}`,
-        { reason: reason ?? "" },
-      );
     const { paths, accessControl } = this.#manifests;
     if (this.#options.json === true) process.stdout.write(`${JSON.stringify(ready)}\n`);
     this.out(

@@ -15,15 +15,16 @@ import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
-import { type EntrypointStatus, MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { Log } from "../telemetry/log.ts";
+import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
 import type { CallTarget } from "./example-calls.ts";
 import { backingPods } from "./image-problems.ts";
 import { plainForwarding } from "./plain-forwarding.ts";
 import type { ReadyLine, ReadyPort, ReadyService } from "./ready-line.ts";
-import { SampleSet, sampleSockets } from "./sample-set.ts";
+import { SampleSet, type Substitute, sampleSockets } from "./sample-set.ts";
 import { SocksServer } from "./socks/socks-server.ts";
 import { WayLog } from "./way-log.ts";
 
@@ -123,9 +124,9 @@ export class LoopbackCluster {
   async #listenAll(): Promise<void> {
     const { dns, socks, admin } = this.#options;
     this.#where = {
-      dns: await this.#listen("DNS", dns, (port) => this.#dns.listen(dns.address, port)),
-      socks: await this.#listen("SOCKS5", socks, (port) => this.#socks.listen(socks.address, port)),
-      admin: await this.#listen("the admin API", admin, (port) => this.#admin.listen(admin.address, port)),
+      dns: await this.#listen("DNS (--dns)", dns, (port) => this.#dns.listen(dns.address, port)),
+      socks: await this.#listen("SOCKS5 (--socks)", socks, (port) => this.#socks.listen(socks.address, port)),
+      admin: await this.#listen("the admin API (--admin)", admin, (port) => this.#admin.listen(admin.address, port)),
     };
   }
 
@@ -197,11 +198,14 @@ export class LoopbackCluster {
     };
   }
 
-  /** Entrypoints that listen elsewhere than their Service says, or nowhere. */
-  misplaced(): readonly EntrypointStatus[] {
-    return [...this.#proxy.status().values(), ...this.#plain.status().values()].filter(
-      (entrypoint) => entrypoint.boundPort !== entrypoint.port,
-    );
+  /** What listens elsewhere than its Service or container says. */
+  substitutes(): readonly Substitute[] {
+    const found = [...this.#samples.substitutes.values()];
+    for (const proxy of [this.#proxy, this.#plain])
+      for (const { address, port, boundPort, reason = "" } of proxy.status().values())
+        if (boundPort !== undefined && boundPort !== port)
+          found.push({ address, port, boundPort, reason: bindCause({ message: reason }) });
+    return found;
   }
 
   /** The port to dial for `address:port`. */
@@ -309,7 +313,7 @@ export class LoopbackCluster {
     for (const [key, servicePort] of Object.entries(config.servicePorts)) {
       const endpoints: typeof servicePort.endpoints = {};
       for (const [address, endpoint] of Object.entries(servicePort.endpoints)) {
-        const dialPort = substitutes.get(address);
+        const dialPort = substitutes.get(address)?.boundPort;
         endpoints[address] = dialPort === undefined ? endpoint : { ...endpoint, dialPort };
       }
       servicePorts[key] = { ...servicePort, endpoints };
@@ -326,8 +330,10 @@ export class LoopbackCluster {
       const bound = await listen(wanted.port);
       return `${bound.address}:${bound.port}`;
     } catch (error) {
-      const bound = await listen(0);
       const { address, port } = wanted;
+      const bound = await listen(0).catch((last: NodeJS.ErrnoException) => {
+        throw new Error(`${what} cannot listen on ${address}:${port}: ${bindCause(last)}`, { cause: last });
+      });
       this.#options.log.warn(`${what} listens on ${bound.address}:${bound.port} instead of ${address}:${port}`, {
         error: (error as Error).message,
       });

@@ -7,6 +7,13 @@ import { planSamples, sampleNotServed } from "./image-problems.ts";
 import type { SampleSpec } from "./samples/sample-images.ts";
 import { type RunningSample, startSample } from "./samples/samples.ts";
 
+export interface Substitute {
+  readonly address: string;
+  readonly port: number;
+  readonly boundPort: number;
+  readonly reason: string;
+}
+
 interface Served {
   readonly identity: string;
   readonly samples: readonly RunningSample[];
@@ -28,8 +35,8 @@ export class SampleSet {
     return [...this.#served.values()].flatMap((served) => served.problems);
   }
 
-  /** Where `address:port` of a Pod is really served, for ports that could not be bound. */
-  readonly substitutes = new Map<string, number>();
+  /** Where a Pod is really served, by `address:port` that could not be bound. */
+  readonly substitutes = new Map<string, Substitute>();
 
   /**
    * Starts what is new. @returns the stop of what is gone or changed, to be called when no call goes there any more
@@ -79,19 +86,18 @@ export class SampleSet {
     return { identity: identityOf(pod, backing), samples, problems };
   }
 
-  async #startSample(pod: Pod, spec: SampleSpec): Promise<RunningSample> {
-    const podIp = pod.ips[0] as string;
-    const options = {
+  #startSample(pod: Pod, spec: SampleSpec): Promise<RunningSample> {
+    const address = pod.ips[0] as string;
+    const { port } = spec;
+    this.substitutes.delete(`${address}:${port}`);
+    return startSample(spec, {
       podName: pod.meta.name,
-      address: podIp,
+      address,
       log: this.#log,
       clock: this.#clock,
-      substitutePort: true,
-    };
-    const sample = await startSample(spec, options);
-    if (sample.port === spec.port) this.substitutes.delete(`${podIp}:${spec.port}`);
-    else this.substitutes.set(`${podIp}:${spec.port}`, sample.port);
-    return sample;
+      onSubstitute: (boundPort, reason) =>
+        this.substitutes.set(`${address}:${port}`, { address, port, boundPort, reason }),
+    });
   }
 }
 

@@ -150,13 +150,12 @@ test("an address of another machine is said to be one", async () => {
   );
 });
 
-test("with substitutePort another port is taken, and said", async () => {
+test("with onSubstitute another port is taken, and told", async () => {
   const port = await takePort("127.1.77.4");
-  const said: string[] = [];
-  const log: Log = { ...silentLog, warn: (message) => said.push(message) };
-  const spec = { ...specOf("traefik/whoami"), port };
-  const sample = await startSample(spec, { ...options("127.1.77.4", log), substitutePort: true });
+  const told: unknown[] = [];
+  const onSubstitute = (instead: number, cause: string) => told.push([instead, cause]);
+  const sample = await startSample({ ...specOf("traefik/whoami"), port }, { ...options("127.1.77.4"), onSubstitute });
   expect(sample.port).not.toBe(port);
-  expect(said).toEqual([`Pod p-1 is served on 127.1.77.4:${sample.port} instead of port ${port}`]);
+  expect(told).toEqual([[sample.port, "another program or container has the port (EADDRINUSE)"]]);
   await sample.close();
 });

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
+import { bindCause } from "../bind-cause.ts";
 import { startHttpWhoami } from "./http-whoami.ts";
 import type { SampleSpec } from "./sample-images.ts";
 import { startTcpWhoami } from "./tcp-whoami.ts";
@@ -21,13 +22,13 @@ export interface SampleOptions {
   readonly requestDrainMs?: number;
   readonly log: Log;
   readonly clock: Clock;
-  /** Where the port cannot be bound, another is taken and said, instead of failing. */
-  readonly substitutePort?: boolean;
+  /** Where the port cannot be bound, another is taken and told here, instead of failing. */
+  readonly onSubstitute?: (port: number, cause: string) => void;
 }
 
 export interface RunningSample {
   readonly protocol: "TCP" | "UDP";
-  /** What is bound; another than the spec's only with `substitutePort`, or where that is 0. */
+  /** What is bound; another than the spec's only with `onSubstitute`, or where that is 0. */
   readonly port: number;
   /** Accepts no more, lets answers under way finish for a bounded time, and leaves nothing behind. */
   close(): Promise<void>;
@@ -40,23 +41,20 @@ const STARTERS = { http: startHttpWhoami, tcp: startTcpWhoami, udp: startUdpWhoa
  * @throws an Error whose message names Pod, address, port and cause, as the start of a sentence; nothing is left open
  */
 export async function startSample(spec: SampleSpec, options: SampleOptions): Promise<RunningSample> {
-  const { podName, address, log } = options;
+  const { podName, address, onSubstitute } = options;
   if (spec.unusable !== undefined) throw new Error(spec.unusable);
   const start = STARTERS[spec.kind];
   let failure: NodeJS.ErrnoException | undefined;
-  for (const port of candidatePorts(spec.port, options.substitutePort === true)) {
+  for (const port of candidatePorts(spec.port, onSubstitute !== undefined)) {
     try {
       const sample = await start(spec, port, options);
-      if (failure !== undefined)
-        log.warn(`Pod ${podName} is served on ${addressText(address, sample.port)} instead of port ${spec.port}`, {
-          cause: causeOf(failure),
-        });
+      if (failure !== undefined) onSubstitute?.(sample.port, bindCause(failure));
       return sample;
     } catch (error) {
       failure ??= error as NodeJS.ErrnoException;
     }
   }
-  const cause = failure === undefined ? "no port to try" : causeOf(failure);
+  const cause = failure === undefined ? "no port to try" : bindCause(failure);
   throw new Error(`Pod ${podName} cannot be served on ${addressText(address, spec.port)}: ${cause}`, {
     cause: failure,
   });
@@ -66,17 +64,4 @@ export async function startSample(spec: SampleSpec, options: SampleOptions): Pro
 function candidatePorts(port: number, substitute: boolean): readonly number[] {
   if (!substitute || port === 0) return [port];
   return port < 1024 ? [port, 8000 + port, 0] : [port, 0];
-}
-
-function causeOf(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case "EACCES":
-      return "ports below 1024 need a right that this process lacks (EACCES)";
-    case "EADDRINUSE":
-      return "another program or container has the port (EADDRINUSE)";
-    case "EADDRNOTAVAIL":
-      return "the address is not one of this machine (EADDRNOTAVAIL)";
-    default:
-      return error.message;
-  }
 }

@@ -31,7 +31,10 @@ export class TcpListener {
   readonly #server: net.Server;
   readonly #onError: (error: Error) => void;
 
-  /** @param onConnection gets sockets with allowHalfOpen and noDelay */
+  /**
+   * @param onConnection gets sockets with allowHalfOpen and noDelay
+   * @param onError gets what goes wrong once it listens
+   */
   constructor(onConnection: (socket: net.Socket) => void, onError: (error: Error) => void) {
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onConnection);
     this.#onError = onError;
@@ -39,10 +42,11 @@ export class TcpListener {
 
   async listen(address: string, port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error) => reject(error);
-      this.#server.once("error", failed);
+      this.#server.once("error", reject);
       this.#server.listen({ host: address, port, backlog: 4096 }, () => {
-        this.#server.off("error", failed);
+        this.#server.off("error", reject);
+        // From now on, errors are of single accepts (EMFILE): the next ones may succeed.
+        this.#server.on("error", this.#onError);
         resolve();
       });
     });
