@@ -101,7 +101,7 @@ class LocalRun {
     for (const line of hints(ready, this.#manifests.accessControl)) this.out(line);
     source.watch(async (change) => {
       const { put, remove } = change.delta;
-      if ((await this.#enforce(change)).some(isRefusal)) return;
+      if ((await this.#enforce(change)).some(isRefusal) || put.length + remove.length === 0) return;
       const version = cluster.snapshot.version.slice(0, 12);
       this.out(`changed: ${count(put.length, "object")} set, ${remove.length} removed; version ${version} is in force`);
     }, signal);

@@ -121,6 +121,20 @@ describe("a load", () => {
   });
 });
 
+test("an object whose group or version is broken by an edit stays as it was", async () => {
+  const split = (group: string) =>
+    `{apiVersion: ${group}, kind: TrafficSplit, metadata: {name: t}, spec: {service: s, backends: []}}\n`;
+  await put("a.yaml", split("split.smi-spec.io/v1alpha3"));
+  const source = open();
+  await source.load();
+  for (const group of ["split.smi-spec.io/v9", "smi-spec.io/v1alpha3"]) {
+    await put("a.yaml", split(group));
+    const { delta, problems } = await source.load();
+    expect(delta).toEqual({ put: [], remove: [] });
+    expect(problems[0]?.problem.message).toContain("stays as it was before");
+  }
+});
+
 describe("what cannot be read for a moment", () => {
   const two = () => put("a.yaml", `${service("a")}${service("b", 99999)}`);
   const addresses = (source: ManifestSource) => [...source.state.list("Service")].map(({ clusterIPs }) => clusterIPs);

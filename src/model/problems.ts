@@ -44,7 +44,7 @@ export const PROBLEMS = {
   },
   KindUnknown: {
     severity: "warning",
-    effect: "it is passed over",
+    effect: "the object stays as it was before, or is left out",
     remedy: "correct its apiVersion and kind",
   },
   AddressesExhausted: {
