@@ -61,7 +61,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "proxy-daemon": {
     rooms: ["proxy/entrypoint", "dns", "config", "config-stream", "admin", "model", "telemetry"],
-    node: ["fs/promises"],
+    node: ["fs/promises", "cluster"],
     packages: ["zod"],
   },
 

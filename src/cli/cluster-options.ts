@@ -7,6 +7,8 @@ import type { Log } from "../telemetry/log.ts";
 import { LOG_LEVELS, type LogFormat, type LogLevel, processLog } from "../telemetry/process-log.ts";
 import { setting } from "./settings.ts";
 
+const MAX_WORKERS = 256;
+
 const DEFAULT_NAMESPACE = "tulle";
 
 export function namespaceOption(): Option {
@@ -96,6 +98,19 @@ export function secondsOption(flag: string, purpose: string, fallback: number): 
       if (text.trim() === "" || !Number.isFinite(seconds) || seconds < 0)
         throw new InvalidArgumentError(`"${text}" is not a number of seconds.`);
       return seconds;
+    });
+}
+
+/** `--workers`: processes that carry calls. */
+export function workersOption(): Option {
+  return setting("--workers <count>", "processes that carry calls; auto: as many as the cores it may use, at most 4")
+    .default("auto")
+    .argParser((text: string) => {
+      const count = Number(text);
+      if (text === "auto") return text;
+      if (!/^\d+$/.test(text) || count < 1 || count > MAX_WORKERS)
+        throw new InvalidArgumentError(`"${text}" is neither "auto" nor a number from 1 to ${MAX_WORKERS}.`);
+      return count;
     });
 }
 

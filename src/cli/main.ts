@@ -15,6 +15,7 @@ import {
   namespaceOption,
   portOption,
   secondsOption,
+  workersOption,
 } from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
@@ -273,6 +274,7 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
     .addOption(portOption("health-port", "of /readyz and /healthz", 1081))
     .addOption(portOption("metrics-port", "of /metrics and /api/status", 8080))
     .addOption(portOption("admin-port", "of the whole admin API, on 127.0.0.1", 9000))
+    .addOption(workersOption())
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
     .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
   addLogOptions(proxy).action(async (options) => {

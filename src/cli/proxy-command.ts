@@ -1,10 +1,13 @@
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { systemClock } from "../model/clock.ts";
 import { ProxyDaemon } from "../proxy-daemon/proxy-daemon.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
+import type { WorkerArguments } from "./proxy-worker.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
+import { usableCores } from "./usable-cores.ts";
 
 export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
   readonly podName: string;
@@ -17,9 +20,14 @@ export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
   readonly healthPort: number;
   readonly metricsPort: number;
   readonly adminPort: number;
+  readonly workers: number | "auto";
   readonly lameDuck: number;
   readonly drain: number;
 }
+
+/** More are for those who know that their nodes need them: each has the configuration, and connections to endpoints. */
+const MAX_AUTO_WORKERS = 4;
+const WORKER_PROGRAM = fileURLToPath(new URL("./proxy-worker.js", import.meta.url));
 
 /** Runs until it is told to stop; then calls go elsewhere and those under way end. */
 export async function runProxy(options: ProxyOptions, version: string): Promise<number> {
@@ -27,7 +35,8 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   const log = logOf(options);
   const { controller, caFile, tokenFile, stateDir, podName, address } = options;
   const { dnsPort, healthPort, metricsPort, adminPort } = options;
-  log.info("proxy starting", { version, pod: podName });
+  const workers = options.workers === "auto" ? Math.min(await usableCores(), MAX_AUTO_WORKERS) : options.workers;
+  log.info("proxy starting", { version, pod: podName, workers });
   const daemon = new ProxyDaemon({
     controller,
     ca: () => readFile(caFile),
@@ -40,6 +49,9 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     metricsPort,
     adminPort,
     ...(await readUpstreamCa(options)),
+    ...(workers === 1
+      ? {}
+      : { workers: { workers, program: WORKER_PROGRAM, programArguments: [workerArguments(options, workers)] } }),
     clock: systemClock,
     random: Math.random,
     log,
@@ -51,4 +63,15 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   log.info("proxy stopped");
   stop.release();
   return EXIT_FINE;
+}
+
+function workerArguments({ podName, logLevel, logFormat, upstreamCaFile }: ProxyOptions, workers: number): string {
+  const own: WorkerArguments = {
+    podName,
+    workers,
+    logLevel,
+    logFormat,
+    ...(upstreamCaFile === undefined ? {} : { upstreamCaFile }),
+  };
+  return JSON.stringify(own);
 }

@@ -14,7 +14,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
-import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
+import { CallCounters, callMetrics } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { Log } from "../telemetry/log.ts";
 import { bindCause } from "./bind-cause.ts";
@@ -268,7 +268,10 @@ export class LoopbackCluster {
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
       "/api/status/readiness": { says: "200 when a configuration is in force", answer: readiness },
       ...healthRoutes(notReady),
-      "/metrics": { says: "counters for Prometheus", answer: () => metrics(this.#counters.render(this.#proxy)) },
+      "/metrics": {
+        says: "counters for Prometheus",
+        answer: () => metrics(callMetrics(this.#counters.totals(this.#proxy))),
+      },
     };
   }
 

@@ -8,11 +8,12 @@ import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import { CallCounters } from "../proxy/entrypoint/call-counters.ts";
-import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import { callMetrics } from "../proxy/entrypoint/call-counters.ts";
 import type { Log } from "../telemetry/log.ts";
 import { processFigures, processMetrics } from "../telemetry/process-metrics.ts";
+import { type DataPlane, OwnDataPlane, type ProxyOptions, type WorkerFigures } from "./data-plane.ts";
 import { SavedConfig } from "./saved-config.ts";
+import { WorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
 export interface ProxyDaemonOptions {
   readonly controller: { readonly host: string; readonly port: number; readonly serverName?: string };
@@ -31,6 +32,8 @@ export interface ProxyDaemonOptions {
   readonly adminPort: number;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
+  /** Processes that carry calls beside this one; absent: this one carries them itself. */
+  readonly workers?: Omit<WorkerPoolOptions, "clock" | "log" | "onReopened">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -44,10 +47,25 @@ const ADMIN_ADDRESS = "127.0.0.1";
 /** How long a connection waits for the configuration that knows its caller. */
 const NEWCOMER_WAIT_MS = 1_000;
 
+/** How a node's proxy is set up, in this process or in a worker. */
+export function nodeProxyOptions(
+  options: Pick<ProxyDaemonOptions, "clock" | "random" | "log" | "name" | "trustedCa">,
+): ProxyOptions {
+  const { clock, random, log, name, trustedCa } = options;
+  return {
+    clock,
+    random,
+    log,
+    name,
+    substitutePorts: false,
+    newcomerWaitMs: NEWCOMER_WAIT_MS,
+    ...(trustedCa === undefined ? {} : { trustedCa }),
+  };
+}
+
 export class ProxyDaemon {
   readonly #options: ProxyDaemonOptions;
-  readonly #proxy: MeshProxy;
-  readonly #counters = new CallCounters();
+  readonly #proxy: DataPlane;
   readonly #zone = new MeshZone([]);
   readonly #dns: DnsServer;
   readonly #health: AdminServer;
@@ -64,21 +82,14 @@ export class ProxyDaemon {
   #dnsListens = false;
 
   constructor(options: ProxyDaemonOptions) {
-    const { clock, random, log, name, stateFolder } = options;
+    const { clock, log, stateFolder, workers } = options;
     this.#options = options;
     this.#lostAt = clock.now();
-    this.#proxy = new MeshProxy({
-      clock,
-      random,
-      log,
-      name,
-      substitutePorts: false,
-      newcomerWaitMs: NEWCOMER_WAIT_MS,
-      ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
-      onReopened: () => this.#client?.report(this.#closedEntrypoints()),
-      onExchange: (record) => this.#counters.exchange(record),
-      onFlow: (record) => this.#counters.flow(record),
-    });
+    const onReopened = () => this.#client?.report(this.#proxy.closedEntrypoints());
+    this.#proxy =
+      workers === undefined
+        ? new OwnDataPlane({ ...nodeProxyOptions(options), onReopened })
+        : new WorkerPool({ ...workers, clock, log, onReopened });
     this.#dns = new DnsServer({ zones: [this.#zone], clock, log });
     this.#saved = new SavedConfig(stateFolder, clock, log);
     const health = healthRoutes(() => this.#notReady());
@@ -91,6 +102,7 @@ export class ProxyDaemon {
   /** Opens what does not need a configuration, takes up the last one, and follows the controller. */
   async start(): Promise<void> {
     const { address, healthPort, metricsPort, adminPort, controller, clock, random, log, ca, token } = this.#options;
+    await this.#proxy.start();
     await this.#health.listen(address, healthPort);
     await this.#metrics.listen(address, metricsPort);
     await this.#admin.listen(ADMIN_ADDRESS, adminPort);
@@ -144,11 +156,7 @@ export class ProxyDaemon {
       this.#dnsListens = true;
     }
     if (first) log.info("the first configuration is in force", { version: snapshot.version });
-    return this.#closedEntrypoints();
-  }
-
-  #closedEntrypoints(): string[] {
-    return [...this.#proxy.status()].filter(([, { boundPort }]) => boundPort === undefined).map(([key]) => key);
+    return this.#proxy.closedEntrypoints();
   }
 
   #onConnected(connected: boolean): void {
@@ -183,12 +191,12 @@ export class ProxyDaemon {
       },
       "/metrics": {
         says: "counters for Prometheus",
-        answer: () =>
-          metrics(
-            this.#counters.render(this.#proxy) +
-              this.#gauges() +
-              processMetrics(processFigures(this.#options.clock.wall())),
-          ),
+        answer: async () => {
+          const calls = callMetrics(await this.#proxy.totals());
+          const workers = workerMetrics(await this.#proxy.workers());
+          const own = processMetrics(processFigures(this.#options.clock.wall()));
+          return metrics(calls + this.#gauges() + workers + own);
+        },
       },
     };
   }
@@ -202,7 +210,7 @@ export class ProxyDaemon {
       "/api/service-port/{namespace}/{service}/{port}": {
         says: "what is in force for one port of a Service",
         answer: ([namespace = "", service = "", port = ""]) => {
-          const found = this.#proxy.config.servicePorts[`${namespace}/${service}:${port}`];
+          const found = this.#snapshot?.config.servicePorts[`${namespace}/${service}:${port}`];
           return found === undefined ? json({ error: "the mesh does not serve it" }, 404) : json(found);
         },
       },
@@ -218,4 +226,16 @@ export class ProxyDaemon {
       .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
       .join("");
   }
+}
+
+/** Of each worker; empty where there is none. */
+function workerMetrics(workers: readonly WorkerFigures[]): string {
+  if (workers.length === 0) return "";
+  const memory = "tulle_worker_resident_memory_bytes";
+  const cpu = "tulle_worker_cpu_seconds_total";
+  const lines = [`# HELP ${memory} Resident memory of a worker.`, `# TYPE ${memory} gauge`];
+  for (const { worker, residentBytes } of workers) lines.push(`${memory}{worker="${worker}"} ${residentBytes}`);
+  lines.push(`# HELP ${cpu} User and system time of a worker since its start.`, `# TYPE ${cpu} counter`);
+  for (const { worker, cpuSeconds } of workers) lines.push(`${cpu}{worker="${worker}"} ${cpuSeconds}`);
+  return `${lines.join("\n")}\n`;
 }

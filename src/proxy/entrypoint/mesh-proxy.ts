@@ -9,7 +9,7 @@ import type { Clock, Random, Timer } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { ExchangeRecord } from "../exchange/exchange-record.ts";
 import { HttpEngine } from "../exchange/http-engine.ts";
-import type { HttpLimits } from "../exchange/http-options.ts";
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "../exchange/http-options.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
 import { MeshRouteTable } from "../router/route-table.ts";
 import type { Caller, RouteTable } from "../router/types.ts";
@@ -34,6 +34,8 @@ export interface MeshProxyOptions {
   /** How long a connection waits for the configuration that knows its caller; absent: not at all. */
   readonly newcomerWaitMs?: number;
   readonly httpLimits?: Partial<HttpLimits>;
+  /** Proxies that share the node's limit of connections; absent: this one has it for itself. */
+  readonly sharers?: number;
   /** An entrypoint that could not be opened is open now. */
   readonly onReopened?: () => void;
   readonly onExchange?: (record: ExchangeRecord) => void;
@@ -90,7 +92,7 @@ export class MeshProxy {
       log,
       server: options.name,
       connectTimeoutMs,
-      limits: options.httpLimits ?? {},
+      limits: { ...options.httpLimits, ...shareOfLimits(options) },
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       ...(onExchange === undefined ? {} : { onExchange }),
     });
@@ -253,4 +255,9 @@ export class MeshProxy {
     else if (servicePort.config.trafficType === "http") this.#http.accept(socket, servicePort);
     else this.#tcp.accept(socket, servicePort);
   }
+}
+
+function shareOfLimits({ httpLimits, sharers = 1 }: MeshProxyOptions): Partial<HttpLimits> {
+  const { maxConnections = DEFAULT_HTTP_LIMITS.maxConnections } = httpLimits ?? {};
+  return { maxConnections: Math.ceil(maxConnections / sharers) };
 }

@@ -45,8 +45,6 @@ export class TcpListener {
       this.#server.once("error", reject);
       this.#server.listen({ host: address, port, backlog: 4096 }, () => {
         this.#server.off("error", reject);
-        // From now on, errors are of single accepts (EMFILE): the next ones may succeed.
-        this.#server.on("error", this.#onError);
         resolve();
       });
     });

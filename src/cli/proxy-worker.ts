@@ -1,0 +1,40 @@
+/**
+ * A worker process of `tulle proxy`; see `src/proxy-daemon/worker-pool.ts`. It is told to stop by its parent alone: a
+ * signal to the whole group must not end it before the calls under way.
+ */
+import { systemClock } from "../model/clock.ts";
+import { nodeProxyOptions } from "../proxy-daemon/proxy-daemon.ts";
+import { runWorker } from "../proxy-daemon/worker.ts";
+import type { ToWorker } from "../proxy-daemon/worker-messages.ts";
+import { type LogOptions, logOf } from "./cluster-options.ts";
+import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
+
+/** What a worker is started with, as JSON in its first argument. */
+export interface WorkerArguments extends LogOptions, UpstreamCaOptions {
+  readonly podName: string;
+  /** How many there are. */
+  readonly workers: number;
+}
+
+const options = JSON.parse(process.argv[2] ?? "{}") as WorkerArguments;
+const log = logOf(options);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("disconnect", () => process.exit(0));
+await runWorker(
+  {
+    ...nodeProxyOptions({
+      clock: systemClock,
+      random: Math.random,
+      log,
+      name: options.podName,
+      ...(await readUpstreamCa(options)),
+    }),
+    sharers: options.workers,
+  },
+  {
+    // The parent is gone where this fails, and the disconnect event ends the process.
+    send: (message) => process.send?.(message, undefined, undefined, () => {}),
+    onMessage: (listener) => process.on("message", (message) => listener(message as ToWorker)),
+  },
+);
+process.disconnect();

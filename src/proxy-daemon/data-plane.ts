@@ -1,0 +1,68 @@
+import type { MeshConfig } from "../config/mesh-config.ts";
+import { CallCounters, type CallTotals } from "../proxy/entrypoint/call-counters.ts";
+import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
+
+/** What carries the calls of a node: this process, or worker processes. */
+export interface DataPlane {
+  /** Resolves when calls can be carried. */
+  start(): Promise<void>;
+  /** Resolves when the configuration is in force everywhere. */
+  apply(config: MeshConfig): Promise<void>;
+  /** Keys of entrypoints that could not be opened. */
+  closedEntrypoints(): string[];
+  /** Goes on serving, and asks callers with each answer to connect anew. */
+  startDraining(): void;
+  /** Accepts nothing more and ends after what is under way, or after `drainMs`. */
+  close(drainMs: number): Promise<void>;
+  totals(): Promise<CallTotals>;
+  /** By name; empty where the figures of this process say all. */
+  workers(): Promise<readonly WorkerFigures[]>;
+}
+
+export interface WorkerFigures {
+  readonly worker: number;
+  readonly residentBytes: number;
+  readonly cpuSeconds: number;
+}
+
+export type ProxyOptions = Omit<MeshProxyOptions, "onExchange" | "onFlow">;
+
+/** All calls are carried by this process. */
+export class OwnDataPlane implements DataPlane {
+  readonly #counters = new CallCounters();
+  readonly #proxy: MeshProxy;
+
+  constructor(options: ProxyOptions) {
+    this.#proxy = new MeshProxy({
+      ...options,
+      onExchange: (record) => this.#counters.exchange(record),
+      onFlow: (record) => this.#counters.flow(record),
+    });
+  }
+
+  async start(): Promise<void> {}
+
+  apply(config: MeshConfig): Promise<void> {
+    return this.#proxy.apply(config);
+  }
+
+  closedEntrypoints(): string[] {
+    return [...this.#proxy.status()].filter(([, { boundPort }]) => boundPort === undefined).map(([key]) => key);
+  }
+
+  startDraining(): void {
+    this.#proxy.startDraining();
+  }
+
+  close(drainMs: number): Promise<void> {
+    return this.#proxy.close(drainMs);
+  }
+
+  async totals(): Promise<CallTotals> {
+    return this.#counters.totals(this.#proxy);
+  }
+
+  async workers(): Promise<readonly WorkerFigures[]> {
+    return [];
+  }
+}

@@ -1,0 +1,21 @@
+/** What the process of a node and its workers say to each other, over the channel that their runtime gives them. */
+import type { MergePatch } from "../config/delta.ts";
+import type { MeshConfig } from "../config/mesh-config.ts";
+import type { CallTotals } from "../proxy/entrypoint/call-counters.ts";
+import type { WorkerFigures } from "./data-plane.ts";
+
+export type ToWorker =
+  /** `round` counts configurations; an answer names the one that it is about. */
+  | { readonly type: "config"; readonly round: number; readonly config: MeshConfig }
+  | { readonly type: "patch"; readonly round: number; readonly patch: MergePatch }
+  | { readonly type: "report" }
+  | { readonly type: "drain" }
+  | { readonly type: "close"; readonly drainMs: number };
+
+export type FromWorker =
+  /** It listens to its parent: what was sent before is lost. */
+  | { readonly type: "ready" }
+  | { readonly type: "applied"; readonly round: number; readonly closed: readonly string[] }
+  /** An entrypoint that could not be opened is open now. */
+  | { readonly type: "reopened"; readonly closed: readonly string[] }
+  | { readonly type: "report"; readonly totals: CallTotals; readonly figures: Omit<WorkerFigures, "worker"> };

@@ -1,0 +1,64 @@
+/**
+ * A worker: a process that carries calls, as the process that started it says. It listens by that process (node:cluster),
+ * so several workers accept from the same sockets. It ends when it is told to, or when its parent is gone.
+ */
+import { applyPatch } from "../config/delta.ts";
+import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
+import { processFigures } from "../telemetry/process-metrics.ts";
+import { OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
+import type { FromWorker, ToWorker } from "./worker-messages.ts";
+
+/** How often what was counted is told unasked: a worker that dies takes no more than that with it. */
+const REPORT_MS = 1_000;
+
+export interface Channel {
+  send(message: FromWorker): void;
+  onMessage(listener: (message: ToWorker) => void): void;
+}
+
+/** Carries calls until the parent says that it is over. */
+export async function runWorker(options: Omit<ProxyOptions, "onReopened">, channel: Channel): Promise<void> {
+  const { clock } = options;
+  const plane: OwnDataPlane = new OwnDataPlane({
+    ...options,
+    onReopened: () => channel.send({ type: "reopened", closed: plane.closedEntrypoints() }),
+  });
+  let config: MeshConfig = emptyMeshConfig();
+  const apply = async (next: MeshConfig, round: number) => {
+    config = next;
+    await plane.apply(next);
+    channel.send({ type: "applied", round, closed: plane.closedEntrypoints() });
+  };
+  const report = async () => {
+    const { cpuSeconds, residentBytes } = processFigures(clock.wall());
+    channel.send({ type: "report", totals: await plane.totals(), figures: { cpuSeconds, residentBytes } });
+  };
+  const reportLater = () =>
+    clock.after(REPORT_MS, () => {
+      void report();
+      reporting = reportLater();
+    });
+  let reporting = reportLater();
+  await new Promise<void>((resolve) => {
+    channel.onMessage((message) => {
+      switch (message.type) {
+        case "config":
+          void apply(message.config, message.round);
+          break;
+        case "patch":
+          void apply(applyPatch(config, message.patch), message.round);
+          break;
+        case "report":
+          void report();
+          break;
+        case "drain":
+          plane.startDraining();
+          break;
+        case "close":
+          void plane.close(message.drainMs).then(report).then(resolve);
+      }
+    });
+    channel.send({ type: "ready" });
+  });
+  reporting.cancel();
+}
