@@ -15,6 +15,8 @@ export interface Downstream {
   pauseReading(): void;
   resumeReading(): void;
   readonly readingPaused: boolean;
+  /** Its sender may rest within it for as long as it likes, as streams of gRPC do. */
+  readonly mayRest: boolean;
 
   // the answer
   /** Content in HTTP/1.1's chunks can be passed on as it comes. */

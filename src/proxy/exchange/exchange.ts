@@ -265,7 +265,8 @@ export class Exchange implements TryOwner, ExchangeRecord {
       if (downstream.ended || this.#try?.ended) this.#abort("ClientGone");
       return;
     }
-    const waitsForCaller = downstream.blocked || (!this.#requestDone && !downstream.readingPaused);
+    const waitsForCaller =
+      downstream.blocked || (!this.#requestDone && !downstream.readingPaused && !downstream.mayRest);
     if (!waitsForCaller) return;
     this.#dropTry();
     if (downstream.answerStarted) this.#abort("BodyTimeout");

@@ -207,8 +207,15 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     this.#writeGoaway(this.#isServer ? MAX_WINDOW_BYTES : 0, NO_ERROR, "");
     if (!this.#isServer) return;
     this.#awaitsDrainPing = true;
+    this.ping();
+  }
+
+  /** Asks the peer for a sign of life; its bytes are that sign. */
+  ping(): void {
+    if (this.#dead) return;
     this.#output.header(PING_PAYLOAD.length, PING, 0, 0);
     this.#output.text(PING_PAYLOAD);
+    this.#output.scheduleFlush();
   }
 
   /** Ends it with a reason that the peer can read. */

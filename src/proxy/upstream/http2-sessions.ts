@@ -12,6 +12,15 @@ import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "./upstream
 /** Exchanges that wait for one connection to stand; more of them open another. */
 const MAX_WAITERS = 100;
 
+/**
+ * An endpoint whose machine is gone answers nothing, and TCP notices that after a quarter of an hour. So one that is silent
+ * while it owes answers is asked for a sign of life; then seldom, as servers of gRPC take pings more often than every five
+ * minutes for an attack.
+ */
+const SILENCE_MS = 15_000;
+const LATER_SILENCE_MS = 310_000;
+const SIGN_OF_LIFE_MS = 10_000;
+
 /** Who waits for a session. */
 export interface SessionUser {
   onSession(session: Http2Session): void;
@@ -32,6 +41,10 @@ export class Http2Session implements UpstreamUser, Http2Owner {
   /** When it must be ready, then when it has been idle for too long. */
   deadline: number;
   #closing = false;
+  /** When the endpoint was last heard, or began to owe us something. */
+  #heardAt = 0;
+  #askedAt = 0;
+  #asked = 0;
 
   constructor(connection: UpstreamConnection, deadline: number, shared: Http2Shared, sessions: Http2Sessions) {
     this.connection = connection;
@@ -52,7 +65,20 @@ export class Http2Session implements UpstreamUser, Http2Owner {
   /** Where `canOpen`. */
   open(ofHead: boolean): Http2Stream {
     this.deadline = Number.POSITIVE_INFINITY;
+    if (this.streams === 0) this.#heard();
     return this.#http2.open(ofHead);
+  }
+
+  /** Called by the engine's tick. */
+  checkLife(now: number): void {
+    if (!this.ready || this.streams === 0) return;
+    if (this.#asked > 0 && this.#askedAt > this.#heardAt) {
+      if (now - this.#askedAt >= SIGN_OF_LIFE_MS) this.#fail("UpstreamReset");
+    } else if (now - Math.max(this.#heardAt, this.#askedAt) >= (this.#asked === 0 ? SILENCE_MS : LATER_SILENCE_MS)) {
+      this.#asked++;
+      this.#askedAt = now;
+      this.#http2.ping();
+    }
   }
 
   /** No more streams; it ends with the last of those under way. */
@@ -74,6 +100,7 @@ export class Http2Session implements UpstreamUser, Http2Owner {
   }
 
   onUpstreamData(bytes: Buffer, length: number): void {
+    this.#heard();
     this.#http2.onBytes(bytes, 0, length);
   }
 
@@ -93,6 +120,11 @@ export class Http2Session implements UpstreamUser, Http2Owner {
 
   onReady(): void {
     this.ready = true;
+    if (!this.#http2.canOpen && !this.retired) {
+      // Another connection would be told the same.
+      this.#fail("UpstreamReset");
+      return;
+    }
     const waiters = [...this.waiters];
     this.waiters.clear();
     for (const waiter of waiters) {
@@ -104,6 +136,8 @@ export class Http2Session implements UpstreamUser, Http2Owner {
 
   onStreamOver(): void {
     this.served = true;
+    // Servers forgive pings once they have answered something.
+    this.#asked = 0;
     if (this.streams > 0) return;
     if (this.retired) this.#close();
     else this.#sessions.noteIdle(this);
@@ -121,6 +155,10 @@ export class Http2Session implements UpstreamUser, Http2Owner {
   /** A client is asked for nothing. */
   onRequest(): void {}
   onHeadTooLarge(): void {}
+
+  #heard(): void {
+    this.#heardAt = this.#sessions.now;
+  }
 
   #close(): void {
     if (this.#closing) return;
@@ -161,6 +199,11 @@ export class Http2Sessions {
   constructor(options: Http2SessionsOptions) {
     this.#options = options;
     this.shared = { clock: options.clock, chunks: new OutputChunks(), head: new MessageHead() };
+  }
+
+  /** The clock's milliseconds. */
+  get now(): number {
+    return this.#options.clock.now();
   }
 
   /** Whether an endpoint that could speak either is known to speak HTTP/2. */
@@ -211,7 +254,9 @@ export class Http2Sessions {
   /** Ends what is past its deadline. Called by the engine's tick. */
   expire(now: number): void {
     for (const sessions of [...this.#sessions.values()])
-      for (const session of sessions) if (session.deadline <= now) session.expire();
+      for (const session of [...sessions])
+        if (session.deadline <= now) session.expire();
+        else session.checkLife(now);
   }
 
   close(): void {

@@ -33,6 +33,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   readonly socket: net.Socket;
   readonly entry: ServicePortState;
   readonly takesFraming = true;
+  readonly mayRest = false;
   readonly #shared: HttpShared;
   readonly #owner: ConnectionOwner;
   readonly #lookup: CallerLookup;

@@ -179,6 +179,10 @@ class Http2Request implements Downstream, Http2StreamUser {
     stream.user = this;
   }
 
+  get mayRest(): boolean {
+    return this.#isGrpc;
+  }
+
   get entry(): ServicePortState {
     return this.#connection.entry;
   }

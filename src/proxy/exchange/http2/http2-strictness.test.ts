@@ -250,6 +250,20 @@ test("a caller without requests is told and disconnected after the idle time", a
   expect(goawayCodes(caller.received)).toEqual([0]);
 });
 
+test.each([
+  ["a stream of gRPC may rest within its content", "application/grpc", undefined],
+  ["content of another kind may not rest for ever", "text/plain", "BodyTimeout"],
+])("%s", async (_name, type, failure) => {
+  const clock = new ManualClock();
+  const end = await FarEnd.listen();
+  closing.push(() => end.close());
+  const { fixture, caller } = await proxy({ endpoints: [end.address], clock });
+  caller.send(HELLO + headers(1, 4, ...REQUEST, "content-type", type) + frame(0, 0, 1, "part"));
+  await end.until(() => end.received.includes("part"));
+  clock.advance(600_000);
+  expect(fixture.records.map((record) => record.failure)).toEqual(failure === undefined ? [] : [failure]);
+});
+
 test("a draining proxy says so at once, serves what is under way and what was begun before, and then ends", async () => {
   const end = await FarEnd.listen((socket, received) => {
     if (received.includes("/late")) socket.write("HTTP/1.1 204 No Content\r\n\r\n");

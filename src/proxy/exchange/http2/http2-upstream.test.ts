@@ -5,6 +5,8 @@ import type net from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { CERTIFICATE, KEY } from "../../../model/testkit/certificate.ts";
 import { ManualClock } from "../../../model/testkit/manual-clock.ts";
+import { PREFACE } from "../../http2/frames.ts";
+import { frame, framesOf, settings } from "../../http2/testkit/raw-frames.ts";
 import { FarEnd, type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
 import { type Answer, answerOf, Http2Caller, Http2FarEnd, type StreamHandler } from "../testkit/http2-peers.ts";
 
@@ -223,6 +225,35 @@ describe("an endpoint that cannot be spoken to", () => {
     await once(mine.socket, "close");
     while (fixture.records.length === 0) await new Promise(setImmediate);
     expect(fixture.records).toMatchObject([{ failure: "ClientGone" }]);
+  });
+
+  test("because it takes no streams at all gives 502, once", async () => {
+    const end = await endpoint(ok, { maxConcurrentStreams: 0 });
+    expect(reasonOf(await caller(await open([end.address])).call(POST))).toBe("UpstreamReset");
+    expect(end.sessions).toHaveLength(1);
+  });
+
+  test("because it fell silent is asked for a sign of life, and given up where none comes", async () => {
+    const clock = new ManualClock();
+    const end = await rawEndpoint();
+    const fixture = await open([end.address], { clock });
+    const answered = caller(fixture).call(POST);
+    await end.until(() => end.received.startsWith("PRI * HTTP/2.0"));
+    const socket = end.connections[0]?.socket as net.Socket;
+    socket.write(settings(), "latin1");
+    await end.until(() => end.received.includes("svc.ns"));
+    const pings = () => framesOf(end.received.slice(PREFACE.length)).filter(({ type }) => type === 6);
+    clock.advance(16_000);
+    await end.until(() => pings().length === 1);
+    // A sign of life, and after that it may be silent for minutes.
+    socket.write(frame(6, 1, 0, pings()[0]?.payload) + frame(6, 0, 0, "are you?"), "latin1");
+    await end.until(() => pings().length === 2);
+    clock.advance(300_000);
+    expect(pings()).toHaveLength(2);
+    clock.advance(15_000);
+    await end.until(() => pings().length === 3);
+    clock.advance(11_000);
+    expect(reasonOf(await answered)).toBe("UpstreamReset");
   });
 
   test.each([
