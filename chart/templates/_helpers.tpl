@@ -35,6 +35,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if hasPrefix "sha256:" $tag -}}{{ $repository }}@{{ $tag }}{{- else -}}{{ $repository }}:{{ $tag }}{{- end -}}
 {{- end -}}
 
+{{/* Fails where calls under way would be cut off; who sets lame duck and drain by arguments knows better. */}}
+{{- define "tulle.checkGracePeriod" -}}
+{{- if and (lt (int .Values.proxy.terminationGracePeriodSeconds) 41) (not .Values.proxy.additionalArguments) -}}
+{{- fail (printf "proxy.terminationGracePeriodSeconds is %v, and must be above the 40 seconds in which a proxy ends: calls under way would be cut off" .Values.proxy.terminationGracePeriodSeconds) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* YAML 1.1 reads a bare on and off as booleans, so both forms come in. */}}
 {{- define "tulle.acl" -}}
 {{- get (dict "true" "on" "false" "off") (toString .Values.acl) | default (toString .Values.acl) -}}

@@ -73,12 +73,23 @@ export async function inspectCluster(options: InspectOptions): Promise<Finding[]
   }
   if (!installed)
     findings.push(
-      note(
-        "installation",
-        `there is none in namespace ${options.namespace}: helm install tulle ./chart -n ${options.namespace} --create-namespace`,
-      ),
+      note("installation", `there is none in namespace ${options.namespace}: ${await howToInstall(options)}`),
     );
   return findings;
+}
+
+/** Another namespace may have it, and `check` was not told. */
+async function howToInstall({ api, namespace }: InspectOptions): Promise<string> {
+  const selector = encodeURIComponent("app.kubernetes.io/part-of=tulle,app.kubernetes.io/component=controller");
+  const { items = [] } = await api
+    .request<{ items?: { metadata: { namespace: string } }[] }>(
+      "GET",
+      `/apis/apps/v1/deployments?labelSelector=${selector}`,
+    )
+    .catch((): { items?: never[] } => ({}));
+  const [elsewhere] = items.map(({ metadata }) => metadata.namespace);
+  if (elsewhere !== undefined) return `one is in namespace ${elsewhere}: tulle check --namespace ${elsewhere}`;
+  return `helm install tulle ./chart -n ${namespace} --create-namespace --set image.repository=REPOSITORY`;
 }
 
 interface Workload {
@@ -182,7 +193,7 @@ async function inspectLeftovers({ state, namespace }: InspectOptions, installed:
     findings.push(
       doubtful(
         "leftovers",
-        `${count} shadow services in namespace ${where} belong to another mesh; if that is uninstalled: kubectl -n ${where} delete service -l app=maesh,type=shadow`,
+        `${count} shadow services in namespace ${where} belong to another mesh; only if that is uninstalled: kubectl -n ${where} delete service -l app=maesh,type=shadow`,
       ),
     );
   return findings;
@@ -274,7 +285,12 @@ async function inspectShadows({ state, namespace, served }: InspectOptions): Pro
   const spare = [...shadows.keys()].filter((key) => !served.has(key));
   const findings: Finding[] = [];
   if (lacking.length > 0)
-    findings.push(wrong("shadow services", `none for ${some(lacking)}: see the log of the controller that leads`));
+    findings.push(
+      wrong(
+        "shadow services",
+        `none for ${some(lacking)}: see the Events of these Services, and the log of the controller that leads`,
+      ),
+    );
   if (spare.length > 0) findings.push(doubtful("shadow services", `${some(spare)} have one and are not served`));
   if (findings.length === 0) findings.push(well("shadow services", `${served.size} Services have theirs`));
   return findings;

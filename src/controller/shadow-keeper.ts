@@ -47,6 +47,9 @@ interface FoundService {
   readonly spec?: { readonly selector?: Readonly<Record<string, string>>; readonly trafficDistribution?: string };
 }
 
+/** What a shadow service never has, as a merge patch takes it off. */
+const GONE = { externalName: null, externalIPs: null };
+
 export class ShadowKeeper {
   readonly #options: ShadowKeeperOptions;
   readonly #path: string;
@@ -192,7 +195,9 @@ export class ShadowKeeper {
     const { api, meshNamespace } = this.#options;
     const { metadata, spec } = await api.request<FoundService>("GET", `${this.#path}/${shadow.name}`);
     const { labels = {}, annotations = {} } = metadata;
-    const ours = labels["type"] === "shadow" && labels["app.kubernetes.io/managed-by"] === "tulle";
+    // Somebody may have taken its labels off; then its annotation says whose it is.
+    const managed = labels["app.kubernetes.io/managed-by"] === "tulle";
+    const ours = managed && (labels["type"] === "shadow" || annotations[SHADOW_OF] !== undefined);
     if (!ours || (annotations[SHADOW_OF] ?? shadow.key) !== shadow.key) {
       this.#setTaken(shadow.key, nameTaken(shadow, meshNamespace));
       throw new ApiError(`Service ${meshNamespace}/${shadow.name} is not ours`, 409);
@@ -206,7 +211,7 @@ export class ShadowKeeper {
     await this.#distributed((distribution) =>
       api.request("PATCH", `${this.#path}/${name}`, {
         contentType: MERGE_PATCH,
-        body: { metadata, spec: { ...shadowSpec(shadow, distribution), selector: selectorPatch(selector) } },
+        body: { metadata, spec: { ...shadowSpec(shadow, distribution), ...GONE, selector: selectorPatch(selector) } },
       }),
     );
   }

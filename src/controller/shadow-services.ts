@@ -110,7 +110,11 @@ export function desiredShadow(
 export function isUpToDate(existing: Service, wanted: Shadow, trafficDistribution: string | undefined): boolean {
   return (
     hasSelector(existing.selector ?? {}) &&
+    existing.type === "ClusterIP" &&
     existing.ipFamilyPolicy === IP_FAMILY_POLICY &&
+    existing.internalTrafficPolicy === undefined &&
+    existing.sessionAffinity === undefined &&
+    existing.externalIPs === undefined &&
     (trafficDistribution === undefined || existing.trafficDistribution === trafficDistribution) &&
     hasPorts(existing, wanted)
   );
@@ -187,9 +191,13 @@ export function shadowObject(shadow: Shadow, meshNamespace: string, trafficDistr
   };
 }
 
+/** Also what the server would fill in itself: an edit of it is taken back by writing it. */
 export function shadowSpec({ ports }: Shadow, trafficDistribution: string | undefined): object {
   return {
+    type: "ClusterIP",
     selector: PROXY_SELECTOR,
+    internalTrafficPolicy: "Cluster",
+    sessionAffinity: "None",
     ipFamilyPolicy: IP_FAMILY_POLICY,
     ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
     ports: ports.map(({ name, port, transport, targetPort }) => ({

@@ -113,7 +113,8 @@ class Explainer {
         decidedBy: this.#denier(entry, backends),
       });
     }
-    if (denied) this.#redecide(entry, decision);
+    // Where access control does not decide, no object of its does.
+    if (this.#mesh.enforced !== "on") this.#redecide(entry, decision);
     this.#explainRoute(entry, decision.routes[0], backends);
     const { failure } = decision;
     if (failure !== "") this.#steps.push(`answer: ${refusal(entry, failure)}`);
@@ -255,7 +256,7 @@ class Explainer {
       pods.map((pod) => keyOf(pod.meta)),
     );
     throw new UnanswerableError(
-      `--from ${from}: there is no such Pod${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+      `--from ${from}: there is no such Pod${meant === undefined ? wantsNamespace(from) : `; did you mean ${meant}?`}`,
     );
   }
 
@@ -317,8 +318,10 @@ class Explainer {
       );
       return undefined;
     }
+    const addresses =
+      config.names[service]?.join(", ") || "not in DNS yet, as no mesh here has made a shadow service for it";
     this.#steps.push(
-      `name: ${host} is ${config.names[service]?.join(", ")}, the mesh name of Service ${service}; port ${port} is ${state.config.trafficType}`,
+      `name: ${host} is ${addresses}, the mesh name of Service ${service}; port ${port} is ${state.config.trafficType}`,
     );
     return state;
   }
@@ -346,6 +349,8 @@ function lacksPort({ headless, type, ports }: Service, port: number | undefined)
 
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+const wantsNamespace = (from: string) => (from.includes("/") ? "" : "; expected NAMESPACE/POD");
 
 function checkRequest({ method, path, headers }: Question): void {
   if (!TOKEN.test(method)) throw new UnanswerableError(`--method "${method}": expected a method of HTTP, such as GET`);

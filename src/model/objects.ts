@@ -60,6 +60,12 @@ export interface Service {
   readonly publishNotReadyAddresses: boolean;
   readonly ipFamilyPolicy?: string;
   readonly trafficDistribution?: string;
+  /** Where it is not `Cluster`. */
+  readonly internalTrafficPolicy?: string;
+  /** Where it is not `None`. */
+  readonly sessionAffinity?: string;
+  /** Where there are any. */
+  readonly externalIPs?: readonly string[];
   readonly ports: readonly ServicePort[];
 }
 

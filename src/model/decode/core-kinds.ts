@@ -78,6 +78,8 @@ const ServicePortSchema = z.looseObject({
   appProtocol: z.string().nullish(),
 });
 
+const isOther = (value: string | null | undefined, usual: string): value is string => Boolean(value) && value !== usual;
+
 const ServiceSchema = z
   .looseObject({
     metadata: meta,
@@ -91,6 +93,9 @@ const ServiceSchema = z
         publishNotReadyAddresses: z.boolean().nullish(),
         ipFamilyPolicy: z.string().nullish(),
         trafficDistribution: z.string().nullish(),
+        internalTrafficPolicy: z.string().nullish(),
+        sessionAffinity: z.string().nullish(),
+        externalIPs: orEmpty(z.array(z.string())),
         ports: orEmpty(z.array(ServicePortSchema)),
       })
       .superRefine((spec, context) => checkPorts(spec.ports ?? [], context)),
@@ -109,6 +114,9 @@ const ServiceSchema = z
       publishNotReadyAddresses: spec.publishNotReadyAddresses ?? false,
       ...(spec.ipFamilyPolicy ? { ipFamilyPolicy: spec.ipFamilyPolicy } : {}),
       ...(spec.trafficDistribution ? { trafficDistribution: spec.trafficDistribution } : {}),
+      ...(isOther(spec.internalTrafficPolicy, "Cluster") ? { internalTrafficPolicy: spec.internalTrafficPolicy } : {}),
+      ...(isOther(spec.sessionAffinity, "None") ? { sessionAffinity: spec.sessionAffinity } : {}),
+      ...((spec.externalIPs ?? []).length > 0 ? { externalIPs: spec.externalIPs ?? [] } : {}),
       ports: (spec.ports ?? []).map((port) => ({
         name: port.name ?? "",
         port: port.port,
