@@ -196,7 +196,7 @@ Exit code 1 when an error was found. Warnings alone are 0.`,
 function addExplain(program: Command, onResult: (code: number) => void): void {
   command(program, "explain", "say what would happen to a call, and which object decides it")
     .requiredOption("--from <namespace/pod>", "who calls")
-    .requiredOption("--to <host[:port]>", "what it calls, by name")
+    .requiredOption("--to <host[:port]>", "what it calls, by name; without a port: 80, or the only one there is")
     .option("--method <method>", "HTTP method", "GET")
     .option("--path <path>", "path, with query", "/")
     .option("--header <name:value>", "a header field; may be repeated", (text: string, previous: string[] = []) => [

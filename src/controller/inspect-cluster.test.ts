@@ -131,6 +131,33 @@ test("after installing, what is not in DNS, not ready, not connected and not led
   expect(findings).toContain("none for shop/web");
 });
 
+test("a Pod of the mesh that cannot start is said with why, and not as one that hears no controller", async () => {
+  const api = cluster();
+  install(api);
+  const labels = { "app.kubernetes.io/part-of": "tulle" };
+  const waiting = (reason: string, message = "") => ({
+    containerStatuses: [{ state: { waiting: { reason, message } } }],
+  });
+  const pods = "/api/v1/namespaces/mesh/pods";
+  api.put(pods, { metadata: { name: "p-2", labels }, status: waiting("ImagePullBackOff", "no such image") });
+  api.put(pods, { metadata: { name: "p-3", labels }, status: waiting("ContainerCreating") });
+  api.put(pods, { metadata: { name: "other" }, status: waiting("CrashLoopBackOff") });
+  const nodes = [{ ...NODES[0] }, { ...NODES[1], connected: false, programmed: false }];
+  const findings = bad(await inspect(api, { nodes }));
+  expect(findings).toContain(
+    "Pods: p-2 does not start (ImagePullBackOff: no such image): kubectl -n mesh describe pod p-2",
+  );
+  expect(findings.join("\n")).not.toMatch(/hears no controller|p-3|other/);
+});
+
+test("before installing, a mesh in another namespace is named", async () => {
+  const api = cluster();
+  const labels = { "app.kubernetes.io/part-of": "tulle", "app.kubernetes.io/component": "controller" };
+  api.put("/apis/apps/v1/deployments", { metadata: { name: "tulle-controller", namespace: "elsewhere", labels } });
+  const findings = await inspect(api);
+  expect(findings.find(({ what }) => what === "installation")?.says).toContain("tulle check --namespace elsewhere");
+});
+
 test("what cannot be looked at is a finding, and the rest is looked at", async () => {
   const api = cluster();
   api.refuse = (_method, path) => {

@@ -56,6 +56,7 @@ export async function inspectCluster(options: InspectOptions): Promise<Finding[]
     ["leftovers", () => inspectLeftovers(options, installed)],
     ...(installed
       ? ([
+          ["Pods", () => inspectPods(options)],
           ["controller", () => inspectController(options)],
           ["proxies", () => inspectProxies(options)],
           ["shadow services", () => inspectShadows(options)],
@@ -247,7 +248,41 @@ interface NodeStatus {
   readonly closedEntrypoints?: readonly string[];
 }
 
-async function inspectProxies({ api, namespace, admin }: InspectOptions): Promise<Finding[]> {
+interface PodStatus {
+  readonly metadata: { readonly name: string };
+  readonly status?: {
+    readonly containerStatuses?: readonly {
+      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
+    }[];
+  };
+}
+
+/** What every Pod waits for while it starts. */
+const STARTING = ["ContainerCreating", "PodInitializing"];
+
+/** The mesh's own Pods that cannot start, and why, by name. */
+async function stuckPods({ api, namespace }: InspectOptions): Promise<Map<string, string>> {
+  const selector = encodeURIComponent("app.kubernetes.io/part-of=tulle");
+  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`;
+  const { items = [] } = await api.request<{ items?: PodStatus[] }>("GET", path);
+  const stuck = new Map<string, string>();
+  for (const { metadata, status } of items)
+    for (const { state } of status?.containerStatuses ?? []) {
+      const { reason = "", message = "" } = state?.waiting ?? {};
+      if (reason !== "" && !STARTING.includes(reason))
+        stuck.set(metadata.name, `${reason}${message && `: ${message}`}`);
+    }
+  return stuck;
+}
+
+async function inspectPods(options: InspectOptions): Promise<Finding[]> {
+  return [...(await stuckPods(options))].map(([name, reason]) =>
+    wrong("Pods", `${name} does not start (${reason}): kubectl -n ${options.namespace} describe pod ${name}`),
+  );
+}
+
+async function inspectProxies(options: InspectOptions): Promise<Finding[]> {
+  const { api, namespace, admin } = options;
   const { status = {} } = await api.request<Workload>("GET", workloadPath(namespace, "daemonsets", PROXY));
   const [ready, wanted] = [status.numberReady ?? 0, status.desiredNumberScheduled ?? 0];
   const findings: Finding[] = [];
@@ -258,7 +293,8 @@ async function inspectProxies({ api, namespace, admin }: InspectOptions): Promis
         `${ready} of ${wanted} are ready: kubectl -n ${namespace} get pods -l app.kubernetes.io/component=proxy`,
       ),
     );
-  const nodes = (await admin("/api/status/nodes")) as readonly NodeStatus[];
+  const stuck = await stuckPods(options);
+  const nodes = ((await admin("/api/status/nodes")) as readonly NodeStatus[]).filter(({ Name }) => !stuck.has(Name));
   const programmed = nodes.filter((node) => node.programmed).length;
   if (programmed === nodes.length && nodes.length > 0)
     findings.push(well("proxies", `the configuration is in force on ${programmed} of ${nodes.length}`));

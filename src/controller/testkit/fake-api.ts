@@ -47,8 +47,9 @@ export class FakeApi implements Api {
     if (method === "POST") return this.#create(path, body as StoredObject);
     const existing = this.objects.get(path);
     if (existing === undefined) {
-      if (method === "GET" && COLLECTIONS.includes(path.split("/").at(-1) ?? ""))
-        return { items: this.list(path), metadata: {} };
+      const [collection = "", query] = path.split("?", 2);
+      if (method === "GET" && COLLECTIONS.includes(collection.split("/").at(-1) ?? ""))
+        return { items: this.list(collection).filter((object) => isSelected(object, query)), metadata: {} };
       throw new ApiError(`${path} not found`, 404, "NotFound");
     }
     if (method === "GET") return existing;
@@ -72,6 +73,15 @@ export class FakeApi implements Api {
     if (this.objects.has(path)) throw new ApiError(`${path} exists`, 409, "AlreadyExists");
     return this.put(collection, body);
   }
+}
+
+/** By a `labelSelector` of equalities. */
+function isSelected({ metadata }: StoredObject, query: string | undefined): boolean {
+  const labels = (metadata["labels"] ?? {}) as Record<string, string>;
+  const selector = new URLSearchParams(query).get("labelSelector") ?? "";
+  return (
+    selector === "" || selector.split(",").every((each) => labels[each.split("=")[0] ?? ""] === each.split("=")[1])
+  );
 }
 
 /** RFC 7396. */
