@@ -250,15 +250,28 @@ class TargetReader {
 
   #checkPorts(destination: string, ports: readonly number[], field: string): void {
     const served = this.#podPorts.get(destination);
-    if (served === undefined) return;
-    for (const port of ports)
-      if (!served.has(port))
+    const unmatched = served === undefined ? [] : ports.filter((port) => !served.has(port));
+    if (served === undefined || unmatched.length === 0) return;
+    // A Service without Pods at this moment may have meant it.
+    const resting = restingPorts(this.#topology, destination.slice(0, destination.indexOf("/")));
+    for (const port of unmatched)
+      if (!resting.has(port))
         this.#report(
           "TargetPortUnmatched",
           field,
           `Pods of ServiceAccount ${destination} serve on ${[...served].sort((a, b) => a - b).join(", ")}, not on ${port}`,
         );
   }
+}
+
+/** Where Pods of the namespace's Services would serve that have none now. */
+function restingPorts(topology: Topology, namespace: string): ReadonlySet<number> {
+  const ports = new Set<number>();
+  for (const { service, ports: served } of topology.services.values()) {
+    if (service.meta.namespace !== namespace || served.some(({ endpoints }) => endpoints.length > 0)) continue;
+    for (const { targetPort } of service.ports) if (typeof targetPort === "number") ports.add(targetPort);
+  }
+  return ports;
 }
 
 /** TCPRoutes and UDPRoutes add up; one without ports opens all. */
