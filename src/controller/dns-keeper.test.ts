@@ -315,7 +315,7 @@ test("taking away stops the controller, restores DNS byte for byte, and deletes 
   const own = "/apis/apps/v1/namespaces/tulle/deployments/tulle-controller";
   api.put(own, { metadata: { name: "scale" }, spec: { replicas: 2 } });
   const services = "/api/v1/namespaces/tulle/services";
-  const shadow = { app: "maesh", type: "shadow" };
+  const shadow = { app: "maesh", type: "shadow", "app.kubernetes.io/managed-by": "tulle" };
   api.put(services, {
     metadata: { name: "tulle-web-6d61657368-shop", labels: shadow, annotations: { "tulle.dev/shadow-of": "shop/web" } },
   });

@@ -11,7 +11,7 @@ import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns } from "./dns-objects.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
-import { shadowsIn } from "./shadow-services.ts";
+import { longNamesIn, shadowsIn } from "./shadow-services.ts";
 
 export interface Finding {
   readonly ok: boolean;
@@ -81,12 +81,11 @@ export async function inspectCluster(options: InspectOptions): Promise<Finding[]
 
 /** Another namespace may have it, and `check` was not told. */
 async function howToInstall({ api, namespace }: InspectOptions): Promise<string> {
-  const selector = encodeURIComponent("app.kubernetes.io/part-of=tulle,app.kubernetes.io/component=controller");
+  const labelSelector = "app.kubernetes.io/part-of=tulle,app.kubernetes.io/component=controller";
   const { items = [] } = await api
-    .request<{ items?: { metadata: { namespace: string } }[] }>(
-      "GET",
-      `/apis/apps/v1/deployments?labelSelector=${selector}`,
-    )
+    .request<{ items?: { metadata: { namespace: string } }[] }>("GET", "/apis/apps/v1/deployments", {
+      query: { labelSelector },
+    })
     .catch((): { items?: never[] } => ({}));
   const [elsewhere] = items.map(({ metadata }) => metadata.namespace);
   if (elsewhere !== undefined) return `one is in namespace ${elsewhere}: tulle check --namespace ${elsewhere}`;
@@ -162,11 +161,11 @@ async function inspectDns(options: InspectOptions, installed: boolean): Promise<
     clusterDomain: "cluster.local",
     meshDomains,
     dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
-    longNames: [],
+    longNames: longNamesIn(state, namespace),
   });
   findings.push(...plan.faults.map((fault) => wrong("cluster DNS", fault)));
   findings.push(...plan.warnings.map((warning) => doubtful("cluster DNS", warning)));
-  if (plan.faults.length > 0 || dnsMode === "rewrite") return findings;
+  if (plan.faults.length > 0) return findings;
   if (plan.changes.length === 0) findings.push(well("cluster DNS", `${meshDomains.join(", ")}: in force`));
   else if (dnsMode === "manual")
     findings.push(wrong("cluster DNS", `the mesh domains are not in it, and the mode is manual. Add:\n${plan.byHand}`));
@@ -262,9 +261,9 @@ const STARTING = ["ContainerCreating", "PodInitializing"];
 
 /** The mesh's own Pods that cannot start, and why, by name. */
 async function stuckPods({ api, namespace }: InspectOptions): Promise<Map<string, string>> {
-  const selector = encodeURIComponent("app.kubernetes.io/part-of=tulle");
-  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`;
-  const { items = [] } = await api.request<{ items?: PodStatus[] }>("GET", path);
+  const labelSelector = "app.kubernetes.io/part-of=tulle";
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const { items = [] } = await api.request<{ items?: PodStatus[] }>("GET", path, { query: { labelSelector } });
   const stuck = new Map<string, string>();
   for (const { metadata, status } of items)
     for (const { state } of status?.containerStatuses ?? []) {

@@ -16,7 +16,6 @@ import { shareUnchanged } from "../config/delta.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
-import type { LongName } from "../coredns/mesh-block.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
@@ -29,10 +28,10 @@ import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
-import { DNS_SERVICE, isPatterned, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
 import { domainOf } from "./prepare-cluster.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
-import { type Served, servedServices, shadowsIn } from "./shadow-services.ts";
+import { longNamesIn, type Served, servedServices } from "./shadow-services.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
 
 export interface MeshControllerOptions extends ClusterMeshOptions {
@@ -233,18 +232,12 @@ export class MeshController {
     const { namespace, meshDomains } = this.#options;
     const { state, synced } = this.#source;
     if (!synced) return undefined;
-    const longNames = [...shadowsIn(state, namespace)].flatMap(([key, { meta }]): LongName[] => {
-      const [ofNamespace = "", service = ""] = key.split("/");
-      return isPatterned(meta.name, namespace, ofNamespace, service)
-        ? []
-        : [{ service, namespace: ofNamespace, shadow: meta.name }];
-    });
     return {
       meshNamespace: namespace,
       meshDomains,
       clusterDomain: this.#options.clusterDomain ?? domainOf(observed),
       dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
-      longNames,
+      longNames: longNamesIn(state, namespace),
     };
   }
 

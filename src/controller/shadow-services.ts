@@ -6,9 +6,10 @@
 
 import type { Placement } from "../compiler/service-pass.ts";
 import type { MeshConfig, TrafficType } from "../config/mesh-config.ts";
+import type { LongName } from "../coredns/mesh-block.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { Service } from "../model/objects.ts";
-import { PROXY_SELECTOR, SHADOW_LABELS, SHADOW_OF, shadowName } from "./own-objects.ts";
+import { isPatterned, PROXY_SELECTOR, SHADOW_LABELS, SHADOW_OF, shadowName } from "./own-objects.ts";
 import type { PortAllocator, Transport } from "./port-allocator.ts";
 
 /** A Service that the mesh serves, with the ports that it serves. */
@@ -214,4 +215,12 @@ export function selectorPatch(
   existing: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string | null>> {
   return { ...Object.fromEntries(Object.keys(existing).map((name) => [name, null])), ...PROXY_SELECTOR };
+}
+
+/** Mesh names that the pattern of mode `rewrite` cannot carry. */
+export function longNamesIn(state: ClusterStateView, meshNamespace: string): LongName[] {
+  return [...shadowsIn(state, meshNamespace)].flatMap(([key, { meta }]): LongName[] => {
+    const [namespace = "", service = ""] = key.split("/");
+    return isPatterned(meta.name, meshNamespace, namespace, service) ? [] : [{ service, namespace, shadow: meta.name }];
+  });
 }

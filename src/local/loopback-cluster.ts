@@ -14,6 +14,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
+import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { CallCounters, callMetrics } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -55,7 +56,6 @@ export interface LoopbackOptions {
 const DRAIN_MS = 5_000;
 /** For files, the runtime, and some calls at a time. */
 const SPARE_DESCRIPTORS = 100;
-const MAX_AUDIT_LINES = 1000;
 /** Aliases of aliases. */
 const MAX_ALIASES = 8;
 
@@ -78,12 +78,13 @@ export class LoopbackCluster {
   #ready = false;
   #closed = false;
   #opening: Promise<void> = Promise.resolve();
-  readonly #audited = new Set<string>();
+  readonly #audit: AuditLog;
 
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
     this.#options = options;
     this.#samples = new SampleSet(clock, log);
+    this.#audit = new AuditLog(log, clock);
     this.#proxy = new MeshProxy({
       clock,
       random,
@@ -94,12 +95,12 @@ export class LoopbackCluster {
       onExchange: (record) => {
         this.#counters.exchange(record);
         this.#ways.note(record);
-        if (record.wouldDeny) this.#reportAudit(record.caller.address, record.entry.key, record.target);
+        this.#audit.note(record);
       },
       onFlowOpen: (record) => this.#ways.note(record),
       onFlow: (record) => {
         this.#counters.flow(record);
-        if (record.wouldDeny) this.#reportAudit(record.caller.address, record.entry.key, "");
+        this.#audit.note(record);
       },
     });
     // Past the mesh, an endpoint sees its caller, as behind kube-proxy.
@@ -162,7 +163,7 @@ export class LoopbackCluster {
     // The source goes on writing into its own.
     this.#state = ClusterState.copyOf(state);
     this.#snapshot = unchanged ? this.#snapshot : snapshot;
-    if (!unchanged) this.#audited.clear();
+    if (!unchanged) this.#audit.clear();
     await Promise.all([
       unchanged ? undefined : this.#proxy.apply(snapshot.config),
       this.#plain.apply(this.#substituted(plain)),
@@ -374,16 +375,6 @@ export class LoopbackCluster {
       at = found.target.toLowerCase().replace(/\.$/, "");
     }
     return [];
-  }
-
-  /** Each caller and service port once for a configuration: the counter has them all. */
-  #reportAudit(callerAddress: string, servicePort: string, target: string): void {
-    const key = `${callerAddress} ${servicePort}`;
-    if (this.#audited.has(key) || this.#audited.size >= MAX_AUDIT_LINES) return;
-    this.#audited.add(key);
-    const pod = this.#proxy.table.caller(callerAddress).workload;
-    const caller = pod === undefined ? callerAddress : `${pod.namespace}/${pod.pod}`;
-    this.#options.log.info(`audit: with access control on, ${caller} would be denied ${servicePort} ${target}`.trim());
   }
 }
 

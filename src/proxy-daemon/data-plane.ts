@@ -1,4 +1,5 @@
 import type { MeshConfig } from "../config/mesh-config.ts";
+import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { CallCounters, type CallTotals } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
 
@@ -33,10 +34,17 @@ export class OwnDataPlane implements DataPlane {
   readonly #proxy: MeshProxy;
 
   constructor(options: ProxyOptions) {
+    const audit = new AuditLog(options.log, options.clock);
     this.#proxy = new MeshProxy({
       ...options,
-      onExchange: (record) => this.#counters.exchange(record),
-      onFlow: (record) => this.#counters.flow(record),
+      onExchange: (record) => {
+        this.#counters.exchange(record);
+        audit.note(record);
+      },
+      onFlow: (record) => {
+        this.#counters.flow(record);
+        audit.note(record);
+      },
     });
   }
 

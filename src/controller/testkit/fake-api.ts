@@ -32,24 +32,25 @@ export class FakeApi implements Api {
     return [...this.objects].filter(([path]) => path.startsWith(`${collection}/`)).map(([, object]) => object);
   }
 
-  async request<T>(method: string, path: string, { body, signal }: RequestOptions = {}): Promise<T> {
+  async request<T>(method: string, path: string, { body, signal, query }: RequestOptions = {}): Promise<T> {
     if (signal?.aborted) throw new ApiError(`${method} ${path}: given up`);
     this.requests.push(`${method} ${path}`);
     this.refuse(method, path, body);
-    return structuredClone(this.#answer(method, path, body)) as T;
+    return structuredClone(this.#answer(method, path, body, query)) as T;
   }
 
   async watch(): Promise<void> {
     throw new ApiError("watches are not served here", 501);
   }
 
-  #answer(method: string, path: string, body: unknown): unknown {
+  #answer(method: string, path: string, body: unknown, query: RequestOptions["query"]): unknown {
     if (method === "POST") return this.#create(path, body as StoredObject);
     const existing = this.objects.get(path);
     if (existing === undefined) {
-      const [collection = "", query] = path.split("?", 2);
-      if (method === "GET" && COLLECTIONS.includes(collection.split("/").at(-1) ?? ""))
-        return { items: this.list(collection).filter((object) => isSelected(object, query)), metadata: {} };
+      if (method === "GET" && COLLECTIONS.includes(path.split("/").at(-1) ?? "")) {
+        const items = this.list(path).filter((object) => isSelected(object, query?.["labelSelector"]));
+        return { items, metadata: {} };
+      }
       throw new ApiError(`${path} not found`, 404, "NotFound");
     }
     if (method === "GET") return existing;
@@ -75,13 +76,11 @@ export class FakeApi implements Api {
   }
 }
 
-/** By a `labelSelector` of equalities. */
-function isSelected({ metadata }: StoredObject, query: string | undefined): boolean {
+/** By a label selector of equalities. */
+function isSelected({ metadata }: StoredObject, selector: unknown): boolean {
+  if (typeof selector !== "string") return true;
   const labels = (metadata["labels"] ?? {}) as Record<string, string>;
-  const selector = new URLSearchParams(query).get("labelSelector") ?? "";
-  return (
-    selector === "" || selector.split(",").every((each) => labels[each.split("=")[0] ?? ""] === each.split("=")[1])
-  );
+  return selector.split(",").every((each) => labels[each.split("=")[0] ?? ""] === each.split("=")[1]);
 }
 
 /** RFC 7396. */
