@@ -11,11 +11,12 @@ import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { count } from "./count.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
+import { meshNamespace } from "./mesh-namespace.ts";
 import { readCluster } from "./read-cluster.ts";
 import { stderrLog } from "./stderr-log.ts";
 
 export interface CheckClusterOptions extends ClusterOptions {
-  readonly namespace: string;
+  readonly namespace?: string;
   readonly dnsMode?: DnsMode;
   readonly json?: boolean;
 }
@@ -27,7 +28,7 @@ export async function runCheckCluster(options: CheckClusterOptions, version: str
   const log = stderrLog();
   const api = await connect(options, version, log, "; or give manifests with -f PATH");
   try {
-    const { namespace } = options;
+    const namespace = await meshNamespace(api, options.namespace);
     const { state } = await readCluster(api, log);
     const installed = await installedOptions(api, namespace);
     const { config } = compileCluster(state, { ...installed, namespace });

@@ -9,10 +9,15 @@ import { setting } from "./settings.ts";
 
 const MAX_WORKERS = 256;
 
-const DEFAULT_NAMESPACE = "tulle";
+export const DEFAULT_NAMESPACE = "tulle";
 
 export function namespaceOption(): Option {
   return setting("--namespace <namespace>", "the mesh's own namespace").default(DEFAULT_NAMESPACE);
+}
+
+/** For commands that look at a cluster from outside. */
+export function foundNamespaceOption(): Option {
+  return setting("--namespace <namespace>", "the mesh's own namespace; without it, the one that has a controller");
 }
 
 export function kubeconfigOption(): Option {

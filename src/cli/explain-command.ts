@@ -5,12 +5,13 @@ import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
 import { formatLocated, type ManifestOptions, openManifests, refuseMissing } from "./load-manifests.ts";
+import { meshNamespace } from "./mesh-namespace.ts";
 import { readCluster } from "./read-cluster.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ExplainOptions extends ManifestOptions, ClusterOptions {
-  readonly namespace: string;
+  readonly namespace?: string;
   readonly from: string;
   readonly to: string;
   readonly method: string;
@@ -54,10 +55,13 @@ async function clusterMesh(options: ExplainOptions, version: string): Promise<Ex
   const log = stderrLog();
   const api = await connect(options, version, log, "; or give manifests with -f PATH");
   try {
+    const namespace = await meshNamespace(api, options.namespace);
     const { state, problems } = await readCluster(api, log);
-    const installed = await installedOptions(api, options.namespace);
+    const installed = await installedOptions(api, namespace);
+    if (!installed.installed)
+      log.warn(`there is no controller in namespace ${namespace}: this is what a mesh with the usual options would do`);
     const enforced = options.acl ?? installed.accessControl;
-    const compiled = compileCluster(state, { ...installed, accessControl: "on", namespace: options.namespace });
+    const compiled = compileCluster(state, { ...installed, accessControl: "on", namespace });
     return { state, config: compiled.config, enforced, problems: [...problems, ...compiled.problems] };
   } finally {
     api.close();

@@ -9,6 +9,8 @@ import { commaListOption, dnsModeOption, meshDomainsOption } from "./cluster-opt
 import { aclOption, defaultModeOption } from "./common-options.ts";
 
 export interface InstalledOptions {
+  /** Whether there is a controller whose options these are. */
+  readonly installed: boolean;
   readonly accessControl: AccessMode;
   readonly defaultTrafficType: TrafficType;
   readonly watchNamespaces: readonly string[];
@@ -27,11 +29,13 @@ interface Deployment {
 export async function installedOptions(api: ApiClient, namespace: string): Promise<InstalledOptions> {
   const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${CONTROLLER}`;
   let args: readonly string[] = [];
+  let installed = true;
   try {
     const { spec } = await api.request<Deployment>("GET", path);
     args = spec.template.spec.containers[0]?.args ?? [];
   } catch (error) {
     if (!isApiError(error, 404) && !isApiError(error, 403)) throw error;
+    installed = false;
   }
   const command = new Command()
     .addOption(aclOption())
@@ -54,6 +58,7 @@ export async function installedOptions(api: ApiClient, namespace: string): Promi
     dnsMode: DnsMode;
   }>();
   return {
+    installed,
     accessControl: parsed.acl ?? "off",
     defaultTrafficType: parsed.defaultMode,
     watchNamespaces: parsed.watchNamespaces,

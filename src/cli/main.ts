@@ -9,6 +9,7 @@ import {
   clusterDomainOption,
   commaListOption,
   dnsModeOption,
+  foundNamespaceOption,
   hostPortOption,
   kubeconfigOption,
   meshDomainsOption,
@@ -173,7 +174,7 @@ function addCheck(program: Command, onResult: (code: number) => void): void {
     .addOption(setting("--json", "a JSON array on standard output instead of lines"))
     .addOption(aclOption("off, and on a cluster as installed"))
     .addOption(defaultModeOption())
-    .addOption(namespaceOption())
+    .addOption(foundNamespaceOption())
     .addOption(kubeconfigOption())
     .addHelpText(
       "after",
@@ -207,7 +208,7 @@ function addExplain(program: Command, onResult: (code: number) => void): void {
     .addOption(setting("--json", "the answer as JSON"))
     .addOption(aclOption("off, and on a cluster as installed"))
     .addOption(defaultModeOption())
-    .addOption(namespaceOption())
+    .addOption(foundNamespaceOption())
     .addOption(kubeconfigOption())
     .addHelpText(
       "after",

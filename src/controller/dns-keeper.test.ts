@@ -5,6 +5,7 @@ import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { type Log, silentLog } from "../telemetry/log.ts";
 import { DnsKeeper, type DnsMode } from "./dns-keeper.ts";
 import type { ClusterEvent } from "./event-recorder.ts";
+import { SHADOW_LABELS } from "./own-objects.ts";
 import { takeAway } from "./take-away.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
 
@@ -315,7 +316,7 @@ test("taking away stops the controller, restores DNS byte for byte, and deletes 
   const own = "/apis/apps/v1/namespaces/tulle/deployments/tulle-controller";
   api.put(own, { metadata: { name: "scale" }, spec: { replicas: 2 } });
   const services = "/api/v1/namespaces/tulle/services";
-  const shadow = { app: "maesh", type: "shadow", "app.kubernetes.io/managed-by": "tulle" };
+  const shadow = SHADOW_LABELS;
   api.put(services, {
     metadata: { name: "tulle-web-6d61657368-shop", labels: shadow, annotations: { "tulle.dev/shadow-of": "shop/web" } },
   });

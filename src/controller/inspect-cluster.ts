@@ -10,7 +10,7 @@ import { discoverSmi } from "../kube/resources.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns } from "./dns-objects.ts";
-import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
+import { CONTROLLER, DNS_SERVICE, LEASE, MESH_LABELS, PROXY } from "./own-objects.ts";
 import { longNamesIn, shadowsIn } from "./shadow-services.ts";
 
 export interface Finding {
@@ -81,7 +81,9 @@ export async function inspectCluster(options: InspectOptions): Promise<Finding[]
 
 /** Another namespace may have it, and `check` was not told. */
 async function howToInstall({ api, namespace }: InspectOptions): Promise<string> {
-  const labelSelector = "app.kubernetes.io/part-of=tulle,app.kubernetes.io/component=controller";
+  const labelSelector = Object.entries(MESH_LABELS)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(",");
   const { items = [] } = await api
     .request<{ items?: { metadata: { namespace: string } }[] }>("GET", "/apis/apps/v1/deployments", {
       query: { labelSelector },

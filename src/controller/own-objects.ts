@@ -29,6 +29,12 @@ export const SHADOW_SELECTOR = Object.entries(SHADOW_LABELS)
   .map(([name, value]) => `${name}=${value}`)
   .join(",");
 
+/** By which a mesh's controller is found, in whatever namespace. */
+export const MESH_LABELS: Readonly<Record<string, string>> = {
+  "app.kubernetes.io/part-of": MESH_NAME,
+  "app.kubernetes.io/component": "controller",
+};
+
 /** A Service's name is a DNS label. */
 const MAX_NAME = 63;
 

@@ -1,0 +1,35 @@
+import { MESH_LABELS } from "../controller/own-objects.ts";
+import type { Api } from "../kube/api-client.ts";
+import { isApiError } from "../kube/api-error.ts";
+import { DEFAULT_NAMESPACE } from "./cluster-options.ts";
+import { UsageError } from "./usage-error.ts";
+
+interface Deployments {
+  readonly items?: readonly { readonly metadata: { readonly namespace: string } }[];
+}
+
+/**
+ * Where the mesh is installed: as told, or as its controller says.
+ * @throws UsageError where there are several
+ */
+export async function meshNamespace(api: Api, told: string | undefined): Promise<string> {
+  if (told !== undefined) return told;
+  const labelSelector = Object.entries(MESH_LABELS)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(",");
+  try {
+    const { items = [] } = await api.request<Deployments>("GET", "/apis/apps/v1/deployments", {
+      query: { labelSelector },
+    });
+    const namespaces = [...new Set(items.map(({ metadata }) => metadata.namespace))].sort();
+    if (namespaces.length > 1)
+      throw new UsageError(
+        `there is a mesh in each of the namespaces ${namespaces.join(", ")}: say which with --namespace`,
+      );
+    return namespaces[0] ?? DEFAULT_NAMESPACE;
+  } catch (error) {
+    // Who may not look everywhere may still look there.
+    if (isApiError(error, 403)) return DEFAULT_NAMESPACE;
+    throw error;
+  }
+}
