@@ -19,6 +19,7 @@ export interface CheckClusterOptions extends ClusterOptions {
   readonly namespace?: string;
   readonly dnsMode?: DnsMode;
   readonly json?: boolean;
+  readonly installation?: boolean;
 }
 
 const ANSWER_MS = 5_000;
@@ -40,6 +41,7 @@ export async function runCheckCluster(options: CheckClusterOptions, version: str
       dnsMode: options.dnsMode ?? installed.dnsMode,
       meshDomains: installed.meshDomains,
       state,
+      objects: options.installation !== true,
       served: new Set(servedServices(config, state).keys()),
       signal: new AbortController().signal,
       admin: (path) =>

@@ -172,6 +172,7 @@ function addCheck(program: Command, onResult: (code: number) => void): void {
   command(program, "check", "say what is wrong in manifests, or on a cluster: object, field, sentence, remedy")
     .addOption(fileOption("manifests to check; without it the cluster and its installation"))
     .addOption(setting("--json", "a JSON array on standard output instead of lines"))
+    .addOption(setting("--installation", "of a cluster: leave out what is wrong with the objects that the mesh reads"))
     .addOption(aclOption("off, and on a cluster as installed"))
     .addOption(defaultModeOption())
     .addOption(foundNamespaceOption())

@@ -64,7 +64,7 @@ const NODES = [
 
 async function inspect(
   api: FakeApi,
-  more: { nodes?: object[]; objects?: object[]; served?: string[] } = {},
+  more: { nodes?: object[]; objects?: object[]; served?: string[]; problems?: object[]; installation?: boolean } = {},
 ): Promise<Finding[]> {
   const objects = (more.objects ?? []).flatMap((raw) => decodeObject(raw)?.objects ?? []) as MeshObject[];
   return inspectCluster({
@@ -75,7 +75,8 @@ async function inspect(
     state: ClusterState.of(objects),
     served: new Set(more.served ?? []),
     signal: new AbortController().signal,
-    admin: async (path) => (path === "/api/problems" ? [] : (more.nodes ?? NODES)),
+    objects: more.installation !== true,
+    admin: async (path) => (path === "/api/problems" ? (more.problems ?? []) : (more.nodes ?? NODES)),
   });
 }
 
@@ -148,6 +149,18 @@ test("a Pod of the mesh that cannot start is said with why, and not as one that 
     "Pods: p-2 does not start (ImagePullBackOff: no such image): kubectl -n mesh describe pod p-2",
   );
   expect(findings.join("\n")).not.toMatch(/hears no controller|p-3|other/);
+});
+
+test("what is wrong with somebody's object is a finding, unless only the installation is asked about", async () => {
+  const api = cluster();
+  install(api);
+  const object = { kind: "Service", namespace: "shop", name: "web" };
+  const problems = [{ severity: "error", code: "SchemeInvalid", object, field: "", message: "no scheme" }];
+  const isOfObject = (says: string) => says.includes("SchemeInvalid");
+  expect(bad(await inspect(api, { problems })).filter(isOfObject)).toEqual([
+    "Service shop/web: SchemeInvalid: no scheme",
+  ]);
+  expect(bad(await inspect(api, { problems, installation: true })).filter(isOfObject)).toEqual([]);
 });
 
 test("before installing, a mesh in another namespace is named", async () => {

@@ -29,6 +29,8 @@ export interface InspectOptions {
   readonly dnsMode: DnsMode;
   readonly meshDomains: readonly string[];
   readonly state: ClusterStateView;
+  /** Also what is wrong with the objects that the mesh reads. */
+  readonly objects: boolean;
   /** Services that the mesh is to serve. */
   readonly served: ReadonlySet<string>;
   readonly signal: AbortSignal;
@@ -201,7 +203,7 @@ async function inspectLeftovers({ state, namespace }: InspectOptions, installed:
   return findings;
 }
 
-async function inspectController({ api, namespace, admin }: InspectOptions): Promise<Finding[]> {
+async function inspectController({ api, namespace, admin, objects }: InspectOptions): Promise<Finding[]> {
   const { spec, status = {} } = await api.request<Workload>("GET", workloadPath(namespace, "deployments", CONTROLLER));
   const [ready, wanted] = [status.readyReplicas ?? 0, spec.replicas ?? 1];
   const findings = [
@@ -222,6 +224,7 @@ async function inspectController({ api, namespace, admin }: InspectOptions): Pro
   if (holder === "")
     findings.push(wrong("controller", "no replica leads: nothing is written, and new Services get no mesh name"));
   else findings.push(well("controller", `${holder} leads`));
+  // Asked in any case: a controller that does not answer is a finding.
   const problems = (await admin("/api/problems")) as readonly {
     severity: string;
     message: string;
@@ -229,7 +232,7 @@ async function inspectController({ api, namespace, admin }: InspectOptions): Pro
     object: { kind: string; namespace: string; name: string };
     field: string;
   }[];
-  for (const { severity, code, object, field, message } of problems)
+  for (const { severity, code, object, field, message } of objects ? problems : [])
     findings.push({
       ok: false,
       severity: severity === "error" ? "error" : "warning",
