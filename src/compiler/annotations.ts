@@ -1,5 +1,9 @@
-/** What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one. */
-import type { Middlewares, ServicePort, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
+/**
+ * What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one, and Tulle's
+ * own.
+ */
+import type { Middlewares, ServicePort, Timeouts, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
+import { parseGoDuration } from "../model/go-duration.ts";
 import { nearest } from "../model/nearest.ts";
 import { refOf, type Service } from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
@@ -19,14 +23,23 @@ const BURST = "ratelimit-burst";
 const KEYS = [TRAFFIC_TYPE, SCHEME, RETRY, BREAKER, AVERAGE, BURST] as const;
 const TLS_VERIFY = "tls-verify";
 const TLS_SERVER_NAME = "tls-server-name";
-const OWN_KEYS = [TLS_VERIFY, TLS_SERVER_NAME] as const;
+const TLS_KEYS = [TLS_VERIFY, TLS_SERVER_NAME] as const;
+const CONNECT_TIMEOUT = "connect-timeout";
+const REQUEST_TIMEOUT = "request-timeout";
+const TRY_TIMEOUT = "try-timeout";
+const IDLE_TIMEOUT = "idle-timeout";
+const OWN_KEYS = [...TLS_KEYS, CONNECT_TIMEOUT, REQUEST_TIMEOUT, TRY_TIMEOUT, IDLE_TIMEOUT] as const;
 type OwnKey = (typeof OWN_KEYS)[number];
 type Key = (typeof KEYS)[number] | OwnKey;
-const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST, ...OWN_KEYS];
+const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST, ...TLS_KEYS, REQUEST_TIMEOUT, TRY_TIMEOUT];
+const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT];
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
 const SCHEMES: readonly string[] = ["http", "https", "h2c"] satisfies ServicePort["scheme"][];
 const MAX_COUNT = 1_000_000_000;
+const MAX_DURATION_MS = 24 * 3_600_000;
+/** Idle time is looked at once a second. */
+const LEAST_IDLE_MS = 1_000;
 /** RFC 1123 §2.1; the name of RFC 6066 §3 may not be an address. */
 const HOST_NAME =
   /^(?=.{1,253}$)(?!.*\.\d+$)(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
@@ -42,7 +55,11 @@ export interface ServiceIntent {
   /** With scheme https. */
   readonly tls?: UpstreamTls;
   readonly middlewares: Middlewares;
+  readonly settings: UpstreamSettings;
 }
+
+/** How the way to the endpoints is to be; what is absent is as the proxy has it. */
+export type UpstreamSettings = Pick<ServicePort, "timeouts">;
 
 /** @returns undefined where the Service cannot be served for what it asks */
 export function readAnnotations(
@@ -64,16 +81,17 @@ export function readAnnotations(
     served = false;
   }
   if (trafficType === "tcp" || trafficType === "udp") {
-    for (const key of HTTP_ONLY)
-      if (reader.value(key) !== undefined)
-        reader.report("AnnotationIgnored", key, `it is for HTTP, and this Service's traffic type is ${trafficType}`);
-    return served ? { trafficType, scheme: "http", middlewares: {} } : undefined;
+    reader.reportMisplaced(trafficType);
+    return served
+      ? { trafficType, scheme: "http", middlewares: {}, settings: reader.settings(trafficType) }
+      : undefined;
   }
   const middlewares = reader.middlewares();
+  const settings = reader.settings("http");
   const tls = reader.tls(scheme);
   if (!served) return undefined;
-  if (tls !== undefined) return { trafficType: "http", scheme: "https", tls, middlewares };
-  return { trafficType: "http", scheme: scheme === "h2c" ? "h2c" : "http", middlewares };
+  if (tls !== undefined) return { trafficType: "http", scheme: "https", tls, middlewares, settings };
+  return { trafficType: "http", scheme: scheme === "h2c" ? "h2c" : "http", middlewares, settings };
 }
 
 class AnnotationReader {
@@ -113,6 +131,40 @@ class AnnotationReader {
     }
   }
 
+  /** Keys that mean nothing to a Service of TCP or UDP. */
+  reportMisplaced(trafficType: TrafficType): void {
+    const report = (keys: readonly Key[], meant: string) => {
+      for (const key of keys)
+        if (this.value(key) !== undefined)
+          this.report(
+            "AnnotationIgnored",
+            key,
+            `it is for ${meant}, and this Service's traffic type is ${trafficType}`,
+          );
+    };
+    report(HTTP_ONLY, "HTTP");
+    if (trafficType === "udp") report(HTTP_AND_TCP, "HTTP and TCP");
+  }
+
+  settings(trafficType: TrafficType): UpstreamSettings {
+    const timeouts = this.#timeouts(trafficType);
+    return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }) };
+  }
+
+  #timeouts(trafficType: TrafficType): Timeouts {
+    if (trafficType === "udp") return {};
+    const connectMs = this.#durationMs(CONNECT_TIMEOUT);
+    const idleMs = this.#durationMs(IDLE_TIMEOUT, LEAST_IDLE_MS);
+    const requestMs = trafficType === "http" ? this.#durationMs(REQUEST_TIMEOUT) : undefined;
+    const tryMs = trafficType === "http" ? this.#durationMs(TRY_TIMEOUT) : undefined;
+    return {
+      ...(connectMs === undefined ? {} : { connectMs }),
+      ...(requestMs === undefined ? {} : { requestMs }),
+      ...(tryMs === undefined ? {} : { tryMs }),
+      ...(idleMs === undefined ? {} : { idleMs }),
+    };
+  }
+
   middlewares(): Middlewares {
     const attempts = this.#count(RETRY);
     const average = this.#count(AVERAGE);
@@ -131,7 +183,7 @@ class AnnotationReader {
   /** @returns undefined for any other scheme than https */
   tls(scheme: string): UpstreamTls | undefined {
     if (scheme !== "https") {
-      for (const key of OWN_KEYS)
+      for (const key of TLS_KEYS)
         if (this.value(key) !== undefined)
           this.report("AnnotationIgnored", key, `it is for scheme https, and this Service's scheme is ${scheme}`);
       return undefined;
@@ -161,6 +213,16 @@ class AnnotationReader {
     const count = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
     if (count >= 1 && count <= MAX_COUNT) return count;
     this.report("AnnotationInvalid", key, `"${text}" is not a whole number above 0`);
+    return undefined;
+  }
+
+  #durationMs(key: Key, leastMs = 1): number | undefined {
+    const text = this.value(key);
+    if (text === undefined) return undefined;
+    const ms = parseGoDuration(text);
+    if (ms !== undefined && ms >= leastMs && ms <= MAX_DURATION_MS) return Math.round(ms);
+    const least = leastMs === 1 ? "1ms" : `${leastMs / 1000}s`;
+    this.report("AnnotationInvalid", key, `"${text}" is no duration from ${least} to 24h such as "1.5s" or "500ms"`);
     return undefined;
   }
 

@@ -58,6 +58,7 @@ export function serviceRouters(
         scheme: intent.scheme,
         ...(intent.tls === undefined ? {} : { tls: intent.tls }),
         middlewares: intent.middlewares,
+        ...intent.settings,
         endpoints: endpointRecords(endpoints),
       };
       for (const at of placement.entrypoints(key, port, transport))

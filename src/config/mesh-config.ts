@@ -144,6 +144,20 @@ const MiddlewaresSchema = z.strictObject({
   retry: z.strictObject({ attempts: z.int().min(1) }).exactOptional(),
 });
 
+const durationMs = z.number().min(1);
+
+/** What is absent is as the proxy has it. */
+const TimeoutsSchema = z.strictObject({
+  /** To a connection that can be used, TLS included. */
+  connectMs: durationMs.exactOptional(),
+  /** HTTP: from the whole head read to the whole answer sent, tries included. */
+  requestMs: durationMs.exactOptional(),
+  /** HTTP: from picking an endpoint to its answer's head. */
+  tryMs: durationMs.exactOptional(),
+  /** Of which no byte moved. */
+  idleMs: durationMs.exactOptional(),
+});
+
 const EndpointSchema = z.strictObject({
   /** Absent: nobody's, and access control denies it. */
   identity: identity.exactOptional(),
@@ -168,6 +182,7 @@ const ServicePortSchema = z.strictObject({
    */
   tls: z.strictObject({ verify: z.boolean(), serverName: z.string() }).exactOptional(),
   middlewares: MiddlewaresSchema,
+  timeouts: TimeoutsSchema.exactOptional(),
   /** The first that fits decides; none fits: 404. Absent: straight to the endpoints. */
   routes: z.array(RouteSchema).exactOptional(),
   /** By `address:port`, IPv6 in brackets. */
@@ -232,6 +247,7 @@ export type HttpMatch = z.infer<typeof HttpMatchSchema>;
 export type PathMatch = z.infer<typeof PathMatchSchema>;
 export type FieldMatch = z.infer<typeof FieldMatchSchema>;
 export type Middlewares = z.infer<typeof MiddlewaresSchema>;
+export type Timeouts = z.infer<typeof TimeoutsSchema>;
 export type AccessRule = z.infer<typeof AccessRuleSchema>;
 export type AccessMode = MeshConfig["accessControl"];
 export type TrafficType = ServicePort["trafficType"];

@@ -155,6 +155,13 @@ export const FAILURES = {
     retrySafe: false,
     sentence: "The endpoint did not answer in time.",
   },
+  IdleTimeout: {
+    status: 504,
+    grpcStatus: 4,
+    fault: "upstream",
+    retrySafe: false,
+    sentence: "No byte moved for longer than the service's idle-timeout.",
+  },
   ClientGone: {
     status: 0,
     grpcStatus: 1,

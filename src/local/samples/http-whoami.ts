@@ -5,9 +5,9 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline, Readable } from "node:stream";
+import { parseGoDuration } from "../../model/go-duration.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { dataBytes, dataContent } from "./data-content.ts";
-import { parseGoDuration } from "./go-duration.ts";
 import { HealthStatus } from "./health-status.ts";
 import type { SampleSpec } from "./sample-images.ts";
 import { drain, listen, SAMPLE_DRAIN_MS } from "./sample-server.ts";

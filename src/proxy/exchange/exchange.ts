@@ -24,6 +24,7 @@ import { Http1Try } from "./http1/http1-try.ts";
 import { Http2Try } from "./http2/http2-try.ts";
 import type { ForwardOptions, RequestHead } from "./message-heads.ts";
 import { failureAnswer, type OwnAnswer, redirectAnswer } from "./own-answer.ts";
+import { shortestTimeout } from "./path-timeouts.ts";
 import { planRoute, type RoutePlan } from "./route-plan.ts";
 import type { OutgoingRequest, TryOwner, UpstreamTry } from "./upstream-try.ts";
 
@@ -77,6 +78,10 @@ export class Exchange implements TryOwner, ExchangeRecord {
   #fresh = false;
   #waiting: Timer | undefined;
   #requestTimer: Timer | undefined;
+  #tryTimer: Timer | undefined;
+  /** Made once, not for each request. */
+  readonly #onRequestTimeout = () => this.#timedOut();
+  readonly #onTryTimeout = () => this.#tryTimedOut();
 
   // the end
   status = 0;
@@ -176,10 +181,17 @@ export class Exchange implements TryOwner, ExchangeRecord {
       return;
     }
     this.#prepare(head, plan);
-    if (plan !== undefined && plan.timeoutMs > 0)
-      this.#requestTimer = this.#shared.clock.after(plan.timeoutMs, () => this.#timedOut());
+    const timeoutMs = this.#requestTimeoutMs(plan);
+    if (timeoutMs > 0) this.#requestTimer = this.#shared.clock.after(timeoutMs, this.#onRequestTimeout);
     if (admission.waitMs === 0) this.#dispatch();
     else this.#wait(admission.waitMs);
+  }
+
+  /** @returns 0 for no bound */
+  #requestTimeoutMs(plan: RoutePlan | undefined): number {
+    const ofPath = shortestTimeout(this.#decision.path, "requestMs");
+    const ofRoutes = plan?.timeoutMs ?? 0;
+    return ofPath === 0 || ofRoutes === 0 ? ofPath + ofRoutes : Math.min(ofPath, ofRoutes);
   }
 
   /** The head's bytes are the thread's: what goes out is written now, in each form that the endpoint may ask for. */
@@ -259,24 +271,32 @@ export class Exchange implements TryOwner, ExchangeRecord {
   /** Ends the exchange where content that should move has not for too long. Called by the engine's tick. */
   checkProgress(now: number): void {
     const downstream = this.#downstream;
-    if (downstream === undefined || now - this.lastMoveAt < this.#shared.limits.bodyTimeoutMs) return;
+    if (downstream === undefined) return;
+    const silentMs = now - this.lastMoveAt;
+    const idleMs = this.#sent ? shortestTimeout(this.#decision.path, "idleMs") : 0;
+    const isIdle = idleMs > 0 && silentMs >= idleMs;
+    const isStuck = silentMs >= this.#shared.limits.bodyTimeoutMs;
     if (this.#tunnel) {
       // A tunnel may be silent for ever, but not with one side gone.
-      if (downstream.ended || this.#try?.ended) this.#abort("ClientGone");
+      if (isStuck && (downstream.ended || this.#try?.ended)) this.#abort("ClientGone");
+      else if (isIdle) this.#abort("IdleTimeout");
       return;
     }
     const waitsForCaller =
       downstream.blocked || (!this.#requestDone && !downstream.readingPaused && !downstream.mayRest);
-    if (!waitsForCaller) return;
-    this.#dropTry();
-    if (downstream.answerStarted) this.#abort("BodyTimeout");
-    else this.#refuse("BodyTimeout");
+    if (waitsForCaller && (isStuck || isIdle)) this.#giveUp("BodyTimeout");
+    else if (isIdle) this.#giveUp("IdleTimeout");
   }
 
   // ── the endpoint's side ──
 
   onTryReady(): void {
     this.#send();
+  }
+
+  onAnswerHead(): void {
+    this.#tryTimer?.cancel();
+    this.#tryTimer = undefined;
   }
 
   onTryProgress(): void {
@@ -307,6 +327,9 @@ export class Exchange implements TryOwner, ExchangeRecord {
   onSwitched(): void {
     this.#tunnel = true;
     this.status = 101;
+    // A tunnel lasts as long as its sides want.
+    this.#requestTimer?.cancel();
+    this.#requestTimer = undefined;
     const unread = this.#downstream?.takeUnreadBytes();
     if (unread !== undefined) this.onContent(unread);
     // The caller may have ended its side while it waited for the answer.
@@ -342,7 +365,8 @@ export class Exchange implements TryOwner, ExchangeRecord {
     const replayable = this.#repeatable;
     const idempotent = isIdempotent(this.method);
     this.#sent = false;
-    if (reused && replayable && !answerBegun && mayRepeatSilently(idempotent, replayable, sent)) {
+    const gaveUp = failure === "ResponseTimeout";
+    if (reused && !gaveUp && replayable && !answerBegun && mayRepeatSilently(idempotent, replayable, sent)) {
       // The endpoint closed an unused connection while we took it: no try of the user's is spent on that.
       this.attempts--;
       this.#fresh = true;
@@ -383,6 +407,8 @@ export class Exchange implements TryOwner, ExchangeRecord {
     this.endpoint = endpoint;
     endpoint.outstanding++;
     this.attempts++;
+    const tryMs = shortestTimeout(this.#decision.path, "tryMs");
+    if (tryMs > 0) this.#tryTimer = this.#shared.clock.after(tryMs, this.#onTryTimeout);
     if (this.#beginTry(endpoint)) this.#send();
     else if (!this.#requestDone) this.#downstream?.pauseReading();
   }
@@ -438,13 +464,22 @@ export class Exchange implements TryOwner, ExchangeRecord {
 
   #timedOut(): void {
     this.#requestTimer = undefined;
-    if (this.#ended) return;
+    if (!this.#ended) this.#giveUp("ResponseTimeout");
+  }
+
+  #tryTimedOut(): void {
+    this.#tryTimer = undefined;
+    if (!this.#ended) this.onTryFailed(this.#sent ? "ResponseTimeout" : "ConnectTimeout", false);
+  }
+
+  /** No more tries, whatever comes. */
+  #giveUp(failure: Failure): void {
     const status = this.#try?.status ?? 0;
     this.#dropTry();
     if (this.#downstream?.answerStarted) {
       this.status = status;
-      this.#abort("ResponseTimeout");
-    } else this.#refuse("ResponseTimeout");
+      this.#abort(failure);
+    } else this.#refuse(failure);
   }
 
   /** Our own answer with the failure's status. */
@@ -479,6 +514,8 @@ export class Exchange implements TryOwner, ExchangeRecord {
   #dropTry(): void {
     const dropped = this.#try;
     this.#try = undefined;
+    this.#tryTimer?.cancel();
+    this.#tryTimer = undefined;
     // A tunnel's last bytes still leave.
     if (this.#tunnel) dropped?.dropTunnel();
     else dropped?.drop(this.#sent && !this.#requestDone);
@@ -489,7 +526,8 @@ export class Exchange implements TryOwner, ExchangeRecord {
     this.#ended = true;
     this.#waiting?.cancel();
     this.#requestTimer?.cancel();
-    this.#waiting = this.#requestTimer = undefined;
+    this.#tryTimer?.cancel();
+    this.#waiting = this.#requestTimer = this.#tryTimer = undefined;
     if (this.#try !== undefined) this.#dropTry();
     if (this.endpoint !== undefined) this.endpoint.outstanding--;
     this.#content.length = 0;

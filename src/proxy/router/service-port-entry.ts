@@ -121,7 +121,7 @@ export class ServicePortEntry implements ServicePortState {
         const kept = before.get(key);
         // Another pod at an address that was given up is another endpoint: connections to the old one are not its.
         if (kept === undefined || !isSameEndpoint(kept.config, config) || !isSameTls(kept.tls, tls)) {
-          const added = newEndpoint(key, config, tls);
+          const added = newEndpoint(key, config, this);
           changes.addedEndpoints.push(added);
           return added;
         }
@@ -160,7 +160,7 @@ function isSameTls(a: UpstreamTls | undefined, b: UpstreamTls | undefined): bool
   return a?.verify === b?.verify && a?.serverName === b?.serverName;
 }
 
-function newEndpoint(key: string, config: Endpoint, tls: UpstreamTls | undefined): EndpointState {
+function newEndpoint(key: string, config: Endpoint, owner: ServicePortState): EndpointState {
   const { address, port } = splitAddressPort(key);
   return {
     key,
@@ -168,7 +168,8 @@ function newEndpoint(key: string, config: Endpoint, tls: UpstreamTls | undefined
     port,
     dialPort: config.dialPort ?? port,
     config,
-    tls,
+    tls: owner.config.tls,
+    owner,
     outstanding: 0,
     lastPick: 0,
     removed: false,

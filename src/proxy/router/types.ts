@@ -19,6 +19,8 @@ export interface EndpointState {
   config: Endpoint;
   /** How it is spoken to: undefined without TLS. Another one makes another endpoint. */
   readonly tls: UpstreamTls | undefined;
+  /** Whose endpoint it is: what that asks for holds for it. */
+  readonly owner: ServicePortState;
   /** Exchanges and flows that it serves now. Whoever picked it adds one and takes one away. */
   outstanding: number;
   /** Number of the last pick; ties go to the lowest. */

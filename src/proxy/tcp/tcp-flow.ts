@@ -88,13 +88,18 @@ export class TcpFlow implements FlowRecord {
 
   /** Called at each of the engine's ticks. */
   checkIdle(now: number): void {
-    if (!this.#downstreamEnded && !this.#upstreamEnded) return;
+    const idleMs = this.endpoint?.owner.config.timeouts?.idleMs;
+    const halfClosed = this.#downstreamEnded || this.#upstreamEnded;
+    if (this.#upstream === undefined || (!halfClosed && idleMs === undefined)) return;
     if (this.#moved) {
       this.#moved = false;
       this.#idleSince = now;
-    } else if (now - this.#idleSince >= this.#shared.limits.halfClosedTimeoutMs) {
-      this.#fail(this.#upstreamEnded ? "ClientGone" : "ResponseTimeout");
+      return;
     }
+    const silentMs = now - this.#idleSince;
+    if (halfClosed && silentMs >= this.#shared.limits.halfClosedTimeoutMs)
+      this.#fail(this.#upstreamEnded ? "ClientGone" : "ResponseTimeout");
+    else if (idleMs !== undefined && silentMs >= idleMs) this.#fail("IdleTimeout");
   }
 
   /** Each endpoint is tried once: as long as no connection stands, nothing was sent. */
@@ -111,9 +116,10 @@ export class TcpFlow implements FlowRecord {
     this.endpoint = endpoint;
     endpoint.outstanding++;
     const isLast = this.#tried.push(endpoint) >= decision.endpoints.length;
+    const asked = endpoint.owner.config.timeouts?.connectMs ?? (isLast ? leftMs : limits.connectTimeoutMs / 3);
     this.#cancelDial = connectTo(endpoint, {
       clock,
-      timeoutMs: isLast ? leftMs : Math.min(leftMs, limits.connectTimeoutMs / 3),
+      timeoutMs: Math.min(leftMs, asked),
       localAddress: dialFrom?.(this.caller),
       onResult: (result) => (typeof result === "string" ? this.#dialFailed(result) : this.#relay(result)),
     });
@@ -140,6 +146,7 @@ export class TcpFlow implements FlowRecord {
     const { counters, onFlowOpen } = this.#shared;
     this.#cancelDial = undefined;
     this.#upstream = upstream;
+    this.#moved = true;
     upstream.on("error", () => this.#fail("UpstreamReset"));
     upstream.on("close", () => this.#onClose());
     counters.opened++;

@@ -218,6 +218,26 @@ test("a half-closed flow that its caller leaves open is the caller's failure", a
   expect((await fixture.record()).failure).toBe("ClientGone");
 });
 
+test("a flow of which nothing moves ends at the service's idle time-out, and not while something moves", async () => {
+  const clock = new ManualClock();
+  const { farEnd, fixture } = await relay(undefined, { clock });
+  const settings = { trafficType: "tcp", timeouts: { idleMs: 60_000 } } as const;
+  fixture.table.apply(mesh("off", { [ENTRY]: servicePort({ [farEnd.key]: "n/server" }, settings) }));
+  const caller = fixture.caller();
+  const server = await farEnd.peer(0);
+  await fixture.untilOpened(1);
+  for (let part = 1; part <= 3; part++) {
+    clock.advance(59_000);
+    server.socket.write(`part ${part}`);
+    await caller.untilReceived(`part ${part}`);
+  }
+  clock.advance(59_000);
+  expect(fixture.engine.activeFlows).toBe(1);
+  clock.advance(3_000);
+  await Promise.all([caller.untilClosed(), server.untilClosed()]);
+  expect((await fixture.record()).failure).toBe("IdleTimeout");
+});
+
 test("closing waits for the flows, and takes no new ones", async () => {
   const { farEnd, fixture } = await relay(echo);
   const caller = fixture.caller();

@@ -270,7 +270,8 @@ export class Http2Sessions {
   #add(connection: UpstreamConnection): Http2Session {
     const { clock, connectTimeoutMs } = this.#options;
     const { endpoint } = connection;
-    const session = new Http2Session(connection, clock.now() + connectTimeoutMs, this.shared, this);
+    const timeoutMs = endpoint.owner.config.timeouts?.connectMs ?? connectTimeoutMs;
+    const session = new Http2Session(connection, clock.now() + timeoutMs, this.shared, this);
     const sessions = this.#sessions.get(endpoint);
     if (sessions === undefined) this.#sessions.set(endpoint, [session]);
     else sessions.push(session);

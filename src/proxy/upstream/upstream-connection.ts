@@ -7,7 +7,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import type { UpstreamTls } from "../../config/mesh-config.ts";
-import type { Clock } from "../../model/clock.ts";
+import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { EndpointState } from "../router/types.ts";
@@ -58,6 +58,8 @@ export class UpstreamConnection {
   reused = false;
   /** Deadline of connecting, then of being idle. */
   deadline: number;
+  /** Where the service says how long connecting may take: to the millisecond. */
+  connecting: Timer | undefined;
 
   /** @param http1Only do not offer HTTP/2 */
   constructor(endpoint: EndpointState, deadline: number, pools: UpstreamPools, http1Only: boolean) {
@@ -112,12 +114,14 @@ export class UpstreamConnection {
 
   #onConnected(): void {
     this.connected = true;
+    this.connecting?.cancel();
     this.user?.onUpstreamConnect();
   }
 
   /** Ends it without ceremony. The user hears nothing more. */
   destroy(): void {
     this.user = undefined;
+    this.connecting?.cancel();
     this.socket.destroy();
   }
 
@@ -160,6 +164,7 @@ export class UpstreamConnection {
 
   #onGone(failure: Failure): void {
     const user = this.user;
+    this.connecting?.cancel();
     this.user = undefined;
     this.socket.destroy();
     user?.onUpstreamFailure(failure);
@@ -203,8 +208,10 @@ export class UpstreamPools {
 
   /** A connection under way; the user hears of its success or failure, never before this returns. */
   open(endpoint: EndpointState, user: UpstreamUser, http1Only: boolean): UpstreamConnection {
-    const deadline = this.#options.clock.now() + this.#options.connectTimeoutMs;
-    const connection = new UpstreamConnection(endpoint, deadline, this, http1Only);
+    const { clock, connectTimeoutMs } = this.#options;
+    const asked = endpoint.owner.config.timeouts?.connectMs;
+    const connection = new UpstreamConnection(endpoint, clock.now() + (asked ?? connectTimeoutMs), this, http1Only);
+    if (asked !== undefined) connection.connecting = clock.after(asked, () => connection.connectTimedOut());
     connection.user = user;
     this.#open.add(connection);
     return connection;

@@ -212,6 +212,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     this.#headRead = true;
     this.#tunnel = true;
     this.status = 101;
+    this.#owner.onAnswerHead();
     downstream.writeHead(this.#head, "asSaid", outgoing.answerChanges, true);
     downstream.flush();
     this.#owner.onSwitched();
@@ -227,6 +228,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       framing !== UNTIL_CLOSE && !parser.close && (parser.minor === 1 || parser.keepAlive) && !outgoing.upgrade;
     this.#headRead = true;
     this.status = parser.status;
+    this.#owner.onAnswerHead();
     this.#body.begin(framing, parser.contentLength);
     const told = framing !== UNTIL_CLOSE && !this.#unframes;
     downstream.writeHead(this.#head, told ? "asSaid" : "untold", outgoing.answerChanges, mayFollow);

@@ -125,6 +125,7 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
     this.#owner.onTryProgress();
     this.answerBegun = true;
     this.status = status;
+    this.#owner.onAnswerHead();
     const { downstream, outgoing, mayFollow } = this.#owner;
     this.#head.set(status, fields);
     downstream.writeHead(this.#head, this.#framing(status, ended), outgoing.answerChanges, mayFollow);

@@ -31,7 +31,8 @@ describe("mayRetry", () => {
     ["an answer that began is final", { failure: "UpstreamReset", sent: true, answerBegun: true }, false],
     ["a malformed answer is final", { failure: "UpstreamMalformed", sent: true }, false],
     ["an empty service is final", { failure: "NoEndpoint" }, false],
-    ["time that ran out is final", { failure: "ResponseTimeout", sent: true }, false],
+    ["a GET whose try ran out of time is tried again", { failure: "ResponseTimeout", sent: true }, true],
+    ["a POST whose try ran out of time is not", { failure: "ResponseTimeout", sent: true, idempotent: false }, false],
     ["what policy refused is final", { failure: "AccessDenied" }, false],
     ["a caller that left wants no other try", { failure: "ClientGone", sent: true }, false],
   ];

@@ -40,8 +40,8 @@ export interface FailedTry {
 export function mayRetry(failed: FailedTry): boolean {
   const { failure } = failed;
   if (failed.attempts >= failed.allowed || FAILURES[failure].fault !== "upstream") return false;
-  // Without an endpoint there is none to try; a try that ran out of time has used the time of the next one too.
-  if (failure === "NoEndpoint" || failure === "ResponseTimeout") return false;
+  // Without an endpoint there is none to try.
+  if (failure === "NoEndpoint") return false;
   if (!failed.sent) return true;
   if (failed.answerBegun === true || failure === "UpstreamMalformed") return false;
   return failed.idempotent && failed.replayable;
