@@ -47,7 +47,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: PROXY_NODE,
   },
   "proxy/flow": { rooms: ["proxy/router", ...PROXY_COMMON] },
-  "proxy/tcp": { rooms: ["proxy/flow", "proxy/router", "proxy/upstream", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/tcp": {
+    rooms: ["proxy/flow", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
+    node: PROXY_NODE,
+  },
   "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
   "proxy/entrypoint": {
     rooms: ["proxy/exchange", "proxy/flow", "proxy/tcp", "proxy/udp", "proxy/router", ...PROXY_COMMON],

@@ -2,7 +2,7 @@
  * What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one, and Tulle's
  * own.
  */
-import type { Middlewares, ServicePort, Timeouts, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
+import type { Limits, Middlewares, ServicePort, Timeouts, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
 import { parseGoDuration } from "../model/go-duration.ts";
 import { nearest } from "../model/nearest.ts";
 import { refOf, type Service } from "../model/objects.ts";
@@ -28,11 +28,14 @@ const CONNECT_TIMEOUT = "connect-timeout";
 const REQUEST_TIMEOUT = "request-timeout";
 const TRY_TIMEOUT = "try-timeout";
 const IDLE_TIMEOUT = "idle-timeout";
-const OWN_KEYS = [...TLS_KEYS, CONNECT_TIMEOUT, REQUEST_TIMEOUT, TRY_TIMEOUT, IDLE_TIMEOUT] as const;
+const MAX_CONNECTIONS = "max-connections";
+const MAX_PENDING = "max-pending";
+const TIMEOUT_KEYS = [CONNECT_TIMEOUT, REQUEST_TIMEOUT, TRY_TIMEOUT, IDLE_TIMEOUT] as const;
+const OWN_KEYS = [...TLS_KEYS, ...TIMEOUT_KEYS, MAX_CONNECTIONS, MAX_PENDING] as const;
 type OwnKey = (typeof OWN_KEYS)[number];
 type Key = (typeof KEYS)[number] | OwnKey;
 const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST, ...TLS_KEYS, REQUEST_TIMEOUT, TRY_TIMEOUT];
-const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT];
+const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_PENDING];
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
 const SCHEMES: readonly string[] = ["http", "https", "h2c"] satisfies ServicePort["scheme"][];
@@ -59,7 +62,7 @@ export interface ServiceIntent {
 }
 
 /** How the way to the endpoints is to be; what is absent is as the proxy has it. */
-export type UpstreamSettings = Pick<ServicePort, "timeouts">;
+export type UpstreamSettings = Pick<ServicePort, "timeouts" | "limits">;
 
 /** @returns undefined where the Service cannot be served for what it asks */
 export function readAnnotations(
@@ -148,7 +151,20 @@ class AnnotationReader {
 
   settings(trafficType: TrafficType): UpstreamSettings {
     const timeouts = this.#timeouts(trafficType);
-    return { ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }) };
+    const limits = trafficType === "udp" ? undefined : this.#limits();
+    return {
+      ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }),
+      ...(limits === undefined ? {} : { limits }),
+    };
+  }
+
+  #limits(): Limits | undefined {
+    const maxConnections = this.#count(MAX_CONNECTIONS);
+    const maxPending = this.#count(MAX_PENDING, 0);
+    if (this.value(MAX_PENDING) !== undefined && this.value(MAX_CONNECTIONS) === undefined)
+      this.report("AnnotationIgnored", MAX_PENDING, `${MAX_CONNECTIONS} is not set, so nothing has to wait`);
+    if (maxConnections === undefined) return undefined;
+    return { maxConnections, ...(maxPending === undefined ? {} : { maxPending }) };
   }
 
   #timeouts(trafficType: TrafficType): Timeouts {
@@ -207,12 +223,12 @@ class AnnotationReader {
     return undefined;
   }
 
-  #count(key: Key): number | undefined {
+  #count(key: Key, least = 1): number | undefined {
     const text = this.value(key);
     if (text === undefined) return undefined;
     const count = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (count >= 1 && count <= MAX_COUNT) return count;
-    this.report("AnnotationInvalid", key, `"${text}" is not a whole number above 0`);
+    if (count >= least && count <= MAX_COUNT) return count;
+    this.report("AnnotationInvalid", key, `"${text}" is not a whole number ${least === 0 ? "from 0" : "above 0"}`);
     return undefined;
   }
 

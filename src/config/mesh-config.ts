@@ -158,6 +158,14 @@ const TimeoutsSchema = z.strictObject({
   idleMs: durationMs.exactOptional(),
 });
 
+/** For each proxy. */
+const LimitsSchema = z.strictObject({
+  /** To the endpoints, open or being opened. */
+  maxConnections: z.int().min(1),
+  /** Exchanges and flows that wait for one of them. */
+  maxPending: z.int().min(0).exactOptional(),
+});
+
 const EndpointSchema = z.strictObject({
   /** Absent: nobody's, and access control denies it. */
   identity: identity.exactOptional(),
@@ -183,6 +191,7 @@ const ServicePortSchema = z.strictObject({
   tls: z.strictObject({ verify: z.boolean(), serverName: z.string() }).exactOptional(),
   middlewares: MiddlewaresSchema,
   timeouts: TimeoutsSchema.exactOptional(),
+  limits: LimitsSchema.exactOptional(),
   /** The first that fits decides; none fits: 404. Absent: straight to the endpoints. */
   routes: z.array(RouteSchema).exactOptional(),
   /** By `address:port`, IPv6 in brackets. */
@@ -248,6 +257,7 @@ export type PathMatch = z.infer<typeof PathMatchSchema>;
 export type FieldMatch = z.infer<typeof FieldMatchSchema>;
 export type Middlewares = z.infer<typeof MiddlewaresSchema>;
 export type Timeouts = z.infer<typeof TimeoutsSchema>;
+export type Limits = z.infer<typeof LimitsSchema>;
 export type AccessRule = z.infer<typeof AccessRuleSchema>;
 export type AccessMode = MeshConfig["accessControl"];
 export type TrafficType = ServicePort["trafficType"];

@@ -133,6 +133,13 @@ export const FAILURES = {
     retrySafe: true,
     sentence: "The service's circuit breaker is open.",
   },
+  Overloaded: {
+    status: 503,
+    grpcStatus: 14,
+    fault: "policy",
+    retrySafe: true,
+    sentence: "The service is at its max-connections, and as many calls wait as its max-pending lets, or for too long.",
+  },
   TooManyConnections: {
     status: 503,
     grpcStatus: 14,

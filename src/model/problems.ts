@@ -77,7 +77,7 @@ export const PROBLEMS = {
   AnnotationIgnored: {
     severity: "warning",
     effect: "it does nothing",
-    remedy: "delete it, or set the traffic-type or scheme that it is for",
+    remedy: "delete it, or set the traffic-type, scheme or annotation that it is for",
   },
   RateLimitIncomplete: {
     severity: "error",

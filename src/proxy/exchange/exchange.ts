@@ -12,6 +12,7 @@
 import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { Timer } from "../../model/clock.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
+import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection-limit/connection-limit.ts";
 import { isIdempotent, mayRepeatSilently, mayRetry } from "../middleware/retry/retry.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
@@ -34,7 +35,7 @@ const NO_CHANGES: readonly HeaderChange[] = [];
 const NO_FIELDS: readonly string[] = [];
 type Scheme = ServicePortState["config"]["scheme"];
 
-export class Exchange implements TryOwner, ExchangeRecord {
+export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   readonly #shared: HttpShared;
   readonly #decision: Decision = newDecision();
   readonly #admission = newAdmission();
@@ -76,11 +77,15 @@ export class Exchange implements TryOwner, ExchangeRecord {
   #repeatable = true;
   /** This try may not use a connection that has served before: the last one turned out closed. */
   #fresh = false;
+  /** For the limiter, or for a connection. */
   #waiting: Timer | undefined;
+  /** Where it waits for a connection. */
+  #queue: ConnectionLimit | undefined;
   #requestTimer: Timer | undefined;
   #tryTimer: Timer | undefined;
   /** Made once, not for each request. */
   readonly #onRequestTimeout = () => this.#timedOut();
+  readonly #onWaitedTooLong = () => this.#refuse("Overloaded");
   readonly #onTryTimeout = () => this.#tryTimedOut();
 
   // the end
@@ -299,6 +304,13 @@ export class Exchange implements TryOwner, ExchangeRecord {
     this.#tryTimer = undefined;
   }
 
+  onTryUnplaced(): void {
+    this.#dropTry();
+    this.#leaveEndpoint();
+    this.attempts--;
+    this.#dispatch();
+  }
+
   onTryProgress(): void {
     this.lastMoveAt = this.#shared.clock.now();
   }
@@ -358,9 +370,7 @@ export class Exchange implements TryOwner, ExchangeRecord {
       this.#abort(failure, resetCode);
       return;
     }
-    const endpoint = this.endpoint as EndpointState;
-    endpoint.outstanding--;
-    this.endpoint = undefined;
+    const endpoint = this.#leaveEndpoint();
     const sent = this.#sent && !untouched;
     const replayable = this.#repeatable;
     const idempotent = isIdempotent(this.method);
@@ -388,6 +398,13 @@ export class Exchange implements TryOwner, ExchangeRecord {
     this.#refuse(failure);
   }
 
+  #leaveEndpoint(): EndpointState {
+    const endpoint = this.endpoint as EndpointState;
+    endpoint.outstanding--;
+    this.endpoint = undefined;
+    return endpoint;
+  }
+
   // ── steps ──
 
   #wait(ms: number): void {
@@ -398,12 +415,64 @@ export class Exchange implements TryOwner, ExchangeRecord {
     });
   }
 
-  #dispatch(): void {
+  /** @param isTurn it has waited for a connection, and another may be free now */
+  #dispatch(isTurn = false): void {
     const endpoint = this.#shared.table.pick(this.#decision.endpoints, this.#tried);
     if (endpoint === undefined) {
       this.#refuse("NoEndpoint");
       return;
     }
+    if (endpoint.owner.connections.full) this.#dispatchWithin(endpoint.owner, endpoint, isTurn);
+    else this.#tryAt(endpoint);
+  }
+
+  /** At the limit of connections: over one that is open already, if need be by waiting for it. */
+  #dispatchWithin(owner: ServicePortState, picked: EndpointState, isTurn: boolean): void {
+    const endpoint = this.#isConnected(picked) ? picked : this.#connectedEndpoint();
+    if (endpoint !== undefined) {
+      this.#tryAt(endpoint);
+      return;
+    }
+    const { pools, sessions, clock } = this.#shared;
+    // One that waits where this call cannot use it makes room once it is closed.
+    if (!pools.closeIdle(owner.endpoints)) sessions.closeIdle(owner.endpoints);
+    // Who had a place before has it still: another try is no other call.
+    if (!owner.connections.enqueue(this, isTurn || this.#fresh || this.attempts > 0)) {
+      this.#refuse("Overloaded");
+      return;
+    }
+    this.#queue = owner.connections;
+    this.#waiting ??= clock.after(pools.connectTimeoutMs(owner), this.#onWaitedTooLong);
+    if (!this.#requestDone) this.#downstream?.pauseReading();
+  }
+
+  onTurn(): void {
+    this.#queue = undefined;
+    this.#dispatch(true);
+  }
+
+  /** The least busy of those that can be called without another connection. */
+  #connectedEndpoint(): EndpointState | undefined {
+    const { endpoints } = this.#decision;
+    let least: EndpointState | undefined;
+    for (let index = 0; index < endpoints.length; index++) {
+      const endpoint = endpoints[index] as EndpointState;
+      if (endpoint.removed || this.#tried.includes(endpoint)) continue;
+      if ((least === undefined || endpoint.outstanding < least.outstanding) && this.#isConnected(endpoint))
+        least = endpoint;
+    }
+    return least;
+  }
+
+  #isConnected(endpoint: EndpointState): boolean {
+    const { pools, sessions } = this.#shared;
+    if (this.#usesHttp2(endpoint)) return sessions.hasRoom(endpoint);
+    return !this.#fresh && pools.hasIdle(endpoint, isIdempotent(this.method));
+  }
+
+  #tryAt(endpoint: EndpointState): void {
+    this.#waiting?.cancel();
+    this.#waiting = undefined;
     this.endpoint = endpoint;
     endpoint.outstanding++;
     this.attempts++;
@@ -415,9 +484,8 @@ export class Exchange implements TryOwner, ExchangeRecord {
 
   /** @returns whether it can send at once */
   #beginTry(endpoint: EndpointState): boolean {
-    const { pools, sessions } = this.#shared;
-    const { upgrade } = this.outgoing;
-    if (this.#scheme === "h2c" || (this.#scheme === "https" && !upgrade && sessions.speaksHttp2(endpoint))) {
+    const { pools } = this.#shared;
+    if (this.#usesHttp2(endpoint)) {
       const http2 = this.#http2Try();
       this.#try = http2;
       return http2.begin(endpoint, this.#fresh);
@@ -426,6 +494,11 @@ export class Exchange implements TryOwner, ExchangeRecord {
     const waiting = this.#fresh ? undefined : pools.takeIdle(endpoint, this.#http1, isIdempotent(this.method));
     this.#http1.begin(endpoint, waiting);
     return waiting !== undefined;
+  }
+
+  #usesHttp2(endpoint: EndpointState): boolean {
+    if (this.#scheme !== "https") return this.#scheme === "h2c";
+    return !this.outgoing.upgrade && this.#shared.sessions.speaksHttp2(endpoint);
   }
 
   #http2Try(): Http2Try {
@@ -528,12 +601,16 @@ export class Exchange implements TryOwner, ExchangeRecord {
     this.#requestTimer?.cancel();
     this.#tryTimer?.cancel();
     this.#waiting = this.#requestTimer = this.#tryTimer = undefined;
+    this.#queue?.leave(this);
+    this.#queue = undefined;
     if (this.#try !== undefined) this.#dropTry();
-    if (this.endpoint !== undefined) this.endpoint.outstanding--;
+    const { endpoint } = this;
+    if (endpoint !== undefined) endpoint.outstanding--;
     this.#content.length = 0;
     this.durationMs = this.#shared.clock.now() - this.#startedAt;
     this.#recordOutcome();
     this.#shared.onExchange?.(this);
+    endpoint?.owner.connections.freed();
   }
 
   /** Breakers judge what came of the endpoints, not what policy or the caller ended. */

@@ -66,7 +66,7 @@ export class HttpEngine implements ConnectionOwner {
       server,
       limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
       pools,
-      sessions: new Http2Sessions({ clock, pools, connectTimeoutMs, idleTimeoutMs: UPSTREAM_IDLE_MS }),
+      sessions: new Http2Sessions({ clock, pools, idleTimeoutMs: UPSTREAM_IDLE_MS }),
       requestParser,
       requestHead: new ParsedRequestHead(requestParser),
       answerHead: new ParsedAnswerHead(new HeadParser()),

@@ -56,6 +56,8 @@ export interface TryOwner {
   onTryReady(): void;
   /** The connection that was opened for HTTP/1.1 speaks HTTP/2 (ALPN, RFC 7301). The try is over. */
   onHttp2(connection: UpstreamConnection): void;
+  /** It waited for a connection that others could share, and there is no room on that. The try has not begun. */
+  onTryUnplaced(): void;
   /** The answer's final head is here, or the connection is switched to another protocol. */
   onAnswerHead(): void;
   /** A byte moved. */

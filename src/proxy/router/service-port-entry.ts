@@ -8,6 +8,7 @@ import {
 } from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
 import { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
+import { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
 import { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
 import type { AccessRules } from "./access-rules.ts";
 import { AccessView, type EndpointGroup, groupEndpoints } from "./access-view.ts";
@@ -33,6 +34,7 @@ export class ServicePortEntry implements ServicePortState {
   rateLimit: RateLimit | undefined;
   breaker: CircuitBreaker | undefined;
   attempts = 1;
+  readonly connections = new ConnectionLimit();
   removed = false;
   routes: readonly CompiledRoute[] = [];
 
@@ -100,6 +102,7 @@ export class ServicePortEntry implements ServicePortState {
     if (first || config.routes !== before.routes)
       this.routes = compileRoutes(config.routes ?? [], this.routes, context.programs);
     if (first || config.middlewares !== before.middlewares) this.#updateMiddlewares(config.middlewares, context);
+    this.connections.change(config.limits);
     this.forgetViews();
   }
 

@@ -6,6 +6,7 @@
 import type { Backend, Endpoint, Origin, Route, ServicePort, UpstreamTls, Workload } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
+import type { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
 import type { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
 
 export interface EndpointState {
@@ -39,6 +40,8 @@ export interface ServicePortState {
   breaker: CircuitBreaker | undefined;
   /** Tries in all, at least 1. */
   attempts: number;
+  /** To its endpoints, in HTTP and TCP. */
+  readonly connections: ConnectionLimit;
   removed: boolean;
 }
 

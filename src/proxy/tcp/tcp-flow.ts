@@ -7,8 +7,10 @@
  * configuration.
  */
 import type net from "node:net";
+import type { Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
+import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection-limit/connection-limit.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
 import { connectTo } from "../upstream/connect.ts";
@@ -18,7 +20,7 @@ import type { TcpShared } from "./tcp-engine.ts";
 /** A silent connection is probed after this, so that one whose caller vanished does not stay for ever. */
 const KEEP_ALIVE_DELAY_MS = 30_000;
 
-export class TcpFlow implements FlowRecord {
+export class TcpFlow implements FlowRecord, ConnectionWaiter {
   readonly transport = "tcp";
   readonly entry: ServicePortState;
   caller: Caller;
@@ -38,6 +40,9 @@ export class TcpFlow implements FlowRecord {
   /** Why the last of them could not be had. */
   #dialFailure: Failure = "NoEndpoint";
   #cancelDial: (() => void) | undefined;
+  /** Where its connection is counted, or where it waits for its turn to have one. */
+  #connections: ConnectionLimit | undefined;
+  #waiting: Timer | undefined;
   #downstreamEnded = false;
   #upstreamEnded = false;
   /** Something has moved since the last tick. */
@@ -102,8 +107,17 @@ export class TcpFlow implements FlowRecord {
     else if (idleMs !== undefined && silentMs >= idleMs) this.#fail("IdleTimeout");
   }
 
-  /** Each endpoint is tried once: as long as no connection stands, nothing was sent. */
-  #dial(): void {
+  onTurn(): void {
+    this.#waiting?.cancel();
+    this.#waiting = this.#connections = undefined;
+    this.#dial(true);
+  }
+
+  /**
+   * Each endpoint is tried once: as long as no connection stands, nothing was sent.
+   * @param isTurn it has waited for the service's other flows to end
+   */
+  #dial(isTurn = false): void {
     const { table, clock, limits, dialFrom } = this.#shared;
     if (this.#generation !== table.generation) this.#route();
     const decision = this.#decision;
@@ -113,8 +127,16 @@ export class TcpFlow implements FlowRecord {
       this.#fail(decision.failure || this.#dialFailure);
       return;
     }
+    const { connections } = endpoint.owner;
+    if (connections.full) {
+      if (connections.enqueue(this, isTurn || this.#tried.length > 0)) this.#wait(connections, leftMs);
+      else this.#fail("Overloaded");
+      return;
+    }
     this.endpoint = endpoint;
     endpoint.outstanding++;
+    this.#connections = connections;
+    connections.opened();
     const isLast = this.#tried.push(endpoint) >= decision.endpoints.length;
     const asked = endpoint.owner.config.timeouts?.connectMs ?? (isLast ? leftMs : limits.connectTimeoutMs / 3);
     this.#cancelDial = connectTo(endpoint, {
@@ -123,6 +145,11 @@ export class TcpFlow implements FlowRecord {
       localAddress: dialFrom?.(this.caller),
       onResult: (result) => (typeof result === "string" ? this.#dialFailed(result) : this.#relay(result)),
     });
+  }
+
+  #wait(connections: ConnectionLimit, ms: number): void {
+    this.#connections = connections;
+    this.#waiting = this.#shared.clock.after(ms, () => this.#fail("Overloaded"));
   }
 
   /** For the first try; and again for a later one, if what was decided may have been withdrawn meanwhile. */
@@ -211,6 +238,15 @@ export class TcpFlow implements FlowRecord {
   }
 
   #releaseEndpoint(): void {
-    if (this.endpoint !== undefined) this.endpoint.outstanding--;
+    const connections = this.#connections;
+    this.#connections = undefined;
+    if (this.#waiting !== undefined) {
+      this.#waiting.cancel();
+      this.#waiting = undefined;
+      connections?.leave(this);
+    } else if (this.endpoint !== undefined) {
+      this.endpoint.outstanding--;
+      connections?.closed();
+    }
   }
 }

@@ -238,6 +238,26 @@ test("a flow of which nothing moves ends at the service's idle time-out, and not
   expect((await fixture.record()).failure).toBe("IdleTimeout");
 });
 
+test("flows beyond the service's connections wait their turn, and beyond those that may wait are reset", async () => {
+  const { farEnd, fixture } = await relay(echo);
+  const settings = { trafficType: "tcp", limits: { maxConnections: 1, maxPending: 1 } } as const;
+  fixture.table.apply(mesh("off", { [ENTRY]: servicePort({ [farEnd.key]: "n/server" }, settings) }));
+  const first = fixture.caller();
+  await fixture.untilOpened(1);
+  const second = fixture.caller();
+  second.socket.write("early");
+  while (fixture.table.servicePort(ENTRY)?.connections.waiting !== 1) await new Promise(setImmediate);
+  const third = fixture.caller();
+  await third.untilClosed();
+  expect([third.error, (await fixture.record()).failure]).toEqual(["ECONNRESET", "Overloaded"]);
+  expect(farEnd.peers).toHaveLength(1);
+  first.socket.end();
+  await second.untilReceived("early");
+  second.socket.end();
+  await second.untilClosed();
+  expect(fixture.table.servicePort(ENTRY)?.connections.open).toBe(0);
+});
+
 test("closing waits for the flows, and takes no new ones", async () => {
   const { farEnd, fixture } = await relay(echo);
   const caller = fixture.caller();

@@ -11,6 +11,7 @@ import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "./upstream
 
 /** Exchanges that wait for one connection to stand; more of them open another. */
 const MAX_WAITERS = 100;
+const NO_SESSIONS: readonly Http2Session[] = [];
 
 /**
  * An endpoint whose machine is gone answers nothing, and TCP notices that after a quarter of an hour. So one that is silent
@@ -24,6 +25,8 @@ const SIGN_OF_LIFE_MS = 10_000;
 /** Who waits for a session. */
 export interface SessionUser {
   onSession(session: Http2Session): void;
+  /** It takes no more streams, and no other connection may be opened. */
+  onSessionFull(): void;
   onSessionFailed(failure: Failure): void;
 }
 
@@ -138,6 +141,7 @@ export class Http2Session implements UpstreamUser, Http2Owner {
     this.served = true;
     // Servers forgive pings once they have answered something.
     this.#asked = 0;
+    this.connection.endpoint.owner.connections.freed();
     if (this.streams > 0) return;
     if (this.retired) this.#close();
     else this.#sessions.noteIdle(this);
@@ -183,8 +187,6 @@ export class Http2Session implements UpstreamUser, Http2Owner {
 export interface Http2SessionsOptions {
   readonly clock: Clock;
   readonly pools: UpstreamPools;
-  /** To the endpoint's settings, its connection included. */
-  readonly connectTimeoutMs: number;
   /** A session without streams is closed after this. */
   readonly idleTimeoutMs: number;
 }
@@ -223,6 +225,24 @@ export class Http2Sessions {
     return undefined;
   }
 
+  /** Whether `acquire` needs no other connection. */
+  hasRoom(endpoint: EndpointState): boolean {
+    for (const session of this.#sessions.get(endpoint) ?? NO_SESSIONS)
+      if (session.canOpen || (!session.ready && session.waiters.size < MAX_WAITERS)) return true;
+    return false;
+  }
+
+  /** Closes a session with one of them that nobody uses. @returns whether there was one */
+  closeIdle(endpoints: readonly EndpointState[]): boolean {
+    for (const endpoint of endpoints)
+      for (const session of this.#sessions.get(endpoint) ?? NO_SESSIONS) {
+        if (!session.ready || session.retired || session.streams > 0) continue;
+        session.retire();
+        return true;
+      }
+    return false;
+  }
+
   cancel(endpoint: EndpointState, user: SessionUser): void {
     for (const session of this.#sessions.get(endpoint) ?? []) session.waiters.delete(user);
   }
@@ -235,7 +255,12 @@ export class Http2Sessions {
   }
 
   waitElsewhere(full: Http2Session, user: SessionUser): void {
-    const session = this.acquire(full.connection.endpoint, user);
+    const { endpoint } = full.connection;
+    if (endpoint.owner.connections.full && !this.hasRoom(endpoint)) {
+      user.onSessionFull();
+      return;
+    }
+    const session = this.acquire(endpoint, user);
     if (session !== undefined) user.onSession(session);
   }
 
@@ -268,9 +293,9 @@ export class Http2Sessions {
   }
 
   #add(connection: UpstreamConnection): Http2Session {
-    const { clock, connectTimeoutMs } = this.#options;
+    const { clock, pools } = this.#options;
     const { endpoint } = connection;
-    const timeoutMs = endpoint.owner.config.timeouts?.connectMs ?? connectTimeoutMs;
+    const timeoutMs = pools.connectTimeoutMs(endpoint.owner);
     const session = new Http2Session(connection, clock.now() + timeoutMs, this.shared, this);
     const sessions = this.#sessions.get(endpoint);
     if (sessions === undefined) this.#sessions.set(endpoint, [session]);

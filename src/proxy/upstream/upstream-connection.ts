@@ -10,7 +10,7 @@ import type { UpstreamTls } from "../../config/mesh-config.ts";
 import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
-import type { EndpointState } from "../router/types.ts";
+import type { EndpointState, ServicePortState } from "../router/types.ts";
 import { connectFailure } from "./connect-failure.ts";
 import { resetSocket } from "./reset-socket.ts";
 import { TlsClient } from "./tls-client.ts";
@@ -206,11 +206,36 @@ export class UpstreamPools {
     return undefined;
   }
 
+  /** Whether `takeIdle` has one. */
+  hasIdle(endpoint: EndpointState, repeatable: boolean): boolean {
+    const idle = this.#idle.get(endpoint);
+    while (idle?.at(-1)?.socket.destroyed) idle.pop();
+    return idle !== undefined && idle.length > 0 && (repeatable || this.#idleMs(idle.at(-1)) <= FRESH_MS);
+  }
+
+  /** Closes an unused connection to one of them, the oldest of its endpoint. @returns whether there was one */
+  closeIdle(endpoints: readonly EndpointState[]): boolean {
+    for (let index = 0; index < endpoints.length; index++) {
+      const connection = this.#idle.get(endpoints[index] as EndpointState)?.shift();
+      if (connection === undefined) continue;
+      connection.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  connectTimeoutMs({ config }: ServicePortState): number {
+    return config.timeouts?.connectMs ?? this.#options.connectTimeoutMs;
+  }
+
   /** A connection under way; the user hears of its success or failure, never before this returns. */
   open(endpoint: EndpointState, user: UpstreamUser, http1Only: boolean): UpstreamConnection {
-    const { clock, connectTimeoutMs } = this.#options;
-    const asked = endpoint.owner.config.timeouts?.connectMs;
-    const connection = new UpstreamConnection(endpoint, clock.now() + (asked ?? connectTimeoutMs), this, http1Only);
+    const { clock } = this.#options;
+    const { owner } = endpoint;
+    const deadline = clock.now() + this.connectTimeoutMs(owner);
+    const connection = new UpstreamConnection(endpoint, deadline, this, http1Only);
+    owner.connections.opened();
+    const asked = owner.config.timeouts?.connectMs;
     if (asked !== undefined) connection.connecting = clock.after(asked, () => connection.connectTimedOut());
     connection.user = user;
     this.#open.add(connection);
@@ -247,7 +272,7 @@ export class UpstreamPools {
 
   /** Called by the connection when its socket is closed. */
   forget(connection: UpstreamConnection): void {
-    this.#open.delete(connection);
+    if (this.#open.delete(connection)) connection.endpoint.owner.connections.closed();
     const idle = this.#idle.get(connection.endpoint);
     const at = idle === undefined ? -1 : idle.indexOf(connection);
     if (at >= 0) idle?.splice(at, 1);

@@ -52,6 +52,11 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
     this.#owner.onTryReady();
   }
 
+  onSessionFull(): void {
+    this.#waitsAt = undefined;
+    this.#owner.onTryUnplaced();
+  }
+
   onSessionFailed(failure: Failure): void {
     this.#waitsAt = undefined;
     this.#owner.onTryFailed(failure, true);

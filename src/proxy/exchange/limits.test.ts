@@ -1,0 +1,181 @@
+/** A Service's max-connections and max-pending, on both versions of HTTP. */
+import { once } from "node:events";
+import { afterEach, describe, expect, test } from "vitest";
+import { ManualClock } from "../../model/testkit/manual-clock.ts";
+import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
+import { Http2Caller, Http2FarEnd, type StreamHandler } from "./testkit/http2-peers.ts";
+
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const GET = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+const POST = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+const reasonOf = (answer: string) => /X-Tulle-Reason: (\w+)/.exec(answer)?.[1];
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function farEnd(...args: Parameters<typeof FarEnd.listen>): Promise<FarEnd> {
+  const end = await FarEnd.listen(...args);
+  closing.push(() => end.close());
+  return end;
+}
+
+async function answering(): Promise<FarEnd> {
+  const end = await FarEnd.answering(OK);
+  closing.push(() => end.close());
+  return end;
+}
+
+async function open(endpoints: readonly string[], options: Partial<FixtureOptions>): Promise<HttpFixture> {
+  const fixture = await HttpFixture.open({ endpoints, ...options });
+  closing.push(() => fixture.close());
+  return fixture;
+}
+
+const limits = (maxConnections: number, maxPending?: number) => ({
+  servicePort: { limits: { maxConnections, ...(maxPending === undefined ? {} : { maxPending }) } },
+});
+
+/** Callers whose calls have reached the proxy, so far as it can read them. */
+async function waitingAt(proxy: HttpFixture, count: number): Promise<void> {
+  const connections = proxy.table.servicePort("ns/svc:80")?.connections;
+  while (connections?.waiting !== count) await new Promise(setImmediate);
+}
+
+describe("endpoints of HTTP/1.1", () => {
+  test("get no more connections at once than the Service lets, and every call is served", async () => {
+    let most = 0;
+    let now = 0;
+    const server = await farEnd((socket, received) => {
+      if (!received.endsWith("\r\n\r\n")) return;
+      now++;
+      most = Math.max(most, now);
+      setImmediate(() => {
+        now--;
+        socket.write(OK);
+      });
+    });
+    const proxy = await open([server.address], limits(2));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => proxy.exchange(GET)));
+    expect(answers.every((answer) => answer.endsWith("ok"))).toBe(true);
+    expect(most).toBeLessThanOrEqual(2);
+    expect(server.connections).toHaveLength(2);
+  });
+
+  test("beyond max-pending give 503 at once, and a call that waits is served when one ends", async () => {
+    const server = await farEnd();
+    const proxy = await open([server.address], limits(1, 1));
+    const first = proxy.exchange(GET);
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    const second = proxy.exchange(POST);
+    await waitingAt(proxy, 1);
+    const third = await proxy.exchange(GET);
+    expect([third.slice(9, 12), reasonOf(third)]).toEqual(["503", "Overloaded"]);
+    server.connections[0]?.socket.write(OK);
+    expect(await first).toMatch(/ok$/);
+    await server.until(() => server.received.endsWith("hi"));
+    expect(server.connections).toHaveLength(1);
+    server.connections[0]?.socket.write(OK);
+    expect(await second).toMatch(/ok$/);
+  });
+
+  test("keep a call waiting no longer than connecting may take", async () => {
+    const clock = new ManualClock();
+    const server = await farEnd();
+    const proxy = await open([server.address], { ...limits(1), connectTimeoutMs: 2_000, clock });
+    const first = proxy.exchange(GET);
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    const second = proxy.exchange(GET);
+    await waitingAt(proxy, 1);
+    clock.advance(2_000);
+    expect(reasonOf(await second)).toBe("Overloaded");
+    server.connections[0]?.socket.write(OK);
+    expect(await first).toMatch(/ok$/);
+  });
+
+  test("share the limit: a connection that stands is taken before another is opened", async () => {
+    const servers = [await answering(), await answering(), await answering()];
+    const proxy = await open(
+      servers.map(({ address }) => address),
+      limits(1),
+    );
+    for (let call = 0; call < 6; call++) expect(await proxy.exchange(GET)).toMatch(/ok$/);
+    expect(servers.map(({ connections }) => connections.length).sort()).toEqual([0, 0, 1]);
+  });
+
+  test("lose a waiting connection that a POST may not use, so that it gets one of its own", async () => {
+    const clock = new ManualClock();
+    const server = await answering();
+    const proxy = await open([server.address], { ...limits(1), clock });
+    await proxy.exchange(GET);
+    clock.advance(5_000);
+    expect(await proxy.exchange(POST)).toMatch(/ok$/);
+    expect(server.connections.map(({ ended }) => ended)).toEqual([true, false]);
+    expect(proxy.engine.openUpstreamConnections).toBe(1);
+  });
+
+  test("are not asked for those who left the queue", async () => {
+    const server = await farEnd();
+    const proxy = await open([server.address], limits(1));
+    const first = proxy.exchange(GET);
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    const gone = await proxy.caller();
+    gone.send(POST);
+    await waitingAt(proxy, 1);
+    gone.socket.resetAndDestroy();
+    await waitingAt(proxy, 0);
+    server.connections[0]?.socket.write(OK);
+    await first;
+    expect(server.received).not.toContain("POST");
+    expect(proxy.records.map(({ failure }) => failure)).toEqual(["ClientGone", ""]);
+  });
+
+  test("are tried again within the limit, by a call that waits for nobody", async () => {
+    const server = await answering();
+    const proxy = await open(["127.0.0.1:1", server.address], {
+      servicePort: { limits: { maxConnections: 1, maxPending: 0 }, middlewares: { retry: { attempts: 2 } } },
+    });
+    for (let call = 0; call < 4; call++) expect(await proxy.exchange(POST)).toMatch(/ok$/);
+  });
+});
+
+describe("endpoints of HTTP/2", () => {
+  async function endpoint(handle: StreamHandler, maxConcurrentStreams: number): Promise<Http2FarEnd> {
+    const end = await Http2FarEnd.listen(handle, { maxConcurrentStreams });
+    closing.push(() => end.close());
+    return end;
+  }
+
+  const h2c = (maxConnections: number, maxPending: number) => ({
+    servicePort: { scheme: "h2c", limits: { maxConnections, maxPending } } as const,
+  });
+
+  test("get their calls over as many connections as may be, each as full as the endpoint lets", async () => {
+    const end = await endpoint((stream) => {
+      setImmediate(() => {
+        stream.respond({ ":status": 200 });
+        stream.end("ok");
+      });
+    }, 2);
+    const proxy = await open([end.address], h2c(1, 100));
+    const caller = new Http2Caller(proxy.port);
+    closing.push(() => caller.close());
+    const answers = await Promise.all(Array.from({ length: 50 }, () => caller.call({ ":path": "/" })));
+    expect(answers.every(({ body }) => body === "ok")).toBe(true);
+    expect(end.sessions).toHaveLength(1);
+  });
+
+  test("give 503 to who finds neither room nor a place to wait", async () => {
+    const end = await endpoint(() => {}, 1);
+    const proxy = await open([end.address], h2c(1, 0));
+    const caller = new Http2Caller(proxy.port);
+    closing.push(() => caller.close());
+    const busy = caller.open({ ":path": "/" });
+    busy.on("error", () => {});
+    await once(end.server, "stream");
+    // The endpoint's settings have come with the session that serves the first call.
+    const answer = await caller.call({ ":path": "/", ":method": "POST" }, { body: "hi" });
+    expect(answer.headers["x-tulle-reason"]).toBe("Overloaded");
+  });
+});
