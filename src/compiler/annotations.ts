@@ -2,12 +2,21 @@
  * What a Service asks for by annotations: every key of Traefik Mesh, under its prefix and the legacy one, and Tulle's
  * own.
  */
-import type { Limits, Middlewares, ServicePort, Timeouts, TrafficType, UpstreamTls } from "../config/mesh-config.ts";
+import type {
+  Limits,
+  Middlewares,
+  Retry,
+  ServicePort,
+  Timeouts,
+  TrafficType,
+  UpstreamTls,
+} from "../config/mesh-config.ts";
 import { parseGoDuration } from "../model/go-duration.ts";
 import { nearest } from "../model/nearest.ts";
 import { refOf, type Service } from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
 import { parseBreaker } from "./breaker-parser.ts";
+import { parseRetryOn } from "./retry-conditions.ts";
 
 const PREFIX = "mesh.traefik.io/";
 const LEGACY_PREFIX = "maesh.containo.us/";
@@ -30,11 +39,24 @@ const TRY_TIMEOUT = "try-timeout";
 const IDLE_TIMEOUT = "idle-timeout";
 const MAX_CONNECTIONS = "max-connections";
 const MAX_PENDING = "max-pending";
+const RETRY_ON = "retry-on";
+const RETRY_BUDGET = "retry-budget";
+const RETRY_KEYS = [RETRY_ON, RETRY_BUDGET] as const;
 const TIMEOUT_KEYS = [CONNECT_TIMEOUT, REQUEST_TIMEOUT, TRY_TIMEOUT, IDLE_TIMEOUT] as const;
-const OWN_KEYS = [...TLS_KEYS, ...TIMEOUT_KEYS, MAX_CONNECTIONS, MAX_PENDING] as const;
+const OWN_KEYS = [...TLS_KEYS, ...TIMEOUT_KEYS, MAX_CONNECTIONS, MAX_PENDING, ...RETRY_KEYS] as const;
 type OwnKey = (typeof OWN_KEYS)[number];
 type Key = (typeof KEYS)[number] | OwnKey;
-const HTTP_ONLY: readonly Key[] = [SCHEME, RETRY, BREAKER, AVERAGE, BURST, ...TLS_KEYS, REQUEST_TIMEOUT, TRY_TIMEOUT];
+const HTTP_ONLY: readonly Key[] = [
+  SCHEME,
+  RETRY,
+  BREAKER,
+  AVERAGE,
+  BURST,
+  ...TLS_KEYS,
+  REQUEST_TIMEOUT,
+  TRY_TIMEOUT,
+  ...RETRY_KEYS,
+];
 const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_PENDING];
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
@@ -182,7 +204,7 @@ class AnnotationReader {
   }
 
   middlewares(): Middlewares {
-    const attempts = this.#count(RETRY);
+    const retry = this.#retry();
     const average = this.#count(AVERAGE);
     const burst = this.#count(BURST);
     const expression = this.#breaker();
@@ -192,8 +214,38 @@ class AnnotationReader {
     return {
       ...(average === undefined || burst === undefined ? {} : { rateLimit: { average, burst } }),
       ...(expression === undefined ? {} : { circuitBreaker: { expression } }),
-      ...(attempts === undefined ? {} : { retry: { attempts } }),
+      ...(retry === undefined ? {} : { retry }),
     };
+  }
+
+  #retry(): Retry | undefined {
+    const attempts = this.#count(RETRY);
+    const conditions = this.#retryOn();
+    const budgetPercent = this.#percent(RETRY_BUDGET);
+    if (this.value(RETRY) === undefined)
+      for (const key of RETRY_KEYS)
+        if (this.value(key) !== undefined)
+          this.report("AnnotationIgnored", key, `${RETRY} is not set, so nothing is tried again`);
+    if (attempts === undefined) return undefined;
+    return { attempts, ...conditions, ...(budgetPercent === undefined ? {} : { budgetPercent }) };
+  }
+
+  #retryOn(): Pick<Retry, "on" | "statuses"> {
+    const text = this.value(RETRY_ON);
+    if (text === undefined) return {};
+    const parsed = parseRetryOn(text);
+    if ("on" in parsed) return parsed;
+    this.report("AnnotationInvalid", RETRY_ON, parsed.error);
+    return {};
+  }
+
+  #percent(key: Key): number | undefined {
+    const text = this.value(key);
+    if (text === undefined) return undefined;
+    const percent = /^\d+%$/.test(text) ? Number(text.slice(0, -1)) : Number.NaN;
+    if (percent >= 1 && percent <= 100) return percent;
+    this.report("AnnotationInvalid", key, `"${text}" is no percentage from 1% to 100%`);
+    return undefined;
   }
 
   /** @returns undefined for any other scheme than https */

@@ -135,13 +135,23 @@ const BreakerExpressionSchema: z.ZodType<BreakerExpression> = z.lazy(() =>
   ]),
 );
 
+const RetrySchema = z.strictObject({
+  /** Tries in all; 1 means none after the first. */
+  attempts: z.int().min(1),
+  /** What is tried again; absent: all of them. */
+  on: z.array(z.enum(["connectFailure", "reset", "timeout"])).exactOptional(),
+  /** Answers that are tried again, as half-open ranges of status codes from 400 to 600; absent: none. */
+  statuses: z.array(z.tuple([z.int().min(400).max(599), z.int().min(401).max(600)])).exactOptional(),
+  /** Of the service port's requests, those that may be sent again. */
+  budgetPercent: z.int().min(1).max(100).exactOptional(),
+});
+
 /** In the order in which an exchange meets them. One state for each service port, whichever way it is reached. */
 const MiddlewaresSchema = z.strictObject({
   /** Tokens a second and bucket size, for each caller address. */
   rateLimit: z.strictObject({ average: z.int().min(1), burst: z.int().min(1) }).exactOptional(),
   circuitBreaker: z.strictObject({ expression: BreakerExpressionSchema }).exactOptional(),
-  /** Tries in all; 1 means none after the first. */
-  retry: z.strictObject({ attempts: z.int().min(1) }).exactOptional(),
+  retry: RetrySchema.exactOptional(),
 });
 
 const durationMs = z.number().min(1);
@@ -256,6 +266,7 @@ export type HttpMatch = z.infer<typeof HttpMatchSchema>;
 export type PathMatch = z.infer<typeof PathMatchSchema>;
 export type FieldMatch = z.infer<typeof FieldMatchSchema>;
 export type Middlewares = z.infer<typeof MiddlewaresSchema>;
+export type Retry = z.infer<typeof RetrySchema>;
 export type Timeouts = z.infer<typeof TimeoutsSchema>;
 export type Limits = z.infer<typeof LimitsSchema>;
 export type AccessRule = z.infer<typeof AccessRuleSchema>;

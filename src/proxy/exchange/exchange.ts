@@ -13,7 +13,7 @@ import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { Timer } from "../../model/clock.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
 import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection-limit/connection-limit.ts";
-import { isIdempotent, mayRepeatSilently, mayRetry } from "../middleware/retry/retry.ts";
+import { isIdempotent, mayRepeatSilently, maySendAgain } from "../middleware/retry/retry.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
 import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
@@ -185,6 +185,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       this.#refuse(admission.failure, admission.retryAfterSeconds);
       return;
     }
+    this.#noteRequest();
     this.#prepare(head, plan);
     const timeoutMs = this.#requestTimeoutMs(plan);
     if (timeoutMs > 0) this.#requestTimer = this.#shared.clock.after(timeoutMs, this.#onRequestTimeout);
@@ -299,9 +300,23 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#send();
   }
 
-  onAnswerHead(): void {
+  takesAnswer(status: number): boolean {
     this.#tryTimer?.cancel();
     this.#tryTimer = undefined;
+    // An endpoint that answers may have acted, whatever it says.
+    if (status < 400 || !this.#repeatable || !isIdempotent(this.method)) return true;
+    return !this.#takeRetry("UpstreamReset", status, true);
+  }
+
+  onAnswerDeclined(whole: boolean): void {
+    const declined = this.#try as UpstreamTry;
+    if (whole) {
+      this.#try = undefined;
+      declined.finish(this.#requestDone);
+    } else this.#dropTry();
+    this.#sent = false;
+    this.#tried.push(this.#leaveEndpoint());
+    this.#dispatch();
   }
 
   onTryUnplaced(): void {
@@ -371,7 +386,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       return;
     }
     const endpoint = this.#leaveEndpoint();
-    const sent = this.#sent && !untouched;
+    const wasSent = this.#sent;
+    const sent = wasSent && !untouched;
     const replayable = this.#repeatable;
     const idempotent = isIdempotent(this.method);
     this.#sent = false;
@@ -383,12 +399,9 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       this.#dispatch();
       return;
     }
+    const harmless = replayable && maySendAgain({ failure, sent, idempotent, replayable, answerBegun });
     // An endpoint that was taken out of the configuration meanwhile fails for our reasons, not for its own.
-    const allowed = endpoint.removed ? this.attempts + 1 : this.#attemptsAllowed();
-    if (
-      replayable &&
-      mayRetry({ failure, attempts: this.attempts, allowed, sent, idempotent, replayable, answerBegun })
-    ) {
+    if (harmless && (endpoint.removed || this.#takeRetry(failure, 0, wasSent))) {
       this.#tried.push(endpoint);
       this.#dispatch();
       return;
@@ -529,10 +542,24 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   // ── ends ──
 
-  #attemptsAllowed(): number {
-    let allowed = 1;
-    for (const { attempts } of this.#decision.path) if (attempts > allowed) allowed = attempts;
-    return allowed;
+  /**
+   * Another try, if one of the service ports passed gives one.
+   * @param status of the answer that is to be replaced; 0: none, and `failure` says what became of the try
+   * @param wasSent the endpoint got the request: what it gets again is a load, and its budget is asked
+   */
+  #takeRetry(failure: Failure, status: number, wasSent: boolean): boolean {
+    const { path } = this.#decision;
+    for (let index = 0; index < path.length; index++) {
+      const retry = path[index]?.retry;
+      if (retry === undefined || this.attempts >= retry.attempts || !retry.covers(failure, status)) continue;
+      if (!wasSent || retry.budget.take(this.#shared.clock.now())) return true;
+    }
+    return false;
+  }
+
+  #noteRequest(): void {
+    const { path } = this.#decision;
+    for (let index = 0; index < path.length; index++) path[index]?.retry?.budget.note(this.#startedAt);
   }
 
   #timedOut(): void {

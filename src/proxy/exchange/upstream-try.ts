@@ -58,8 +58,13 @@ export interface TryOwner {
   onHttp2(connection: UpstreamConnection): void;
   /** It waited for a connection that others could share, and there is no room on that. The try has not begun. */
   onTryUnplaced(): void;
-  /** The answer's final head is here, or the connection is switched to another protocol. */
-  onAnswerHead(): void;
+  /**
+   * The answer's final head is here, or the connection is switched to another protocol.
+   * @returns false where the caller is not to have this answer: nothing of it is written, and `onAnswerDeclined` follows
+   */
+  takesAnswer(status: number): boolean;
+  /** @param whole all of the answer was read */
+  onAnswerDeclined(whole: boolean): void;
   /** A byte moved. */
   onTryProgress(): void;
   onTryDrain(): void;

@@ -149,10 +149,10 @@ describe("middlewares", () => {
     table.apply(
       withMiddlewares({ rateLimit: { average: 1, burst: 1 }, circuitBreaker: breaker(0.3), retry: { attempts: 3 } }),
     );
-    const { rateLimit, breaker: made, attempts } = stateOf(table);
-    expect([rateLimit?.maxWaitMs, made?.state, attempts]).toEqual([500, "standby", 3]);
+    const { rateLimit, breaker: made, retry } = stateOf(table);
+    expect([rateLimit?.maxWaitMs, made?.state, retry?.attempts]).toEqual([500, "standby", 3]);
     table.apply(withMiddlewares({}));
-    expect(stateOf(table)).toMatchObject({ rateLimit: undefined, breaker: undefined, attempts: 1 });
+    expect(stateOf(table)).toMatchObject({ rateLimit: undefined, breaker: undefined, retry: undefined });
   });
 
   test("keep what they know through changes elsewhere", () => {

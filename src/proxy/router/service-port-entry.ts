@@ -10,6 +10,7 @@ import type { Clock, Random } from "../../model/clock.ts";
 import { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
 import { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
+import { RetryPolicy } from "../middleware/retry/retry-policy.ts";
 import type { AccessRules } from "./access-rules.ts";
 import { AccessView, type EndpointGroup, groupEndpoints } from "./access-view.ts";
 import type { Call } from "./call.ts";
@@ -33,7 +34,7 @@ export class ServicePortEntry implements ServicePortState {
   endpoints: readonly EndpointState[] = [];
   rateLimit: RateLimit | undefined;
   breaker: CircuitBreaker | undefined;
-  attempts = 1;
+  retry: RetryPolicy | undefined;
   readonly connections = new ConnectionLimit();
   removed = false;
   routes: readonly CompiledRoute[] = [];
@@ -140,7 +141,9 @@ export class ServicePortEntry implements ServicePortState {
 
   #updateMiddlewares(middlewares: Middlewares, { clock, random }: EntryContext): void {
     const { rateLimit, circuitBreaker, retry } = middlewares;
-    this.attempts = retry?.attempts ?? 1;
+    if (retry === undefined) this.retry = undefined;
+    else if (this.retry === undefined) this.retry = new RetryPolicy(retry);
+    else this.retry.change(retry);
     if (rateLimit === undefined) this.rateLimit = undefined;
     else if (this.rateLimit === undefined) this.rateLimit = new RateLimit(rateLimit, clock);
     else this.rateLimit.change(rateLimit);

@@ -8,6 +8,7 @@ import type { Failure } from "../../model/failures.ts";
 import type { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import type { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
 import type { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
+import type { RetryPolicy } from "../middleware/retry/retry-policy.ts";
 
 export interface EndpointState {
   /** `address:port` */
@@ -38,8 +39,7 @@ export interface ServicePortState {
   endpoints: readonly EndpointState[];
   rateLimit: RateLimit | undefined;
   breaker: CircuitBreaker | undefined;
-  /** Tries in all, at least 1. */
-  attempts: number;
+  retry: RetryPolicy | undefined;
   /** To its endpoints, in HTTP and TCP. */
   readonly connections: ConnectionLimit;
   removed: boolean;

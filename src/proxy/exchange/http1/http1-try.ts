@@ -212,7 +212,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     this.#headRead = true;
     this.#tunnel = true;
     this.status = 101;
-    this.#owner.onAnswerHead();
+    this.#owner.takesAnswer(101);
     downstream.writeHead(this.#head, "asSaid", outgoing.answerChanges, true);
     downstream.flush();
     this.#owner.onSwitched();
@@ -228,11 +228,22 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       framing !== UNTIL_CLOSE && !parser.close && (parser.minor === 1 || parser.keepAlive) && !outgoing.upgrade;
     this.#headRead = true;
     this.status = parser.status;
-    this.#owner.onAnswerHead();
     this.#body.begin(framing, parser.contentLength);
+    if (!this.#owner.takesAnswer(parser.status)) {
+      this.#decline(input, headEnd, end);
+      return;
+    }
     const told = framing !== UNTIL_CLOSE && !this.#unframes;
     downstream.writeHead(this.#head, told ? "asSaid" : "untold", outgoing.answerChanges, mayFollow);
     this.#onContent(input, headEnd, end);
+  }
+
+  /** An answer that is here whole leaves its connection usable; waiting for the rest of another is not worth it. */
+  #decline(input: Buffer, from: number, end: number): void {
+    const body = this.#body;
+    const at = body.read(input, from, end);
+    if (at < end) this.#reusable = false;
+    this.#owner.onAnswerDeclined(body.done && !body.bad);
   }
 
   #onContent(input: Buffer, from: number, end: number): void {

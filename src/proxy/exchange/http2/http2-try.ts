@@ -130,7 +130,10 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
     this.#owner.onTryProgress();
     this.answerBegun = true;
     this.status = status;
-    this.#owner.onAnswerHead();
+    if (!this.#owner.takesAnswer(status)) {
+      this.#owner.onAnswerDeclined(ended);
+      return;
+    }
     const { downstream, outgoing, mayFollow } = this.#owner;
     this.#head.set(status, fields);
     downstream.writeHead(this.#head, this.#framing(status, ended), outgoing.answerChanges, mayFollow);

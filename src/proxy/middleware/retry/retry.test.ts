@@ -1,12 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FAILURES, type Failure } from "../../../model/failures.ts";
-import { type FailedTry, isIdempotent, mayRepeatSilently, mayRetry } from "./retry.ts";
+import { type FailedTry, isIdempotent, mayRepeatSilently, maySendAgain } from "./retry.ts";
 
 const GET_REFUSED: FailedTry = {
   failure: "ConnectRefused",
-  attempts: 1,
-  allowed: 2,
   sent: false,
   idempotent: true,
   replayable: true,
@@ -18,12 +16,10 @@ test("the idempotent methods are those of RFC 9110, in their exact case", () => 
   for (const method of ["POST", "PATCH", "CONNECT", "get", "QUERY", ""]) expect(isIdempotent(method)).toBe(false);
 });
 
-describe("mayRetry", () => {
+describe("maySendAgain", () => {
   const cases: [name: string, change: Partial<FailedTry>, expected: boolean][] = [
     ["a refused connection is tried again", {}, true],
     ["a connection that timed out is tried again", { failure: "ConnectTimeout" }, true],
-    ["never more often than allowed", { attempts: 2 }, false],
-    ["one try in all means no second", { allowed: 1 }, false],
     ["a POST that never left is tried again", { idempotent: false, replayable: false }, true],
     ["a GET cut off after it was sent is tried again", { failure: "UpstreamReset", sent: true }, true],
     ["a POST cut off after it was sent is not", { failure: "UpstreamReset", sent: true, idempotent: false }, false],
@@ -37,31 +33,19 @@ describe("mayRetry", () => {
     ["a caller that left wants no other try", { failure: "ClientGone", sent: true }, false],
   ];
   test.each(cases)("%s", (_name, change, expected) => {
-    expect(mayRetry({ ...GET_REFUSED, ...change })).toBe(expected);
+    expect(maySendAgain({ ...GET_REFUSED, ...change })).toBe(expected);
   });
 
   test("a POST whose first byte went out is never sent twice", () => {
     const anyPost = fc.record({
       failure: fc.constantFrom(...failures),
-      attempts: fc.nat(5),
-      allowed: fc.nat(5),
       sent: fc.constant(true),
       idempotent: fc.constant(isIdempotent("POST")),
       replayable: fc.boolean(),
       answerBegun: fc.boolean(),
     });
-    fc.assert(fc.property(anyPost, (failed) => !mayRetry(failed)));
+    fc.assert(fc.property(anyPost, (failed) => !maySendAgain(failed)));
     expect(mayRepeatSilently(isIdempotent("POST"), true)).toBe(false);
-  });
-
-  test("N attempts are N tries", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 20 }), (allowed) => {
-        let attempts = 1;
-        while (mayRetry({ ...GET_REFUSED, attempts, allowed })) attempts++;
-        expect(attempts).toBe(allowed);
-      }),
-    );
   });
 });
 

@@ -1,7 +1,8 @@
 /**
- * May an exchange be tried again? Two questions, asked after a try came to nothing: the user's retry-attempts, and the
- * silent repeat after a waiting connection that turned out closed, which costs none of them. Neither ever sends twice
- * what an endpoint may have acted on: a request of which a byte went out is repeated only if its method is idempotent.
+ * May an exchange be tried again without harm? Two questions, asked after a try came to nothing: for another try that the
+ * user's retry-attempts give, and for the silent repeat after a waiting connection that turned out closed, which costs
+ * none of them. Neither ever sends twice what an endpoint may have acted on: a request of which a byte went out is
+ * repeated only if its method is idempotent.
  */
 import { FAILURES, type Failure } from "../../../model/failures.ts";
 
@@ -23,10 +24,6 @@ export function isIdempotent(method: string): boolean {
 export interface FailedTry {
   /** How it failed. */
   readonly failure: Failure;
-  /** Tries so far, this one included. */
-  readonly attempts: number;
-  /** Tries in all, at least 1. */
-  readonly allowed: number;
   /** Any byte of the request was handed to the endpoint's connection. */
   readonly sent: boolean;
   readonly idempotent: boolean;
@@ -36,10 +33,10 @@ export interface FailedTry {
   readonly answerBegun?: boolean;
 }
 
-/** Whether the user's retry-attempts give this exchange another try. */
-export function mayRetry(failed: FailedTry): boolean {
+/** Whether another try does no harm. */
+export function maySendAgain(failed: FailedTry): boolean {
   const { failure } = failed;
-  if (failed.attempts >= failed.allowed || FAILURES[failure].fault !== "upstream") return false;
+  if (FAILURES[failure].fault !== "upstream") return false;
   // Without an endpoint there is none to try.
   if (failure === "NoEndpoint") return false;
   if (!failed.sent) return true;
