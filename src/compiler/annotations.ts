@@ -3,6 +3,8 @@
  * own.
  */
 import type {
+  Balancing,
+  Ejection,
   Limits,
   Middlewares,
   Retry,
@@ -39,11 +41,22 @@ const TRY_TIMEOUT = "try-timeout";
 const IDLE_TIMEOUT = "idle-timeout";
 const MAX_CONNECTIONS = "max-connections";
 const MAX_PENDING = "max-pending";
+const SLOW_START = "slow-start";
+const EJECTION = "ejection";
+const EJECTION_CEILING = "ejection-ceiling";
+const BALANCING_KEYS = [SLOW_START, EJECTION, EJECTION_CEILING] as const;
 const RETRY_ON = "retry-on";
 const RETRY_BUDGET = "retry-budget";
 const RETRY_KEYS = [RETRY_ON, RETRY_BUDGET] as const;
 const TIMEOUT_KEYS = [CONNECT_TIMEOUT, REQUEST_TIMEOUT, TRY_TIMEOUT, IDLE_TIMEOUT] as const;
-const OWN_KEYS = [...TLS_KEYS, ...TIMEOUT_KEYS, MAX_CONNECTIONS, MAX_PENDING, ...RETRY_KEYS] as const;
+const OWN_KEYS = [
+  ...TLS_KEYS,
+  ...TIMEOUT_KEYS,
+  MAX_CONNECTIONS,
+  MAX_PENDING,
+  ...RETRY_KEYS,
+  ...BALANCING_KEYS,
+] as const;
 type OwnKey = (typeof OWN_KEYS)[number];
 type Key = (typeof KEYS)[number] | OwnKey;
 const HTTP_ONLY: readonly Key[] = [
@@ -57,7 +70,7 @@ const HTTP_ONLY: readonly Key[] = [
   TRY_TIMEOUT,
   ...RETRY_KEYS,
 ];
-const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_PENDING];
+const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_PENDING, ...BALANCING_KEYS];
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
 const SCHEMES: readonly string[] = ["http", "https", "h2c"] satisfies ServicePort["scheme"][];
@@ -84,7 +97,7 @@ export interface ServiceIntent {
 }
 
 /** How the way to the endpoints is to be; what is absent is as the proxy has it. */
-export type UpstreamSettings = Pick<ServicePort, "timeouts" | "limits">;
+export type UpstreamSettings = Pick<ServicePort, "timeouts" | "limits" | "balancing">;
 
 /** @returns undefined where the Service cannot be served for what it asks */
 export function readAnnotations(
@@ -174,9 +187,33 @@ class AnnotationReader {
   settings(trafficType: TrafficType): UpstreamSettings {
     const timeouts = this.#timeouts(trafficType);
     const limits = trafficType === "udp" ? undefined : this.#limits();
+    const balancing = trafficType === "udp" ? {} : this.#balancing();
     return {
       ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }),
       ...(limits === undefined ? {} : { limits }),
+      ...(Object.keys(balancing).length === 0 ? {} : { balancing }),
+    };
+  }
+
+  #balancing(): Balancing {
+    const slowStartMs = this.#durationMs(SLOW_START);
+    const ejection = this.#ejection();
+    return {
+      ...(slowStartMs === undefined ? {} : { slowStartMs }),
+      ...(Object.keys(ejection).length === 0 ? {} : { ejection }),
+    };
+  }
+
+  #ejection(): Ejection {
+    const ceilingPercent = this.#percent(EJECTION_CEILING);
+    const failures = this.value(EJECTION) === "off" ? 0 : this.#count(EJECTION, 1, ' or "off"');
+    if (failures === 0) {
+      if (ceilingPercent !== undefined) this.report("AnnotationIgnored", EJECTION_CEILING, `${EJECTION} is off`);
+      return { failures };
+    }
+    return {
+      ...(failures === undefined ? {} : { failures }),
+      ...(ceilingPercent === undefined ? {} : { ceilingPercent }),
     };
   }
 
@@ -275,12 +312,16 @@ class AnnotationReader {
     return undefined;
   }
 
-  #count(key: Key, least = 1): number | undefined {
+  #count(key: Key, least = 1, orElse = ""): number | undefined {
     const text = this.value(key);
     if (text === undefined) return undefined;
     const count = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
     if (count >= least && count <= MAX_COUNT) return count;
-    this.report("AnnotationInvalid", key, `"${text}" is not a whole number ${least === 0 ? "from 0" : "above 0"}`);
+    this.report(
+      "AnnotationInvalid",
+      key,
+      `"${text}" is not a whole number ${least === 0 ? "from 0" : "above 0"}${orElse}`,
+    );
     return undefined;
   }
 

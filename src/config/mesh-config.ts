@@ -168,6 +168,20 @@ const TimeoutsSchema = z.strictObject({
   idleMs: durationMs.exactOptional(),
 });
 
+/** When an endpoint that fails is left out for a while. */
+const EjectionSchema = z.strictObject({
+  /** In a row, of any kind; 0: never. Absent: five connections that could not be made. */
+  failures: z.int().min(0).exactOptional(),
+  /** Of the endpoints that may be left out at a time. */
+  ceilingPercent: z.int().min(1).max(100).exactOptional(),
+});
+
+const BalancingSchema = z.strictObject({
+  /** New endpoints get a growing share for so long. */
+  slowStartMs: durationMs.exactOptional(),
+  ejection: EjectionSchema.exactOptional(),
+});
+
 /** For each proxy. */
 const LimitsSchema = z.strictObject({
   /** To the endpoints, open or being opened. */
@@ -202,6 +216,7 @@ const ServicePortSchema = z.strictObject({
   middlewares: MiddlewaresSchema,
   timeouts: TimeoutsSchema.exactOptional(),
   limits: LimitsSchema.exactOptional(),
+  balancing: BalancingSchema.exactOptional(),
   /** The first that fits decides; none fits: 404. Absent: straight to the endpoints. */
   routes: z.array(RouteSchema).exactOptional(),
   /** By `address:port`, IPv6 in brackets. */
@@ -268,6 +283,8 @@ export type FieldMatch = z.infer<typeof FieldMatchSchema>;
 export type Middlewares = z.infer<typeof MiddlewaresSchema>;
 export type Retry = z.infer<typeof RetrySchema>;
 export type Timeouts = z.infer<typeof TimeoutsSchema>;
+export type Balancing = z.infer<typeof BalancingSchema>;
+export type Ejection = z.infer<typeof EjectionSchema>;
 export type Limits = z.infer<typeof LimitsSchema>;
 export type AccessRule = z.infer<typeof AccessRuleSchema>;
 export type AccessMode = MeshConfig["accessControl"];

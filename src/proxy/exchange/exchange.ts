@@ -303,6 +303,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   takesAnswer(status: number): boolean {
     this.#tryTimer?.cancel();
     this.#tryTimer = undefined;
+    const endpoint = this.endpoint as EndpointState;
+    endpoint.owner.balancer.ejection.answered(endpoint, status);
     // An endpoint that answers may have acted, whatever it says.
     if (status < 400 || !this.#repeatable || !isIdempotent(this.method)) return true;
     return !this.#takeRetry("UpstreamReset", status, true);
@@ -396,9 +398,12 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       // The endpoint closed an unused connection while we took it: no try of the user's is spent on that.
       this.attempts--;
       this.#fresh = true;
+      // Of a stream that was reset, the endpoint is more to blame than the moment.
+      if (resetCode !== undefined) endpoint.owner.balancer.ejection.failed(endpoint, failure);
       this.#dispatch();
       return;
     }
+    endpoint.owner.balancer.ejection.failed(endpoint, failure);
     const harmless = replayable && maySendAgain({ failure, sent, idempotent, replayable, answerBegun });
     // An endpoint that was taken out of the configuration meanwhile fails for our reasons, not for its own.
     if (harmless && (endpoint.removed || this.#takeRetry(failure, 0, wasSent))) {
@@ -564,7 +569,10 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   #timedOut(): void {
     this.#requestTimer = undefined;
-    if (!this.#ended) this.#giveUp("ResponseTimeout");
+    if (this.#ended) return;
+    const { endpoint } = this;
+    if (this.#try?.status === 0) endpoint?.owner.balancer.ejection.failed(endpoint, "ResponseTimeout");
+    this.#giveUp("ResponseTimeout");
   }
 
   #tryTimedOut(): void {

@@ -177,6 +177,47 @@ describe("middlewares", () => {
   });
 });
 
+describe("balancing", () => {
+  const withEndpoints = (addresses: readonly string[], balancing?: ServicePort["balancing"]) =>
+    mesh("off", {
+      [ROOT]: servicePort(
+        Object.fromEntries(addresses.map((address) => [address, "n/s"])),
+        balancing === undefined ? {} : { balancing },
+      ),
+    });
+  const [A, B, C] = ["127.1.1.1:80", "127.1.1.2:80", "127.1.1.3:80"] as const;
+  const warming = (table: MeshRouteTable) =>
+    stateOf(table)
+      .endpoints.filter(({ warmSince }) => warmSince >= 0)
+      .map(({ key }) => key);
+
+  test("only endpoints that join others start slowly, where the service asks for it", () => {
+    const table = newTable();
+    table.apply(withEndpoints([A, B], { slowStartMs: 1000 }));
+    expect(warming(table)).toEqual([]);
+    table.apply(withEndpoints([A, B, C], { slowStartMs: 1000 }));
+    expect(warming(table)).toEqual([C]);
+    table.apply(withEndpoints([A, B, C], { slowStartMs: 2000 }));
+    expect(warming(table)).toEqual([C]);
+    const without = newTable();
+    without.apply(withEndpoints([A]));
+    without.apply(withEndpoints([A, B]));
+    expect(warming(without)).toEqual([]);
+  });
+
+  test("what is known of failures stays with the endpoint, and goes with its Pod", () => {
+    const table = newTable();
+    table.apply(withEndpoints([A, B]));
+    const { balancer, endpoints } = stateOf(table);
+    for (let failure = 0; failure < 5; failure++)
+      balancer.ejection.failed(endpoints[0] as (typeof endpoints)[0], "ConnectRefused");
+    table.apply(withEndpoints([A, B, C]));
+    expect(stateOf(table).endpoints.map(({ ejected }) => ejected)).toEqual([true, false, false]);
+    table.apply(withEndpoints([B, C]));
+    expect(stateOf(table).balancer.ejection.count).toBe(0);
+  });
+});
+
 describe("callers", () => {
   const identities = (table: MeshRouteTable, address: string) => table.caller(address).identity;
 

@@ -8,7 +8,6 @@
 import type { AccessMode, Backend, MeshConfig, ServicePort } from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
-import { PowerOfTwo } from "../balancer/power-of-two.ts";
 import { type AccessDescription, describeAccess } from "./access-description.ts";
 import { AccessRules } from "./access-rules.ts";
 import { Call } from "./call.ts";
@@ -55,16 +54,14 @@ export class MeshRouteTable implements RouteTable {
   readonly #entries = new Map<string, ServicePortEntry>();
   readonly #callers = new CallerTable();
   readonly #rules: AccessRules;
-  readonly #balancer: PowerOfTwo;
   readonly #call = new Call();
   #mode: AccessMode = "off";
   #generation = 0;
 
   constructor({ clock, random, log }: RouteTableOptions) {
     const programs = new RegexPrograms(log);
-    this.#context = { clock, random, programs };
+    this.#context = { clock, random, log, programs };
     this.#rules = new AccessRules(programs);
-    this.#balancer = new PowerOfTwo(random);
   }
 
   get generation(): number {
@@ -80,7 +77,7 @@ export class MeshRouteTable implements RouteTable {
   }
 
   pick(endpoints: readonly EndpointState[], tried?: readonly EndpointState[]): EndpointState | undefined {
-    return this.#balancer.pick(endpoints, tried);
+    return endpoints[0]?.owner.balancer.pick(endpoints, tried);
   }
 
   routeHttp(entry: ServicePortState, caller: Caller, request: RequestView, into: Decision): void {
@@ -126,7 +123,7 @@ export class MeshRouteTable implements RouteTable {
     for (const key of Object.keys(config.servicePorts)) {
       const servicePort = config.servicePorts[key] as ServicePort;
       const known = this.#entries.get(key);
-      const entry = known ?? new ServicePortEntry(key, servicePort);
+      const entry = known ?? new ServicePortEntry(key, servicePort, this.#context);
       if (known === undefined) {
         this.#entries.set(key, entry);
         changes.addedServicePorts.push(entry);

@@ -7,6 +7,10 @@ import {
   type UpstreamTls,
 } from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { Ejection } from "../balancer/ejection.ts";
+import { PowerOfTwo } from "../balancer/power-of-two.ts";
+import { UpstreamBalancer } from "../balancer/upstream-balancer.ts";
 import { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
 import { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
@@ -25,6 +29,7 @@ const MAX_VIEWS = 4096;
 export interface EntryContext {
   readonly clock: Clock;
   readonly random: Random;
+  readonly log: Log;
   readonly programs: RegexPrograms;
 }
 
@@ -36,6 +41,7 @@ export class ServicePortEntry implements ServicePortState {
   breaker: CircuitBreaker | undefined;
   retry: RetryPolicy | undefined;
   readonly connections = new ConnectionLimit();
+  readonly balancer: UpstreamBalancer<EndpointState>;
   removed = false;
   routes: readonly CompiledRoute[] = [];
 
@@ -50,9 +56,17 @@ export class ServicePortEntry implements ServicePortState {
   #lastCaller: string | undefined;
   #lastView: AccessView | undefined;
 
-  constructor(key: string, config: ServicePort) {
+  constructor(key: string, config: ServicePort, context: EntryContext) {
     this.key = key;
     this.config = config;
+    const ejection = new Ejection<EndpointState>(context.clock, (endpoint, ms) =>
+      context.log.warn("an endpoint that failed is left out for a while", {
+        servicePort: key,
+        endpoint: endpoint.key,
+        seconds: ms / 1000,
+      }),
+    );
+    this.balancer = new UpstreamBalancer(context, new PowerOfTwo(context.random), ejection);
   }
 
   /** The first route that fits the call. */
@@ -98,12 +112,14 @@ export class ServicePortEntry implements ServicePortState {
   update(config: ServicePort, first: boolean, context: EntryContext, changes: EndpointChanges): void {
     const before = this.config;
     this.config = config;
+    this.balancer.change(config.balancing?.slowStartMs ?? 0);
     if (first || config.endpoints !== before.endpoints || !isSameTls(config.tls, before.tls))
       this.#updateEndpoints(config.endpoints, changes);
     if (first || config.routes !== before.routes)
       this.routes = compileRoutes(config.routes ?? [], this.routes, context.programs);
     if (first || config.middlewares !== before.middlewares) this.#updateMiddlewares(config.middlewares, context);
     this.connections.change(config.limits);
+    this.balancer.ejection.change(this.endpoints, config.balancing?.ejection);
     this.forgetViews();
   }
 
@@ -117,6 +133,7 @@ export class ServicePortEntry implements ServicePortState {
   #updateEndpoints(configs: Readonly<Record<string, Endpoint>>, changes: EndpointChanges): void {
     this.#groups = undefined;
     const { tls } = this.config;
+    const added: EndpointState[] = [];
     const before = new Map(this.endpoints.map((endpoint) => [endpoint.key, endpoint]));
     this.endpoints = Object.keys(configs)
       .sort()
@@ -125,14 +142,17 @@ export class ServicePortEntry implements ServicePortState {
         const kept = before.get(key);
         // Another pod at an address that was given up is another endpoint: connections to the old one are not its.
         if (kept === undefined || !isSameEndpoint(kept.config, config) || !isSameTls(kept.tls, tls)) {
-          const added = newEndpoint(key, config, this);
-          changes.addedEndpoints.push(added);
-          return added;
+          const endpoint = newEndpoint(key, config, this);
+          added.push(endpoint);
+          return endpoint;
         }
         before.delete(key);
         kept.config = config;
         return kept;
       });
+    changes.addedEndpoints.push(...added);
+    // Where all are new, none can spare the others anything.
+    if (added.length < this.endpoints.length) for (const endpoint of added) this.balancer.warmUp(endpoint);
     for (const endpoint of before.values()) {
       endpoint.removed = true;
       changes.removedEndpoints.push(endpoint);
@@ -179,6 +199,11 @@ function newEndpoint(key: string, config: Endpoint, owner: ServicePortState): En
     outstanding: 0,
     lastPick: 0,
     removed: false,
+    ejected: false,
+    warmSince: -1,
+    failures: 0,
+    ejections: 0,
+    ejectedUntil: 0,
     onRemoved: [],
   };
 }

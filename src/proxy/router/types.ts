@@ -5,12 +5,13 @@
  */
 import type { Backend, Endpoint, Origin, Route, ServicePort, UpstreamTls, Workload } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
+import type { Member, UpstreamBalancer } from "../balancer/upstream-balancer.ts";
 import type { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import type { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
 import type { RateLimit } from "../middleware/rate-limit/rate-limit.ts";
 import type { RetryPolicy } from "../middleware/retry/retry-policy.ts";
 
-export interface EndpointState {
+export interface EndpointState extends Member {
   /** `address:port` */
   readonly key: string;
   readonly address: string;
@@ -25,8 +26,6 @@ export interface EndpointState {
   readonly owner: ServicePortState;
   /** Exchanges and flows that it serves now. Whoever picked it adds one and takes one away. */
   outstanding: number;
-  /** Number of the last pick; ties go to the lowest. */
-  lastPick: number;
   /** Out of the configuration: in-flight work finishes, idle connections close, nothing new. */
   removed: boolean;
   /** What the upstream room keeps for this endpoint (connections); called once when it is removed. */
@@ -40,6 +39,7 @@ export interface ServicePortState {
   rateLimit: RateLimit | undefined;
   breaker: CircuitBreaker | undefined;
   retry: RetryPolicy | undefined;
+  readonly balancer: UpstreamBalancer<EndpointState>;
   /** To its endpoints, in HTTP and TCP. */
   readonly connections: ConnectionLimit;
   removed: boolean;
@@ -97,7 +97,8 @@ export interface RouteTable {
   routeHttp(entry: ServicePortState, caller: Caller, request: RequestView, into: Decision): void;
   routeFlow(entry: ServicePortState, caller: Caller, into: Decision): void;
   /**
-   * The endpoint to try next: power of two choices over `outstanding`, ties to the least recently picked.
+   * The endpoint to try next, as the service port balances.
+   * @param endpoints of one service port
    * @param tried endpoints not to pick again while another is left
    * @returns undefined only for an empty list
    */

@@ -163,6 +163,8 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
   #dialFailed(failure: Failure): void {
     this.#cancelDial = undefined;
     this.#dialFailure = failure;
+    const { endpoint } = this;
+    endpoint?.owner.balancer.ejection.failed(endpoint, failure);
     this.#releaseEndpoint();
     this.endpoint = undefined;
     this.#dial();
@@ -173,6 +175,8 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
     const { counters, onFlowOpen } = this.#shared;
     this.#cancelDial = undefined;
     this.#upstream = upstream;
+    const { endpoint } = this;
+    endpoint?.owner.balancer.ejection.answered(endpoint, 0);
     this.#moved = true;
     upstream.on("error", () => this.#fail("UpstreamReset"));
     upstream.on("close", () => this.#onClose());

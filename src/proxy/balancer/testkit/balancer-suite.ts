@@ -1,6 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Random } from "../../../model/clock.ts";
+import type { Member } from "../upstream-balancer.ts";
+
+export interface Endpoint extends Member {
+  readonly id: number;
+  outstanding: number;
+  removed: boolean;
+}
+
+export function endpoints(count: number): Endpoint[] {
+  return Array.from({ length: count }, (_, id) => newEndpoint(id));
+}
+
+export function newEndpoint(id: number): Endpoint {
+  const ejection = { ejected: false, failures: 0, ejections: 0, ejectedUntil: 0 };
+  return { id, outstanding: 0, lastPick: 0, removed: false, warmSince: -1, ...ejection };
+}
 
 /** Chooses one of so many equal parts; −1 where there is none. */
 export type Choose = () => number;

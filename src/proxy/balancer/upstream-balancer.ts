@@ -1,0 +1,87 @@
+/**
+ * Which endpoint of a service port gets the next call: the algorithm's choice among those that are left, where one that is
+ * warming up gives some of its turns to others.
+ */
+import type { Clock, Random } from "../../model/clock.ts";
+import { type Algorithm, type Candidate, isUsable } from "./candidate.ts";
+import { type Ejectable, Ejection } from "./ejection.ts";
+import { warmShare } from "./slow-start.ts";
+
+export interface Member extends Candidate, Ejectable {
+  readonly removed: boolean;
+  ejected: boolean;
+}
+
+const NONE: readonly never[] = [];
+
+export interface BalancerContext {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export class UpstreamBalancer<T extends Member> {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly ejection: Ejection<T>;
+  #algorithm: Algorithm<T>;
+  #slowStartMs = 0;
+  #picks = 0;
+  /** Filled and read within one step. */
+  readonly #left: T[] = [];
+
+  constructor({ clock, random }: BalancerContext, algorithm: Algorithm<T>, ejection = new Ejection<T>(clock)) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#algorithm = algorithm;
+    this.ejection = ejection;
+  }
+
+  change(slowStartMs: number): void {
+    this.#slowStartMs = slowStartMs;
+  }
+
+  /** It is new among others, which serve already. */
+  warmUp(member: T): void {
+    if (this.#slowStartMs > 0) member.warmSince = this.#clock.now();
+  }
+
+  /**
+   * @param tried not to be picked while another is left; neither are ejected and removed ones
+   * @returns undefined only for an empty list
+   */
+  pick(candidates: readonly T[], tried: readonly T[] = NONE): T | undefined {
+    if (candidates.length === 0) return undefined;
+    if (this.ejection.count > 0) this.ejection.readmit(this.#clock.now());
+    let picked = tried.length === 0 ? this.#algorithm.choose(candidates) : this.#chooseLeft(candidates, tried);
+    if (!isUsable(picked)) picked = this.#chooseLeft(candidates, tried);
+    if (picked.warmSince >= 0 && this.#yields(picked)) picked = this.#chooseBesides(picked, candidates, tried);
+    picked.lastPick = ++this.#picks;
+    return picked;
+  }
+
+  /** Rare: a retry, or endpoints that went or were ejected. Better one that fails than none. */
+  #chooseLeft(candidates: readonly T[], tried: readonly T[]): T {
+    const left = this.#left;
+    for (const each of candidates) if (isUsable(each) && !tried.includes(each)) left.push(each);
+    if (left.length === 0) for (const each of candidates) if (!each.removed && !tried.includes(each)) left.push(each);
+    if (left.length === 0) for (const each of candidates) if (!each.removed) left.push(each);
+    const picked = this.#algorithm.choose(left.length === 0 ? candidates : left);
+    left.length = 0;
+    return picked;
+  }
+
+  /** Whether an endpoint that is warming up gives this turn to another. */
+  #yields(picked: T): boolean {
+    const share = warmShare(this.#clock.now() - picked.warmSince, this.#slowStartMs);
+    if (share >= 1) picked.warmSince = -1;
+    return share < 1 && this.#random() >= share;
+  }
+
+  #chooseBesides(picked: T, candidates: readonly T[], tried: readonly T[]): T {
+    const left = this.#left;
+    for (const each of candidates) if (each !== picked && isUsable(each) && !tried.includes(each)) left.push(each);
+    const other = left.length === 0 ? picked : this.#algorithm.choose(left);
+    left.length = 0;
+    return other;
+  }
+}
