@@ -41,6 +41,7 @@ const TRY_TIMEOUT = "try-timeout";
 const IDLE_TIMEOUT = "idle-timeout";
 const MAX_CONNECTIONS = "max-connections";
 const MAX_PENDING = "max-pending";
+const LOAD_BALANCING = "load-balancing";
 const SLOW_START = "slow-start";
 const EJECTION = "ejection";
 const EJECTION_CEILING = "ejection-ceiling";
@@ -55,6 +56,7 @@ const OWN_KEYS = [
   MAX_CONNECTIONS,
   MAX_PENDING,
   ...RETRY_KEYS,
+  LOAD_BALANCING,
   ...BALANCING_KEYS,
 ] as const;
 type OwnKey = (typeof OWN_KEYS)[number];
@@ -74,6 +76,11 @@ const HTTP_AND_TCP: readonly Key[] = [CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECT
 
 const TRAFFIC_TYPES: readonly string[] = ["http", "tcp", "udp"] satisfies TrafficType[];
 const SCHEMES: readonly string[] = ["http", "https", "h2c"] satisfies ServicePort["scheme"][];
+const ALGORITHMS: ReadonlyMap<string, NonNullable<Balancing["algorithm"]>> = new Map([
+  ["least-requests", "leastRequests"],
+  ["ewma", "ewma"],
+  ["round-robin", "roundRobin"],
+]);
 const MAX_COUNT = 1_000_000_000;
 const MAX_DURATION_MS = 24 * 3_600_000;
 /** Idle time is looked at once a second. */
@@ -187,7 +194,7 @@ class AnnotationReader {
   settings(trafficType: TrafficType): UpstreamSettings {
     const timeouts = this.#timeouts(trafficType);
     const limits = trafficType === "udp" ? undefined : this.#limits();
-    const balancing = trafficType === "udp" ? {} : this.#balancing();
+    const balancing = this.#balancing(trafficType);
     return {
       ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }),
       ...(limits === undefined ? {} : { limits }),
@@ -195,13 +202,30 @@ class AnnotationReader {
     };
   }
 
-  #balancing(): Balancing {
+  #balancing(trafficType: TrafficType): Balancing {
+    const algorithm = this.#algorithm(trafficType);
+    if (trafficType === "udp") return algorithm === undefined ? {} : { algorithm };
     const slowStartMs = this.#durationMs(SLOW_START);
     const ejection = this.#ejection();
     return {
+      ...(algorithm === undefined ? {} : { algorithm }),
       ...(slowStartMs === undefined ? {} : { slowStartMs }),
       ...(Object.keys(ejection).length === 0 ? {} : { ejection }),
     };
+  }
+
+  #algorithm(trafficType: TrafficType): Balancing["algorithm"] {
+    const text = this.value(LOAD_BALANCING);
+    if (text === undefined) return undefined;
+    const algorithm = ALGORITHMS.get(text);
+    if (algorithm === undefined) {
+      this.report("AnnotationInvalid", LOAD_BALANCING, `"${text}" is none of ${[...ALGORITHMS.keys()].join(", ")}`);
+    } else if (algorithm === "ewma" && trafficType !== "http") {
+      const reason = `ewma measures answers of HTTP, and this Service's traffic type is ${trafficType}`;
+      this.report("AnnotationInvalid", LOAD_BALANCING, reason);
+      return undefined;
+    }
+    return algorithm;
   }
 
   #ejection(): Ejection {

@@ -177,6 +177,8 @@ const EjectionSchema = z.strictObject({
 });
 
 const BalancingSchema = z.strictObject({
+  /** Absent: leastRequests. */
+  algorithm: z.enum(["leastRequests", "ewma", "roundRobin"]).exactOptional(),
   /** New endpoints get a growing share for so long. */
   slowStartMs: durationMs.exactOptional(),
   ejection: EjectionSchema.exactOptional(),

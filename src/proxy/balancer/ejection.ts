@@ -59,10 +59,12 @@ export class Ejection<T extends Ejectable> {
     while (this.count > (this.#threshold === 0 ? 0 : this.ceiling)) this.#readmit(this.#ejected[0] as T);
   }
 
-  /** It answered. @param status of HTTP, or 0 */
-  answered(member: T, status: number): void {
-    if (this.#countsAll && status >= 502 && status <= 504) this.#count(member);
+  /** It answered. @param status of HTTP, or 0. @returns whether that is a failure */
+  answered(member: T, status: number): boolean {
+    const failed = this.#countsAll && status >= 502 && status <= 504;
+    if (failed) this.#count(member);
     else if (member.failures > 0 && !member.ejected) member.failures = member.ejections = 0;
+    return failed;
   }
 
   failed(member: T, failure: Failure): void {

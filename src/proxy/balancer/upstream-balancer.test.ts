@@ -75,7 +75,7 @@ describe("an endpoint that is warming up", () => {
   function shares(others: number, seed: number): number[] {
     const clock = new ManualClock();
     const balancer = balancerOf(seededRandom(seed), clock);
-    balancer.change(100_000);
+    balancer.change(new PowerOfTwo(seededRandom(seed)), 100_000);
     const list = endpoints(others);
     const added = newEndpoint(others);
     balancer.warmUp(added);
@@ -105,7 +105,7 @@ describe("an endpoint that is warming up", () => {
 
   test("gets everything where there is no other", () => {
     const balancer = balancerOf(() => 0.99);
-    balancer.change(100_000);
+    balancer.change(new PowerOfTwo(() => 0.5), 100_000);
     const only = newEndpoint(0);
     balancer.warmUp(only);
     expect(balancer.pick([only])).toBe(only);

@@ -3,11 +3,13 @@
  * warming up gives some of its turns to others.
  */
 import type { Clock, Random } from "../../model/clock.ts";
-import { type Algorithm, type Candidate, isUsable } from "./candidate.ts";
+import type { Failure } from "../../model/failures.ts";
+import { type Algorithm, isUsable } from "./candidate.ts";
 import { type Ejectable, Ejection } from "./ejection.ts";
+import { type Measured, PeakEwma } from "./peak-ewma.ts";
 import { warmShare } from "./slow-start.ts";
 
-export interface Member extends Candidate, Ejectable {
+export interface Member extends Measured, Ejectable {
   readonly removed: boolean;
   ejected: boolean;
 }
@@ -36,8 +38,27 @@ export class UpstreamBalancer<T extends Member> {
     this.ejection = ejection;
   }
 
-  change(slowStartMs: number): void {
+  change(algorithm: Algorithm<T>, slowStartMs: number): void {
+    this.#algorithm = algorithm;
     this.#slowStartMs = slowStartMs;
+  }
+
+  /** Whether it wants to know how long answers take. */
+  get measures(): boolean {
+    return this.#algorithm instanceof PeakEwma;
+  }
+
+  /** @param status of HTTP, or 0; @param latencyMs to the answer's head, where it `measures` */
+  answered(member: T, status: number, latencyMs: number): void {
+    const failed = this.ejection.answered(member, status);
+    if (!(this.#algorithm instanceof PeakEwma)) return;
+    if (failed) this.#algorithm.failed(member);
+    else this.#algorithm.answered(member, latencyMs);
+  }
+
+  failed(member: T, failure: Failure): void {
+    this.ejection.failed(member, failure);
+    if (this.#algorithm instanceof PeakEwma) this.#algorithm.failed(member);
   }
 
   /** It is new among others, which serve already. */

@@ -68,6 +68,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   attempts = 0;
   readonly #tried: EndpointState[] = [];
   endpoint: EndpointState | undefined;
+  /** Where that is measured. */
+  #triedAt = 0;
   readonly #http1: Http1Try;
   #http2: Http2Try | undefined;
   #try: UpstreamTry | undefined;
@@ -304,7 +306,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#tryTimer?.cancel();
     this.#tryTimer = undefined;
     const endpoint = this.endpoint as EndpointState;
-    endpoint.owner.balancer.ejection.answered(endpoint, status);
+    const { balancer } = endpoint.owner;
+    balancer.answered(endpoint, status, balancer.measures ? this.#shared.clock.now() - this.#triedAt : 0);
     // An endpoint that answers may have acted, whatever it says.
     if (status < 400 || !this.#repeatable || !isIdempotent(this.method)) return true;
     return !this.#takeRetry("UpstreamReset", status, true);
@@ -399,11 +402,11 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       this.attempts--;
       this.#fresh = true;
       // Of a stream that was reset, the endpoint is more to blame than the moment.
-      if (resetCode !== undefined) endpoint.owner.balancer.ejection.failed(endpoint, failure);
+      if (resetCode !== undefined) endpoint.owner.balancer.failed(endpoint, failure);
       this.#dispatch();
       return;
     }
-    endpoint.owner.balancer.ejection.failed(endpoint, failure);
+    endpoint.owner.balancer.failed(endpoint, failure);
     const harmless = replayable && maySendAgain({ failure, sent, idempotent, replayable, answerBegun });
     // An endpoint that was taken out of the configuration meanwhile fails for our reasons, not for its own.
     if (harmless && (endpoint.removed || this.#takeRetry(failure, 0, wasSent))) {
@@ -494,6 +497,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.endpoint = endpoint;
     endpoint.outstanding++;
     this.attempts++;
+    if (endpoint.owner.balancer.measures) this.#triedAt = this.#shared.clock.now();
     const tryMs = shortestTimeout(this.#decision.path, "tryMs");
     if (tryMs > 0) this.#tryTimer = this.#shared.clock.after(tryMs, this.#onTryTimeout);
     if (this.#beginTry(endpoint)) this.#send();
@@ -571,7 +575,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#requestTimer = undefined;
     if (this.#ended) return;
     const { endpoint } = this;
-    if (this.#try?.status === 0) endpoint?.owner.balancer.ejection.failed(endpoint, "ResponseTimeout");
+    if (this.#try?.status === 0) endpoint?.owner.balancer.failed(endpoint, "ResponseTimeout");
     this.#giveUp("ResponseTimeout");
   }
 

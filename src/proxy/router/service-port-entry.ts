@@ -1,5 +1,6 @@
 /** The route table's side of ServicePortState: what is in force for a service port, kept through updates. */
 import {
+  type Balancing,
   type Endpoint,
   type Middlewares,
   type ServicePort,
@@ -8,8 +9,11 @@ import {
 } from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
+import type { Algorithm } from "../balancer/candidate.ts";
 import { Ejection } from "../balancer/ejection.ts";
+import { PeakEwma } from "../balancer/peak-ewma.ts";
 import { PowerOfTwo } from "../balancer/power-of-two.ts";
+import { RoundRobin } from "../balancer/round-robin.ts";
 import { UpstreamBalancer } from "../balancer/upstream-balancer.ts";
 import { CircuitBreaker } from "../middleware/circuit-breaker/circuit-breaker.ts";
 import { ConnectionLimit } from "../middleware/connection-limit/connection-limit.ts";
@@ -42,6 +46,7 @@ export class ServicePortEntry implements ServicePortState {
   retry: RetryPolicy | undefined;
   readonly connections = new ConnectionLimit();
   readonly balancer: UpstreamBalancer<EndpointState>;
+  #algorithm: Algorithm<EndpointState>;
   removed = false;
   routes: readonly CompiledRoute[] = [];
 
@@ -59,6 +64,7 @@ export class ServicePortEntry implements ServicePortState {
   constructor(key: string, config: ServicePort, context: EntryContext) {
     this.key = key;
     this.config = config;
+    this.#algorithm = newAlgorithm(config.balancing, context);
     const ejection = new Ejection<EndpointState>(context.clock, (endpoint, ms) =>
       context.log.warn("an endpoint that failed is left out for a while", {
         servicePort: key,
@@ -66,7 +72,7 @@ export class ServicePortEntry implements ServicePortState {
         seconds: ms / 1000,
       }),
     );
-    this.balancer = new UpstreamBalancer(context, new PowerOfTwo(context.random), ejection);
+    this.balancer = new UpstreamBalancer(context, this.#algorithm, ejection);
   }
 
   /** The first route that fits the call. */
@@ -112,7 +118,9 @@ export class ServicePortEntry implements ServicePortState {
   update(config: ServicePort, first: boolean, context: EntryContext, changes: EndpointChanges): void {
     const before = this.config;
     this.config = config;
-    this.balancer.change(config.balancing?.slowStartMs ?? 0);
+    if (config.balancing?.algorithm !== before.balancing?.algorithm)
+      this.#algorithm = newAlgorithm(config.balancing, context);
+    this.balancer.change(this.#algorithm, config.balancing?.slowStartMs ?? 0);
     if (first || config.endpoints !== before.endpoints || !isSameTls(config.tls, before.tls))
       this.#updateEndpoints(config.endpoints, changes);
     if (first || config.routes !== before.routes)
@@ -173,6 +181,17 @@ export class ServicePortEntry implements ServicePortState {
   }
 }
 
+function newAlgorithm(balancing: Balancing | undefined, { clock, random }: EntryContext): Algorithm<EndpointState> {
+  switch (balancing?.algorithm) {
+    case "ewma":
+      return new PeakEwma(clock, random);
+    case "roundRobin":
+      return new RoundRobin(random);
+    default:
+      return new PowerOfTwo(random);
+  }
+}
+
 export interface EndpointChanges {
   readonly addedEndpoints: EndpointState[];
   readonly removedEndpoints: EndpointState[];
@@ -204,6 +223,8 @@ function newEndpoint(key: string, config: Endpoint, owner: ServicePortState): En
     failures: 0,
     ejections: 0,
     ejectedUntil: 0,
+    latencyMs: 0,
+    latencyAt: 0,
     onRemoved: [],
   };
 }

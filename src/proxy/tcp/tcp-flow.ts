@@ -164,7 +164,7 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
     this.#cancelDial = undefined;
     this.#dialFailure = failure;
     const { endpoint } = this;
-    endpoint?.owner.balancer.ejection.failed(endpoint, failure);
+    endpoint?.owner.balancer.failed(endpoint, failure);
     this.#releaseEndpoint();
     this.endpoint = undefined;
     this.#dial();
@@ -176,7 +176,7 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
     this.#cancelDial = undefined;
     this.#upstream = upstream;
     const { endpoint } = this;
-    endpoint?.owner.balancer.ejection.answered(endpoint, 0);
+    endpoint?.owner.balancer.answered(endpoint, 0, 0);
     this.#moved = true;
     upstream.on("error", () => this.#fail("UpstreamReset"));
     upstream.on("close", () => this.#onClose());
