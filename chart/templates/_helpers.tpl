@@ -116,6 +116,10 @@ capabilities:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
+- name: TULLE_NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
 {{- end -}}
 
 {{/*

@@ -262,6 +262,7 @@ function addController(program: Command, onResult: (code: number) => void): void
 function addProxy(program: Command, onResult: (code: number) => void): void {
   const proxy = command(program, "proxy", "on a cluster's node: carry the calls, as the controller says")
     .addOption(setting("--pod-name <name>", "this proxy's Pod").default(hostname(), "the host's name"))
+    .addOption(setting("--node-name <name>", "its node, for Services that prefer near endpoints"))
     .addOption(hostPortOption("controller", "the controller's config stream", "tulle-controller:9443"))
     .addOption(setting("--ca-file <file>", "who signs the controller's certificate").default("/etc/tulle/ca/ca.crt"))
     .addOption(

@@ -11,6 +11,7 @@ import { usableCores } from "./usable-cores.ts";
 
 export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
   readonly podName: string;
+  readonly nodeName?: string;
   readonly controller: { readonly host: string; readonly port: number };
   readonly caFile: string;
   readonly tokenFile: string;
@@ -43,6 +44,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     token: async () => (await readFile(tokenFile, "utf8")).trim(),
     stateFolder: stateDir,
     name: podName,
+    ...(options.nodeName === undefined ? {} : { node: options.nodeName }),
     address,
     dnsPort,
     healthPort,
@@ -65,9 +67,13 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   return EXIT_FINE;
 }
 
-function workerArguments({ podName, logLevel, logFormat, upstreamCaFile }: ProxyOptions, workers: number): string {
+function workerArguments(
+  { podName, nodeName, logLevel, logFormat, upstreamCaFile }: ProxyOptions,
+  workers: number,
+): string {
   const own: WorkerArguments = {
     podName,
+    ...(nodeName === undefined ? {} : { nodeName }),
     workers,
     logLevel,
     logFormat,

@@ -12,6 +12,7 @@ import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 /** What a worker is started with, as JSON in its first argument. */
 export interface WorkerArguments extends LogOptions, UpstreamCaOptions {
   readonly podName: string;
+  readonly nodeName?: string;
   /** How many there are. */
   readonly workers: number;
 }
@@ -27,6 +28,7 @@ await runWorker(
       random: Math.random,
       log,
       name: options.podName,
+      ...(options.nodeName === undefined ? {} : { node: options.nodeName }),
       ...(await readUpstreamCa(options)),
     }),
     sharers: options.workers,

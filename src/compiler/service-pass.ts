@@ -6,10 +6,10 @@ import {
   servicePortKeyOf,
   type TrafficType,
 } from "../config/mesh-config.ts";
-import { refOf } from "../model/objects.ts";
+import { refOf, type Service } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import type { Topology, TopologyEndpoint, TopologyPort, TopologyService } from "../topology/topology.ts";
-import { readAnnotations } from "./annotations.ts";
+import { readAnnotations, type UpstreamSettings } from "./annotations.ts";
 
 /** How mesh names are reached. On one machine each has an address; on a cluster each service port has a port. */
 export interface Placement {
@@ -47,6 +47,7 @@ export function serviceRouters(
     const ports = fittingPorts(each, intent.trafficType, problems);
     if (ports.length === 0) continue;
     const { namespace, name } = service.meta;
+    const settings = withPreference(service, intent.settings, problems);
     const transport = intent.trafficType === "udp" ? "udp" : "tcp";
     for (const { port, endpoints } of ports) {
       const servicePort = servicePortKeyOf(namespace, name, port);
@@ -58,7 +59,7 @@ export function serviceRouters(
         scheme: intent.scheme,
         ...(intent.tls === undefined ? {} : { tls: intent.tls }),
         middlewares: intent.middlewares,
-        ...intent.settings,
+        ...settings,
         endpoints: endpointRecords(endpoints),
       };
       for (const at of placement.entrypoints(key, port, transport))
@@ -68,6 +69,24 @@ export function serviceRouters(
     served.set(key, { trafficType: intent.trafficType, ports: ports.map(({ port }) => port) });
   }
   return served;
+}
+
+const PREFERENCES: ReadonlyMap<string, "node" | "zone"> = new Map([
+  ["PreferSameNode", "node"],
+  ["PreferSameZone", "zone"],
+  // The older name of the same (KEP-3015).
+  ["PreferClose", "zone"],
+]);
+
+/** What the Service asks of Kubernetes' own proxies holds here too. */
+function withPreference(service: Service, settings: UpstreamSettings, problems: Problem[]): UpstreamSettings {
+  const { trafficDistribution } = service;
+  if (trafficDistribution === undefined) return settings;
+  const prefer = PREFERENCES.get(trafficDistribution);
+  if (prefer !== undefined) return { ...settings, balancing: { ...settings.balancing, prefer } };
+  const detail = `"${trafficDistribution}" is no way to distribute calls`;
+  problems.push(problem("TrafficDistributionUnknown", refOf(service), "spec.trafficDistribution", detail));
+  return settings;
 }
 
 function fittingPorts(each: TopologyService, trafficType: TrafficType, problems: Problem[]): TopologyPort[] {

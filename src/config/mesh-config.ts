@@ -182,6 +182,8 @@ const BalancingSchema = z.strictObject({
   /** New endpoints get a growing share for so long. */
   slowStartMs: durationMs.exactOptional(),
   ejection: EjectionSchema.exactOptional(),
+  /** Endpoints of the proxy's node or zone before others, while there is one. */
+  prefer: z.enum(["node", "zone"]).exactOptional(),
 });
 
 /** For each proxy. */

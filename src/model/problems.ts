@@ -94,6 +94,11 @@ export const PROBLEMS = {
     effect: "the mesh does not serve this Service",
     remedy: 'use "http", "https" or "h2c"',
   },
+  TrafficDistributionUnknown: {
+    severity: "warning",
+    effect: "its endpoints are called wherever they are",
+    remedy: "use PreferSameZone, PreferSameNode or PreferClose",
+  },
   ServiceWithoutPorts: {
     severity: "error",
     effect: "the mesh does not serve this Service",

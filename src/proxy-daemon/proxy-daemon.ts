@@ -23,6 +23,8 @@ export interface ProxyDaemonOptions {
   readonly stateFolder: string;
   /** This proxy's Pod. */
   readonly name: string;
+  /** Its node. */
+  readonly node?: string;
   /** Where DNS, health and metrics listen. */
   readonly address: string;
   readonly dnsPort: number;
@@ -49,9 +51,9 @@ const NEWCOMER_WAIT_MS = 1_000;
 
 /** How a node's proxy is set up, in this process or in a worker. */
 export function nodeProxyOptions(
-  options: Pick<ProxyDaemonOptions, "clock" | "random" | "log" | "name" | "trustedCa">,
+  options: Pick<ProxyDaemonOptions, "clock" | "random" | "log" | "name" | "node" | "trustedCa">,
 ): ProxyOptions {
-  const { clock, random, log, name, trustedCa } = options;
+  const { clock, random, log, name, node, trustedCa } = options;
   return {
     clock,
     random,
@@ -59,6 +61,7 @@ export function nodeProxyOptions(
     name,
     substitutePorts: false,
     newcomerWaitMs: NEWCOMER_WAIT_MS,
+    ...(node === undefined ? {} : { node }),
     ...(trustedCa === undefined ? {} : { trustedCa }),
   };
 }

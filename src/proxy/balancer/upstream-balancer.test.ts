@@ -8,6 +8,9 @@ import { UpstreamBalancer } from "./upstream-balancer.ts";
 
 const anySeed = fc.integer({ min: 1, max: 1e9 });
 
+const SLOW = { slowStartMs: 100_000 };
+const NOWHERE = { node: undefined, zone: undefined };
+
 function balancerOf(random: Random, clock = new ManualClock()): UpstreamBalancer<Endpoint> {
   return new UpstreamBalancer({ clock, random }, new PowerOfTwo(random));
 }
@@ -70,12 +73,26 @@ test("an ejected endpoint gets nothing until its time is over, then calls again"
   expect(picks()).toContain(0);
 });
 
+test("near endpoints get all calls while one of them is left, and a retry goes far rather than to one that failed", () => {
+  const balancer = balancerOf(seededRandom(7));
+  balancer.change(new PowerOfTwo(seededRandom(7)), { prefer: "zone" }, { node: "n", zone: "z" });
+  const list = endpoints(4).map((each) => ({ ...each, config: each.id < 2 ? { zone: "z" } : { zone: "y" } }));
+  const [a, b] = list as [Endpoint, Endpoint];
+  balancer.ejection.change(list, undefined);
+  const picks = (tried: Endpoint[] = []) => new Set(Array.from({ length: 40 }, () => balancer.pick(list, tried)?.id));
+  expect(picks()).toEqual(new Set([0, 1]));
+  expect(picks([a])).toEqual(new Set([1]));
+  expect(picks([a, b])).toEqual(new Set([2, 3]));
+  for (const each of [a, b]) for (let time = 0; time < 5; time++) balancer.failed(each, "ConnectRefused");
+  expect(picks()).toEqual(new Set([2, 3]));
+});
+
 describe("an endpoint that is warming up", () => {
   /** Its share of the calls of each tenth of the time. */
   function shares(others: number, seed: number): number[] {
     const clock = new ManualClock();
     const balancer = balancerOf(seededRandom(seed), clock);
-    balancer.change(new PowerOfTwo(seededRandom(seed)), 100_000);
+    balancer.change(new PowerOfTwo(seededRandom(seed)), SLOW, NOWHERE);
     const list = endpoints(others);
     const added = newEndpoint(others);
     balancer.warmUp(added);
@@ -105,7 +122,7 @@ describe("an endpoint that is warming up", () => {
 
   test("gets everything where there is no other", () => {
     const balancer = balancerOf(() => 0.99);
-    balancer.change(new PowerOfTwo(() => 0.5), 100_000);
+    balancer.change(new PowerOfTwo(() => 0.5), SLOW, NOWHERE);
     const only = newEndpoint(0);
     balancer.warmUp(only);
     expect(balancer.pick([only])).toBe(only);

@@ -24,6 +24,8 @@ export interface MeshProxyOptions {
   readonly log: Log;
   /** This proxy's name, in X-Forwarded-Server. */
   readonly name: string;
+  /** The node it runs on, for Services that prefer endpoints of the same node or zone. */
+  readonly node?: string;
   /** A port that cannot be bound is replaced by another. */
   readonly substitutePorts: boolean;
   /** Flows are dialled from their caller's own address, which must be one of this machine. */
@@ -85,7 +87,8 @@ export class MeshProxy {
         isKnown: (address) => this.#table.caller(address).workload !== undefined,
       });
     const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
-    this.#table = new MeshRouteTable({ clock, random, log });
+    const { node } = options;
+    this.#table = new MeshRouteTable({ clock, random, log, ...(node === undefined ? {} : { node }) });
     this.#http = new HttpEngine({
       table: this.#table,
       clock,

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { HttpMatch, MeshConfig, ServicePort } from "../../config/mesh-config.ts";
-import { type MeshRouteTable, newDecision, type RouteChanges } from "./route-table.ts";
+import { silentLog } from "../../telemetry/log.ts";
+import { MeshRouteTable, newDecision, type RouteChanges } from "./route-table.ts";
 import { CALLERS, newTable, ROOT, stateOf, V1 } from "./testkit/decisions.ts";
-import { mesh, request, route, rule, servicePort, workload } from "./testkit/mesh-configs.ts";
+import { HandClock, mesh, request, route, rule, servicePort, workload } from "./testkit/mesh-configs.ts";
 
 const keysOf = (changes: RouteChanges) =>
   Object.fromEntries(
@@ -203,6 +204,24 @@ describe("balancing", () => {
     without.apply(withEndpoints([A]));
     without.apply(withEndpoints([A, B]));
     expect(warming(without)).toEqual([]);
+  });
+
+  test("near endpoints are preferred as soon as the configuration says which zone the proxy's node is in", () => {
+    const table = new MeshRouteTable({ clock: new HandClock(), random: () => 0, log: silentLog, node: "n1" });
+    const endpoints = { [A]: { node: "n2", zone: "za" }, [B]: { node: "n3", zone: "zb" } };
+    const config = mesh("off", { [ROOT]: servicePort({}, { endpoints, balancing: { prefer: "zone" } }) });
+    const picked = () => new Set(Array.from({ length: 4 }, () => table.pick(stateOf(table).endpoints)?.key));
+    table.apply(config);
+    expect(picked()).toEqual(new Set([A, B]));
+    const neighbour = { ...workload("n/other"), node: "n1", zone: "zb" };
+    table.apply({ ...config, workloads: { "127.1.9.9": neighbour } });
+    expect(picked()).toEqual(new Set([B]));
+    // A configuration that says nothing of it does not move the node.
+    table.apply(config);
+    expect(picked()).toEqual(new Set([B]));
+    const here = { ...endpoints, [C]: { node: "n1", zone: "zb" } };
+    table.apply(mesh("off", { [ROOT]: servicePort({}, { endpoints: here, balancing: { prefer: "node" } }) }));
+    expect(picked()).toEqual(new Set([C]));
   });
 
   test("what is known of failures stays with the endpoint, and goes with its Pod", () => {

@@ -25,6 +25,8 @@ export interface RouteTableOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The node it runs on; absent: no endpoint is nearer than others. */
+  readonly node?: string;
 }
 
 /** What an application of a configuration changed. */
@@ -58,9 +60,9 @@ export class MeshRouteTable implements RouteTable {
   #mode: AccessMode = "off";
   #generation = 0;
 
-  constructor({ clock, random, log }: RouteTableOptions) {
+  constructor({ clock, random, log, node }: RouteTableOptions) {
     const programs = new RegexPrograms(log);
-    this.#context = { clock, random, log, programs };
+    this.#context = { clock, random, log, programs, place: { node, zone: undefined } };
     this.#rules = new AccessRules(programs);
   }
 
@@ -113,6 +115,7 @@ export class MeshRouteTable implements RouteTable {
     };
     this.#mode = config.accessControl;
     this.#callers.apply(config.workloads);
+    const moved = this.#findPlace(config);
     const rulesChanged = this.#rules.apply(config.accessRules);
     for (const [key, entry] of this.#entries) {
       if (Object.hasOwn(config.servicePorts, key)) continue;
@@ -128,6 +131,7 @@ export class MeshRouteTable implements RouteTable {
         this.#entries.set(key, entry);
         changes.addedServicePorts.push(entry);
       }
+      if (moved) known?.place(this.#context.place);
       if (known?.config !== servicePort) entry.update(servicePort, known === undefined, this.#context, changes);
       else if (rulesChanged) entry.forgetViews();
     }
@@ -138,6 +142,19 @@ export class MeshRouteTable implements RouteTable {
       for (const tell of endpoint.onRemoved.splice(0)) tell();
     }
     return changes;
+  }
+
+  /**
+   * A Pod is not told its node's zone, but the configuration says it of others on that node.
+   * @returns whether the zone is another one than before
+   */
+  #findPlace({ workloads, servicePorts }: MeshConfig): boolean {
+    const { node, zone } = this.#context.place;
+    if (node === undefined) return false;
+    const found = zoneOf(node, Object.values(workloads)) ?? zoneOfEndpoints(node, servicePorts) ?? zone;
+    if (found === zone) return false;
+    this.#context.place = { node, zone: found };
+    return true;
   }
 
   #decide(entry: ServicePortEntry, into: Decision): void {
@@ -238,4 +255,16 @@ export class MeshRouteTable implements RouteTable {
     this.#call.blockedByPath = view.blockedByPath;
     return false;
   }
+}
+
+function zoneOf(node: string, placed: readonly { readonly node?: string; readonly zone?: string }[]) {
+  return placed.find((each) => each.node === node && each.zone !== undefined)?.zone;
+}
+
+function zoneOfEndpoints(node: string, servicePorts: MeshConfig["servicePorts"]): string | undefined {
+  for (const { endpoints } of Object.values(servicePorts)) {
+    const zone = zoneOf(node, Object.values(endpoints));
+    if (zone !== undefined) return zone;
+  }
+  return undefined;
 }

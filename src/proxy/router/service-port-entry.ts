@@ -11,6 +11,7 @@ import type { Clock, Random } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Algorithm } from "../balancer/candidate.ts";
 import { Ejection } from "../balancer/ejection.ts";
+import type { Place } from "../balancer/nearness.ts";
 import { PeakEwma } from "../balancer/peak-ewma.ts";
 import { PowerOfTwo } from "../balancer/power-of-two.ts";
 import { RoundRobin } from "../balancer/round-robin.ts";
@@ -34,6 +35,8 @@ export interface EntryContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Of this proxy. */
+  place: Place;
   readonly programs: RegexPrograms;
 }
 
@@ -120,7 +123,7 @@ export class ServicePortEntry implements ServicePortState {
     this.config = config;
     if (config.balancing?.algorithm !== before.balancing?.algorithm)
       this.#algorithm = newAlgorithm(config.balancing, context);
-    this.balancer.change(this.#algorithm, config.balancing?.slowStartMs ?? 0);
+    this.place(context.place);
     if (first || config.endpoints !== before.endpoints || !isSameTls(config.tls, before.tls))
       this.#updateEndpoints(config.endpoints, changes);
     if (first || config.routes !== before.routes)
@@ -129,6 +132,11 @@ export class ServicePortEntry implements ServicePortState {
     this.connections.change(config.limits);
     this.balancer.ejection.change(this.endpoints, config.balancing?.ejection);
     this.forgetViews();
+  }
+
+  /** Where the proxy is now, as far as it knows. */
+  place(place: Place): void {
+    this.balancer.change(this.#algorithm, this.config.balancing, place);
   }
 
   remove(programs: RegexPrograms, changes: EndpointChanges): void {

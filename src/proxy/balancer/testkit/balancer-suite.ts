@@ -15,7 +15,17 @@ export function endpoints(count: number): Endpoint[] {
 
 export function newEndpoint(id: number): Endpoint {
   const ejection = { ejected: false, failures: 0, ejections: 0, ejectedUntil: 0 };
-  return { id, outstanding: 0, lastPick: 0, removed: false, warmSince: -1, latencyMs: 0, latencyAt: 0, ...ejection };
+  return {
+    id,
+    config: {},
+    outstanding: 0,
+    lastPick: 0,
+    removed: false,
+    warmSince: -1,
+    latencyMs: 0,
+    latencyAt: 0,
+    ...ejection,
+  };
 }
 
 /** Chooses one of so many equal parts; −1 where there is none. */
