@@ -4,6 +4,7 @@ import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../config/me
 import { shareOf } from "./worker-share.ts";
 
 type Parts = Pick<ServicePort, "middlewares"> & {
+  readonly limits?: NonNullable<ServicePort["limits"]>;
   readonly backends?: readonly string[];
   readonly transport?: "tcp" | "udp";
 };
@@ -12,7 +13,7 @@ type Parts = Pick<ServicePort, "middlewares"> & {
 function configOf(services: Readonly<Record<string, Parts>>): MeshConfig {
   const entrypoints: Record<string, MeshConfig["entrypoints"][string]> = {};
   const servicePorts: Record<string, ServicePort> = {};
-  for (const [name, { middlewares, backends = [], transport = "tcp" }] of Object.entries(services)) {
+  for (const [name, { middlewares, limits, backends = [], transport = "tcp" }] of Object.entries(services)) {
     entrypoints[name] = { address: "::", port: 10_000, transport, servicePort: name };
     servicePorts[name] = {
       namespace: "n",
@@ -22,6 +23,7 @@ function configOf(services: Readonly<Record<string, Parts>>): MeshConfig {
       scheme: "http",
       middlewares,
       endpoints: {},
+      ...(limits === undefined ? {} : { limits }),
       ...(backends.length === 0
         ? {}
         : {
@@ -59,12 +61,18 @@ test("one worker serves everything, and its configuration is what it was", () =>
 
 test("a Service without limits is served by all workers, one with a limit or a breaker by one", () => {
   const found = workersOf(
-    configOf({ plain: { middlewares: {} }, limited: { middlewares: limit }, broken: { middlewares: breaker } }),
+    configOf({
+      plain: { middlewares: {} },
+      limited: { middlewares: limit },
+      broken: { middlewares: breaker },
+      bounded: { middlewares: {}, limits: { maxConnections: 5 } },
+    }),
     3,
   );
   expect(found.get("plain")).toEqual([0, 1, 2]);
   expect(found.get("limited")).toHaveLength(1);
   expect(found.get("broken")).toHaveLength(1);
+  expect(found.get("bounded")).toHaveLength(1);
 });
 
 test("Services that a split joins with a limited one are served by that one's worker", () => {

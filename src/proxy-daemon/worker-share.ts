@@ -1,6 +1,6 @@
 /**
  * Which entrypoints a worker serves. TCP ports are served by all of them, but for Services whose policy counts what the
- * node as a whole does (rate limit, circuit breaker): those have one worker, so that what it counts is what there is.
+ * node as a whole does (rate limit, circuit breaker, limit of connections): those have one worker, so that what it counts is what there is.
  * Services that are joined by a split are counted together. A UDP port has one worker, which sees all of a flow.
  */
 import type { MeshConfig, ServicePort } from "../config/mesh-config.ts";
@@ -34,8 +34,8 @@ function ownersOf(config: MeshConfig, workers: number): Map<string, number> {
   return owners;
 }
 
-function countsForNode({ middlewares }: ServicePort): boolean {
-  return middlewares.rateLimit !== undefined || middlewares.circuitBreaker !== undefined;
+function countsForNode({ middlewares, limits }: ServicePort): boolean {
+  return middlewares.rateLimit !== undefined || middlewares.circuitBreaker !== undefined || limits !== undefined;
 }
 
 /** Service ports that calls can pass one after the other. A group is known by the least of its keys. */
