@@ -1,6 +1,7 @@
 import { compileCluster } from "../controller/compile-cluster.ts";
 import { compileMesh } from "../local/compile-mesh.ts";
 import { type ExplainedMesh, type Explanation, explain, UnanswerableError } from "../local/explain.ts";
+import { namespaceFilter } from "../topology/build-topology.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { installedOptions } from "./installed-options.ts";
@@ -62,7 +63,13 @@ async function clusterMesh(options: ExplainOptions, version: string): Promise<Ex
       log.warn(`there is no controller in namespace ${namespace}: this is what a mesh with the usual options would do`);
     const enforced = options.acl ?? installed.accessControl;
     const compiled = compileCluster(state, { ...installed, accessControl: "on", namespace });
-    return { state, config: compiled.config, enforced, problems: [...problems, ...compiled.problems] };
+    return {
+      state,
+      config: compiled.config,
+      enforced,
+      problems: [...problems, ...compiled.problems],
+      within: namespaceFilter(installed),
+    };
   } finally {
     api.close();
   }

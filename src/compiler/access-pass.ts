@@ -153,10 +153,16 @@ class TargetReader {
       }
       const identity = `${source.namespace}/${source.name}`;
       if (!this.#topology.identities.has(identity))
-        this.#report("TargetSourceUnmatched", `${field}.name`, `no running Pod has ServiceAccount ${identity}`);
+        this.#report("TargetSourceUnmatched", `${field}.name`, this.#whyNobody(source.namespace, identity));
       identities.add(identity);
     });
     return [...identities].sort();
+  }
+
+  #whyNobody(namespace: string, identity: string): string {
+    return this.#topology.within(namespace)
+      ? `no running Pod has ServiceAccount ${identity}`
+      : `namespace ${namespace} is left out of the mesh (watched or ignored namespaces), so its Pods are nobody`;
   }
 
   #isAccount(subject: TargetSubject, field: string): boolean {

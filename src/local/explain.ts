@@ -56,6 +56,8 @@ export interface ExplainedMesh {
   readonly config: MeshConfig;
   readonly enforced: MeshConfig["accessControl"];
   readonly problems: readonly Problem[];
+  /** Whether objects of that namespace are looked at; absent: all are. */
+  readonly within?: (namespace: string) => boolean;
 }
 
 /** @throws UnanswerableError where the question has no caller, or could not be asked on the wire */
@@ -82,7 +84,8 @@ class Explainer {
   }
 
   answer(): Explanation {
-    const who = this.#caller.identity ?? "nobody";
+    const { identity = "nobody" } = this.#caller;
+    const who = `${identity}${this.#leftOut(this.#pod.meta.namespace)}`;
     this.#steps.push(
       `caller: Pod ${keyOf(this.#pod.meta)} at ${this.#caller.address || "no address"}, ServiceAccount ${who}`,
     );
@@ -93,6 +96,11 @@ class Explainer {
     if (service === "") return this.#end({ served: true, failure: "NotInMesh" });
     const entry = this.#entry(service, host, port);
     return entry === undefined ? this.#end({ failure: "UnknownName" }) : this.#decide(entry);
+  }
+
+  #leftOut(namespace: string): string {
+    if (this.#mesh.within?.(namespace) !== false) return "";
+    return `: namespace ${namespace} is left out (watched or ignored namespaces)`;
   }
 
   #decide(entry: ServicePortState): Explanation {
@@ -289,7 +297,7 @@ class Explainer {
     this.#steps.push(`name: ${host} does not exist (NXDOMAIN)`);
     const unserved = state.get("Service", key);
     if (unserved !== undefined) {
-      this.#steps.push(`  there is a Service ${key}, and the mesh does not serve it:`);
+      this.#steps.push(`  there is a Service ${key}, and the mesh does not serve it${this.#leftOut(namespace)}`);
       for (const { object, message } of this.#mesh.problems)
         if (object.kind === "Service" && keyOf(object) === key) this.#steps.push(`  ${message}`);
     } else {

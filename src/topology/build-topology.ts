@@ -15,7 +15,7 @@ import { type Problem, problem } from "../model/problems.ts";
 import type { Topology, TopologyEndpoint, TopologyPort, TopologyService, TopologyWorkload } from "./topology.ts";
 
 export interface TopologyOptions {
-  /** Only objects of these namespaces; empty or absent: of all. */
+  /** Only objects of these namespaces, Pods that call included; empty or absent: of all. */
   readonly watchNamespaces?: readonly string[];
   readonly ignoreNamespaces?: readonly string[];
 }
@@ -54,6 +54,7 @@ export function buildTopology(state: ClusterStateView, options: TopologyOptions 
     services,
     workloads,
     identities: new Set([...workloads.values()].map((each) => `${each.namespace}/${each.serviceAccount}`)),
+    within,
     httpRouteGroups: index(listed("HTTPRouteGroup")),
     tcpRoutes: index(listed("TCPRoute")),
     udpRoutes: index(listed("UDPRoute")),
@@ -63,7 +64,8 @@ export function buildTopology(state: ClusterStateView, options: TopologyOptions 
   };
 }
 
-function namespaceFilter({ watchNamespaces = [], ignoreNamespaces = [] }: TopologyOptions) {
+/** Which namespaces are of the mesh: their Services are served, their Pods are somebody, their objects count. */
+export function namespaceFilter({ watchNamespaces = [], ignoreNamespaces = [] }: TopologyOptions) {
   const watched = new Set(watchNamespaces);
   const ignored = new Set([...ignoreNamespaces, SYSTEM_NAMESPACE]);
   return (namespace: string) => (watched.size === 0 || watched.has(namespace)) && !ignored.has(namespace);

@@ -52,6 +52,8 @@ export interface Topology {
   readonly workloads: ReadonlyMap<string, TopologyWorkload>;
   /** `namespace/serviceAccount` of every workload. */
   readonly identities: ReadonlySet<string>;
+  /** Whether objects of that namespace are looked at. */
+  within(namespace: string): boolean;
   readonly httpRouteGroups: ReadonlyMap<string, HTTPRouteGroup>;
   readonly tcpRoutes: ReadonlyMap<string, TCPRoute>;
   readonly udpRoutes: ReadonlyMap<string, UDPRoute>;
