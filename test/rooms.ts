@@ -79,7 +79,7 @@ const TEST_PACKAGES = ["vitest", "fast-check", "dns-packet", "yaml", "@grpc/grpc
 /** Nothing of node may be reached from these by imports that are left at run time. */
 const PURE = ["model", "topology", "compiler", "coredns"];
 
-const isTest = (path: string) => path.endsWith(".test.ts") || path.includes("/testkit/");
+const isTest = (path: string) => path.endsWith(".test.ts") || /\/(testkit|corpus)\//.test(path);
 
 /** `proxy/middleware/retry/retry.ts` → `proxy/middleware/retry`; undefined where the folder is no room. */
 function roomOf(path: string): string | undefined {

@@ -63,6 +63,13 @@ export const FAILURES = {
     retrySafe: true,
     sentence: "The request's body is larger than this service port takes.",
   },
+  TargetTooLong: {
+    status: 414,
+    grpcStatus: 8,
+    fault: "downstream",
+    retrySafe: true,
+    sentence: "The request's target is longer than the 64 KiB that a whole head may have.",
+  },
   HeadTooLarge: {
     status: 431,
     grpcStatus: 8,

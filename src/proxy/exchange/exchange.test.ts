@@ -172,6 +172,37 @@ describe("a request that passes", () => {
     expect(await caller.end()).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
   });
 
+  test.each([
+    ["and an empty line", "\r\n", ["200"]],
+    ["and part of another", "GET / HT", ["200", "400"]],
+  ])("%s, from a caller that then ends its side, has its connection ended too", async (_name, rest, statuses) => {
+    let answer: () => void = () => {};
+    const server = await farEnd((socket) => {
+      answer = () => socket.write(OK);
+    });
+    const proxy = await proxyTo(server);
+    const caller = await proxy.caller();
+    caller.socket.end(GET + rest, "latin1");
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    // Another exchange tells that the proxy has read the end as well.
+    const other = await proxy.caller();
+    other.send("GET / HTTP/1.1\r\n\r\n");
+    await other.end();
+    answer();
+    expect((await caller.end()).split(/(?=HTTP\/1\.1)/).map(statusOf)).toEqual(statuses);
+  });
+
+  test("with an empty line behind it leaves its connection idle, not with a head under way", async () => {
+    const clock = new ManualClock();
+    const proxy = await proxyTo(await answering(OK), { clock });
+    const caller = await proxy.caller();
+    caller.send(`${GET}\r\n`);
+    await caller.until(() => caller.received.endsWith("ok"));
+    clock.advance(20_000);
+    caller.send(GET_CLOSE);
+    expect((await caller.end()).split(/(?=HTTP\/1\.1)/).map(statusOf)).toEqual(["200", "200"]);
+  });
+
   test("from a caller that has ended its side is answered", async () => {
     const proxy = await proxyTo(await answering(OK));
     const caller = await proxy.caller();

@@ -3,11 +3,14 @@ import { ChunkScanner } from "./chunk-scanner.ts";
 import { CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE } from "./head-parser.ts";
 
 const NO_TRAILER = Buffer.alloc(0);
+const NO_NAMES: readonly string[] = [];
 
 export class BodyReader {
   #framing = NO_BODY;
   #remaining = 0;
   #scanner: ChunkScanner | undefined;
+  /** Names that the head's Connection nominates. */
+  #nominated = NO_NAMES;
 
   done = true;
   bad = false;
@@ -17,8 +20,11 @@ export class BodyReader {
   spanStart = 0;
   spanEnd = 0;
 
-  begin(framing: number, contentLength: number): void {
+  /** @param nominated names in lower case, of which trailers go no further (RFC 9110 §7.6.1) */
+  begin(framing: number, contentLength: number, nominated: readonly string[]): void {
     this.#framing = framing;
+    // The parser's list is the next message's too.
+    this.#nominated = framing !== CHUNKED || nominated.length === 0 ? NO_NAMES : nominated.slice();
     this.#remaining = contentLength;
     this.bad = false;
     this.done = framing === NO_BODY || (framing === LENGTH && contentLength === 0);
@@ -36,7 +42,9 @@ export class BodyReader {
 
   /** What follows the last chunk's line, for a caller that passes the framing on, when `done`. */
   get trailer(): Buffer {
-    return this.#framing === CHUNKED && this.#scanner !== undefined ? this.#scanner.trailer : NO_TRAILER;
+    if (this.#framing !== CHUNKED || this.#scanner === undefined) return NO_TRAILER;
+    const { trailer } = this.#scanner;
+    return this.#nominated.length === 0 ? trailer : withoutFields(trailer, this.#nominated);
   }
 
   /** Reads all of the input that belongs to the body. @returns index after it */
@@ -88,4 +96,11 @@ export class BodyReader {
     this.done = scanner.done;
     this.bad = scanner.bad;
   }
+}
+
+/** @param section field lines and the empty line, found good; @param names in lower case */
+function withoutFields(section: Buffer, names: readonly string[]): Buffer {
+  const lines = section.toString("latin1").split("\r\n");
+  const kept = lines.filter((line) => !names.includes(line.slice(0, Math.max(0, line.indexOf(":"))).toLowerCase()));
+  return Buffer.from(kept.join("\r\n"), "latin1");
 }

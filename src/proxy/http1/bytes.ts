@@ -24,8 +24,8 @@ export const FIELD_VALUE = table((byte) => byte === HTAB || (byte >= 32 && byte 
 /** 1 for what a request target may hold: visible ASCII without `#`, which no target form has (RFC 9112 §3.2). */
 export const TARGET = table((byte) => byte > 32 && byte < 127 && byte !== 35);
 
-/** 1 for what a Host field may hold: a URI's reg-name, IP literal and port (RFC 3986 §3.2.2, §3.2.3). */
-export const HOST = table((byte) => isAlphaNumeric(byte) || "-._~%!$&'()*+,;=:[]".includes(String.fromCharCode(byte)));
+/** 1 for what a name or an address in a Host field may hold, without its percent-encodings (RFC 3986 §3.2.2). */
+export const REG_NAME = table((byte) => isAlphaNumeric(byte) || "-._~!$&'()*+,;=".includes(String.fromCharCode(byte)));
 
 /** Value of a hexadecimal digit, 255 for anything else. */
 export const HEX = new Uint8Array(256).fill(255);

@@ -10,7 +10,7 @@ export const CONTENT_LENGTH = 3;
 export const TRANSFER_ENCODING = 4;
 export const TE = 5;
 export const UPGRADE = 6;
-const EXPECT = 7;
+export const EXPECT = 7;
 export const KEEP_ALIVE = 8;
 const TRAILER_FIELD = 9;
 export const PROXY_CONNECTION = 10;
@@ -111,9 +111,16 @@ const FORBIDDEN_TRAILERS = [
   "expect",
   "expires",
   "host",
+  "http2-settings",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
   "keep-alive",
   "location",
   "max-forwards",
+  "pragma",
   "proxy-authenticate",
   "proxy-authorization",
   "proxy-connection",

@@ -5,7 +5,8 @@
  * so the offsets need to live no longer than that. It refuses whatever two parsers could read in two ways; the list is
  * in `parse…`, each with its section.
  */
-import { COLON, CR, FIELD_VALUE, HOST, HTAB, LF, SP, TARGET, TOKEN } from "./bytes.ts";
+import { isAuthority } from "./authority.ts";
+import { COLON, CR, FIELD_VALUE, HTAB, LF, SP, TARGET, TOKEN } from "./bytes.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -170,12 +171,9 @@ export class HeadParser {
         : -1;
     if (schemeEnd < 0) return false;
     let at = schemeEnd;
-    while (at < this.targetEnd && bytes[at] !== 47 && bytes[at] !== 63) {
-      // RFC 9110 §4.2.4: userinfo in an http URI is an error; "@" is not in HOST.
-      if (HOST[bytes[at] as number] !== 1) return false;
-      at++;
-    }
-    if (at === schemeEnd) return false;
+    while (at < this.targetEnd && bytes[at] !== 47 && bytes[at] !== 63) at++;
+    // RFC 9110 §4.2.1, §4.2.4: an empty host and userinfo are errors.
+    if (!isAuthority(bytes, schemeEnd, at)) return false;
     this.authorityStart = schemeEnd;
     this.authorityEnd = at;
     this.pathStart = at;
@@ -270,7 +268,9 @@ export class HeadParser {
         // RFC 9112 §6.1: both framings, or two codings, or one that is not chunked.
         if (this.framing !== NO_BODY) return "bad";
         this.framing = CHUNKED;
-        return equalsIgnoreCase(bytes, valueStart, valueEnd, "chunked") ? "" : "coding";
+        if (equalsIgnoreCase(bytes, valueStart, valueEnd, "chunked")) return "";
+        // RFC 9112 §6.3 (4): without chunked as the last coding there is no telling where the message ends.
+        return endsInChunked(bytes, valueStart, valueEnd) ? "coding" : "bad";
       default:
         return "";
     }
@@ -316,10 +316,9 @@ export class HeadParser {
   }
 
   #goodHost(bytes: Uint8Array): boolean {
+    const start = this.valueStart[this.hostIndex] as number;
     const end = this.valueEnd[this.hostIndex] as number;
-    for (let at = this.valueStart[this.hostIndex] as number; at < end; at++)
-      if (HOST[bytes[at] as number] !== 1) return false;
-    return true;
+    return start === end || isAuthority(bytes, start, end);
   }
 
   #requestFraming(bytes: Uint8Array): HeadFault {
@@ -327,7 +326,8 @@ export class HeadParser {
     if (this.framing === CHUNKED && this.minor === 0) return "bad";
     if (this.upgrade && this.upgradeIndex < 0) this.upgrade = false;
     // h2c by Upgrade is deprecated (RFC 9113 §3.1) and would carry later requests past the mesh.
-    if (this.upgrade && (this.framing !== NO_BODY || this.minor === 0 || this.#isH2c(bytes))) this.upgrade = false;
+    const hasBody = this.framing === CHUNKED || this.contentLength > 0;
+    if (this.upgrade && (hasBody || this.minor === 0 || this.#isH2c(bytes))) this.upgrade = false;
     return "";
   }
 
@@ -345,6 +345,8 @@ export class HeadParser {
     const bodiless = head || this.status < 200 || this.status === 204 || this.status === 304;
     // RFC 9110 §8.6, RFC 9112 §6.1: neither field in 1xx and 204.
     if ((this.status < 200 || this.status === 204) && this.framing === CHUNKED) return "bad";
+    // RFC 9110 §15.2.2: who switches says to what.
+    if (this.status === 101 && this.upgradeIndex < 0) return "bad";
     if (bodiless) this.framing = NO_BODY;
     else if (this.framing === NO_BODY) this.framing = UNTIL_CLOSE;
     return "";
@@ -353,7 +355,26 @@ export class HeadParser {
 
 /** Whether anything in the rest of the line could be meant as a version of HTTP. */
 function namesHttp(bytes: Uint8Array, from: number, end: number): boolean {
-  for (let at = from; at + 5 <= end && bytes[at] !== CR; at++)
+  for (let at = from; at + 5 <= end && bytes[at] !== CR && bytes[at] !== LF; at++)
     if (equalsIgnoreCase(bytes, at, at + 5, "http/")) return true;
   return false;
+}
+
+/** Whether the last element of the list is chunked. */
+function endsInChunked(bytes: Uint8Array, start: number, end: number): boolean {
+  const last = end - "chunked".length;
+  if (last <= start || !equalsIgnoreCase(bytes, last, end, "chunked")) return false;
+  const before = bytes[last - 1];
+  return before === 44 || before === SP || before === HTAB;
+}
+
+/**
+ * Where a line of an unfinished head ends in an LF without CR. No line may, so the head can be judged up to there, as
+ * if it had come whole: whatever is wrong with it first is wrong with it either way.
+ * @returns index of the LF, or -1
+ */
+export function bareLineFeed(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = bytes.indexOf(LF, start); at >= 0 && at < end; at = bytes.indexOf(LF, at + 1))
+    if (at === start || bytes[at - 1] !== CR) return at;
+  return -1;
 }

@@ -1,5 +1,6 @@
 /** What makes a message malformed, RFC 9113 §8: judged on the fields as HPACK gave them. */
-import { FIELD_VALUE, HOST, HTAB, SP, TARGET, TOKEN } from "../http1/bytes.ts";
+import { isAuthority } from "../http1/authority.ts";
+import { FIELD_VALUE, HTAB, REG_NAME, SP, TARGET, TOKEN } from "../http1/bytes.ts";
 import { isForbiddenTrailerName } from "../http1/fields.ts";
 
 /** Content-Length where there is none. */
@@ -38,7 +39,7 @@ export class MessageHead {
           path = value;
           break;
         case ":authority":
-          if (this.authority !== undefined || !consistsOf(HOST, value)) return false;
+          if (this.authority !== undefined || !isHost(value)) return false;
           this.authority = value;
           break;
         default:
@@ -51,7 +52,7 @@ export class MessageHead {
       const value = fields[at + 1] as string;
       if (!this.#field(fields[at] as string, value)) return false;
       if (fields[at] !== "host") continue;
-      if (host !== undefined || !consistsOf(HOST, value)) return false;
+      if (host !== undefined || !isHost(value)) return false;
       host = value;
     }
     // §8.3.1: which of two authorities was meant must not be a matter of taste.
@@ -132,6 +133,11 @@ function readNumber(text: string): number {
     number = number * 10 + digit;
   }
   return text === "" ? -1 : number;
+}
+
+/** As a Host field of HTTP/1.1, which it may have to become. */
+function isHost(value: string): boolean {
+  return consistsOf(REG_NAME, value) || isAuthority(Buffer.from(value, "latin1"), 0, value.length);
 }
 
 /** One or more of a class of bytes. */

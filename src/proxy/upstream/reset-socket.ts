@@ -18,3 +18,12 @@ export function resetSocket(socket: net.Socket): void {
   (socket as net.Socket & { resetAndClosing?: boolean }).resetAndClosing = true;
   socket.destroy();
 }
+
+/**
+ * Whether a connection that has just told its end was in truth reset. Where a reset comes together with the last bytes,
+ * libuv tells both as bytes and an end in good order; but a connection that is no more has no peer, and one whose peer
+ * has only ended its side has. Node.js keeps the peer's address once it was asked for: nobody may ask before this.
+ */
+export function wasReset(socket: net.Socket): boolean {
+  return socket.remoteAddress === undefined;
+}

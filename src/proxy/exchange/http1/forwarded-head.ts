@@ -3,9 +3,11 @@
  * order and case; hop-by-hop fields go (RFC 9110 §7.6.1), forwarding fields come.
  */
 import type { HeaderChange } from "../../../config/mesh-config.ts";
+import { CR } from "../../http1/bytes.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
+  EXPECT,
   HOST_FIELD,
   HTTP2_SETTINGS,
   KEEP_ALIVE,
@@ -24,6 +26,7 @@ import type { HeadParser } from "../../http1/head-parser.ts";
 import { changeFields } from "../../middleware/headers/headers.ts";
 import type { IncomingFields } from "../http2/forwarded-fields.ts";
 import type { AnswerOptions, ForwardOptions } from "../message-heads.ts";
+import { withoutOws } from "./trailers.ts";
 
 /**
  * @param text the head, one character a byte; the parser's offsets less `base` are indexes into it
@@ -71,11 +74,15 @@ export function responseHead(parser: HeadParser, text: string, base: number, opt
   // The status line goes on as it came, but for the version, which is a hop's own (RFC 9110 §2.5).
   const afterVersion = text.indexOf(" ");
   let head = `HTTP/1.1${text.slice(afterVersion, parser.fieldsStart - base)}`;
+  // RFC 9112 §4: the space stands there even where no reason follows.
+  if (text.charCodeAt(afterVersion + 4) === CR) head = `HTTP/1.1 ${parser.status} \r\n`;
   const switching = parser.status === 101;
   const untold = options.framing === "untold";
+  // RFC 9112 §6.1: HTTP/1.0 knows no codings, not even in an answer without content.
+  const dropsCoding = untold || options.callerMinor === 0;
   let runStart = parser.fieldsStart;
   for (let index = 0; index < parser.fieldCount; index++) {
-    if (!dropsFromResponse(parser, text, base, index, switching, untold)) continue;
+    if (!dropsFromResponse(parser, text, base, index, switching, dropsCoding)) continue;
     head += text.slice(runStart - base, (parser.nameStart[index] as number) - base);
     runStart = parser.lineEnd[index] as number;
   }
@@ -83,6 +90,8 @@ export function responseHead(parser: HeadParser, text: string, base: number, opt
   if (untold && options.callerMinor === 1) head += "Transfer-Encoding: chunked\r\n";
   if (switching) head += "Connection: Upgrade\r\n";
   else if (parser.status >= 200) {
+    // RFC 9110 §7.8: who sends Upgrade names it in Connection.
+    if (parser.status === 426 && parser.upgradeIndex >= 0) head += "Connection: Upgrade\r\n";
     if (options.close) head += "Connection: close\r\n";
     else if (options.callerMinor === 0) head += "Connection: keep-alive\r\n";
   }
@@ -124,11 +133,15 @@ export function responseFields(parser: HeadParser, text: string, base: number): 
 
 /** The request target in origin form. */
 function targetOf(parser: HeadParser, text: string, base: number): string {
-  const target = text.slice(parser.pathStart - base, parser.targetEnd - base);
+  const method = text.slice(parser.methodStart - base, parser.methodEnd - base);
+  return originForm(text.slice(parser.pathStart - base, parser.targetEnd - base), method);
+}
+
+/** @param target less the scheme and authority that absolute form has */
+export function originForm(target: string, method: string): string {
   if (target.startsWith("/") || target === "*") return target;
   // `http://host` and `http://host?query`: the path is "/", but for OPTIONS, where it means the server (RFC 9112 §3.2.4).
-  if (target === "" && text.startsWith("OPTIONS ", parser.methodStart - base)) return "*";
-  return `/${target}`;
+  return target === "" && method === "OPTIONS" ? "*" : `/${target}`;
 }
 
 /** The authority of absolute form outweighs Host (RFC 9112 §3.2.2). */
@@ -168,6 +181,9 @@ function dropsFromRequest(parser: HeadParser, text: string, base: number, index:
       return !parser.upgrade;
     case HOST_FIELD:
       return !keepsHost;
+    case EXPECT:
+      // RFC 9110 §10.1.1: HTTP/1.0 has no expectations, and the endpoint would take it for one of HTTP/1.1.
+      return parser.minor === 0;
     case X_FORWARDED_FOR:
     case X_FORWARDED_HOST:
     case X_FORWARDED_PORT:
@@ -187,7 +203,7 @@ function dropsFromResponse(
   base: number,
   index: number,
   switching: boolean,
-  dropsFraming: boolean,
+  dropsCoding: boolean,
 ): boolean {
   switch (parser.id[index]) {
     case CONNECTION:
@@ -198,7 +214,7 @@ function dropsFromResponse(
       // 426 says with it what it would take (RFC 9110 §15.5.22).
       return !switching && parser.status !== 426;
     case TRANSFER_ENCODING:
-      return dropsFraming;
+      return dropsCoding;
     case CONTENT_LENGTH:
       // RFC 9110 §8.6: none in 1xx and 204. Servers send "0" all the same.
       return parser.status < 200 || parser.status === 204;
@@ -211,7 +227,7 @@ function dropsFromResponse(
 function appendForwardedFor(head: string, callerAddress: string): string {
   const at = head.toLowerCase().lastIndexOf("\r\nx-forwarded-for:");
   const lineEnd = head.indexOf("\r\n", at + 2);
-  const line = head.slice(at + 2, lineEnd).trimEnd();
+  const line = head.slice(at + 2, lineEnd).replace(/[ \t]+$/, "");
   const joined = line.endsWith(":") ? `${line} ${callerAddress}` : `${line}, ${callerAddress}`;
   return `${head.slice(0, at + 2)}${joined}${head.slice(lineEnd)}`;
 }
@@ -225,7 +241,7 @@ function changed(head: string, changes: readonly HeaderChange[]): string {
     const line = lines[index] as string;
     const colon = line.indexOf(":");
     names.push(line.slice(0, colon));
-    values.push(line.slice(colon + 1).trim());
+    values.push(withoutOws(line.slice(colon + 1)));
   }
   for (const change of changes) changeFields(names, values, change);
   let out = `${lines[0]}\r\n`;

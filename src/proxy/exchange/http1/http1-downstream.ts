@@ -7,8 +7,8 @@ import type net from "node:net";
 import type { HeaderChange } from "../../../config/mesh-config.ts";
 import type { Failure } from "../../../model/failures.ts";
 import { BodyReader } from "../../http1/body-reader.ts";
-import { CR, LF, TOKEN } from "../../http1/bytes.ts";
-import { type HeadFault, type HeadParser, MAX_HEAD_BYTES } from "../../http1/head-parser.ts";
+import { CR, LF, SP, TOKEN } from "../../http1/bytes.ts";
+import { bareLineFeed, type HeadFault, type HeadParser, MAX_HEAD_BYTES } from "../../http1/head-parser.ts";
 import { PREFACE } from "../../http2/frames.ts";
 import type { Caller, ServicePortState } from "../../router/types.ts";
 import { resetSocket } from "../../upstream/reset-socket.ts";
@@ -49,7 +49,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   /** Our last answer is out: what the caller still sends is thrown away until it closes or `#since` is long ago. */
   #lingering = false;
   #reading = false;
-  /** No request has been read yet: it may turn out to be HTTP/2. */
+  /** Nothing has been read yet that HTTP/2 does not begin with. */
   #fresh = true;
   readonly #listeners: { [event: string]: (bytes: Buffer) => void };
 
@@ -166,12 +166,8 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     this.#since = this.#shared.clock.now();
     this.#pausedByBacklog = false;
     this.resumeReading();
-    if (!keepAlive) this.#finish();
-    else if (this.socket.readableEnded) {
-      // A half-closed caller has its answers to everything that it sent.
-      if (this.#unread === undefined) this.socket.end();
-      else this.#readHeads();
-    } else this.#readHeads();
+    if (keepAlive) this.#readHeads();
+    else this.#finish();
   }
 
   // ── the engine's view ──
@@ -252,30 +248,36 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
       if (this.socket.writableNeedDrain || !this.#readHead(this.#unread)) break;
     }
     this.#reading = false;
+    const waits = this.#unread === undefined || this.#headUnderWay;
+    // A half-closed caller has its answers to everything that it sent.
+    if (waits && this.socket.readableEnded && this.#exchange === undefined && !this.#lingering) this.#onEnd();
   }
 
   /** @returns whether there may be more to read */
-  #readHead(bytes: Buffer): boolean {
-    let start = 0;
-    // RFC 9112 §2.2: an empty line before the request line, a leftover of old clients, is passed over.
-    if (bytes[0] === CR && bytes.length > 1 && bytes[1] === LF) start = 2;
+  #readHead(unread: Buffer): boolean {
+    const start = afterEmptyLines(unread);
+    if (start > 0) this.#fresh = false;
+    if (start === unread.length) {
+      this.#unread = undefined;
+      this.#headUnderWay = false;
+      return false;
+    }
+    const bytes = start === 0 ? unread : unread.subarray(start);
+    this.#unread = bytes;
     if (this.#fresh && this.#isPreface(bytes)) return false;
-    const found = bytes.indexOf("\r\n\r\n", start, "latin1");
-    if (found < 0) return this.#awaitHead(bytes, start);
-    const headEnd = found + 4;
+    const headEnd = bytes.indexOf("\r\n\r\n", 0, "latin1") + 4;
+    if (headEnd < 4 || headEnd > MAX_HEAD_BYTES) return this.#awaitHead(bytes);
     this.#headUnderWay = false;
-    if (headEnd - start > MAX_HEAD_BYTES) return this.#refuse("HeadTooLarge");
     const { requestParser: parser, requestHead } = this.#shared;
-    const fault = parser.parseRequest(bytes, start, headEnd);
-    if (fault === "alien") return this.#leave();
-    if (fault !== "") return this.#refuse(FAILURE_OF_FAULT[fault]);
+    const fault = parser.parseRequest(bytes, 0, headEnd);
+    if (fault !== "") return this.#refuseHead(fault);
 
     const exchange = this.#owner.takeExchange();
     this.#fresh = false;
     this.#exchange = exchange;
     this.#unread = undefined;
     this.#answer.begin(parser.minor, !parser.close && (parser.minor === 1 || parser.keepAlive));
-    requestHead.set(bytes, start, headEnd);
+    requestHead.set(bytes, 0, headEnd);
     exchange.begin(this, requestHead);
     const at = exchange.requestDone ? headEnd : this.#beginContent(exchange, parser, bytes, headEnd);
     // A body that is bad from its first bytes has ended the exchange already.
@@ -286,7 +288,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
 
   #beginContent(exchange: Exchange, parser: HeadParser, bytes: Buffer, from: number): number {
     this.#body ??= new BodyReader();
-    this.#body.begin(parser.framing, parser.contentLength);
+    this.#body.begin(parser.framing, parser.contentLength, parser.nominated);
     if (this.#body.done) {
       exchange.onContentEnd(undefined);
       return from;
@@ -323,7 +325,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     const length = Math.min(bytes.length, PREFACE.length);
     for (let at = 0; at < length; at++) if (bytes[at] !== PREFACE.charCodeAt(at)) return false;
     if (length < PREFACE.length) {
-      this.#awaitHead(bytes, 0);
+      this.#awaitHead(bytes);
       return true;
     }
     this.#unread = undefined;
@@ -334,17 +336,21 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   }
 
   /** Not a whole head yet. What can no longer become one is refused at once rather than at the time-out. */
-  #awaitHead(bytes: Buffer, start: number): boolean {
+  #awaitHead(bytes: Buffer): boolean {
     if (!this.#headUnderWay) {
       this.#headUnderWay = true;
       this.#since = this.#shared.clock.now();
     }
-    if (bytes.length - start > MAX_HEAD_BYTES) return this.#refuse("HeadTooLarge");
-    if (bytes.length > start && bytes[start] !== CR && TOKEN[bytes[start] as number] !== 1)
-      return this.#refuse("BadRequest");
-    for (let at = bytes.indexOf(LF, start); at >= 0; at = bytes.indexOf(LF, at + 1))
-      if (bytes[at - 1] !== CR) return this.#refuse("BadRequest");
+    if (bytes[0] !== CR && TOKEN[bytes[0] as number] !== 1) return this.#refuse("BadRequest");
+    const bare = bareLineFeed(bytes, 0, Math.min(bytes.length, MAX_HEAD_BYTES));
+    // The parser stops at the LF, so that it may look for another line after it.
+    if (bare >= 0) return this.#refuseHead(this.#shared.requestParser.parseRequest(bytes, 0, bare + 3) || "bad");
+    if (bytes.length > MAX_HEAD_BYTES) return this.#refuse(isTargetLong(bytes) ? "TargetTooLong" : "HeadTooLarge");
     return false;
+  }
+
+  #refuseHead(fault: Exclude<HeadFault, "">): false {
+    return fault === "alien" ? this.#leave() : this.#refuse(FAILURE_OF_FAULT[fault]);
   }
 
   /** An answer to what is no request. Nothing after it on this connection can be trusted. */
@@ -388,4 +394,20 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     }
     this.#owner.forget(this);
   }
+}
+
+/** RFC 9112 §2.2: empty lines before the request line, a leftover of old clients, are passed over. */
+function afterEmptyLines(bytes: Buffer): number {
+  let at = 0;
+  while (bytes[at] === CR && bytes[at + 1] === LF) at += 2;
+  return at;
+}
+
+/** Whether a head beyond the bound is all method and target (RFC 9112 §3). */
+function isTargetLong(bytes: Buffer): boolean {
+  const target = bytes.indexOf(SP) + 1;
+  if (target === 0 || target > MAX_HEAD_BYTES) return false;
+  const end = bytes.indexOf(SP, target);
+  const lineEnd = bytes.indexOf(CR);
+  return (end < 0 || end > MAX_HEAD_BYTES) && (lineEnd < 0 || lineEnd > MAX_HEAD_BYTES);
 }

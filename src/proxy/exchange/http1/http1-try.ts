@@ -4,8 +4,9 @@
  */
 import type { Failure } from "../../../model/failures.ts";
 import { BodyReader } from "../../http1/body-reader.ts";
-import { CHUNKED, MAX_HEAD_BYTES, UNTIL_CLOSE } from "../../http1/head-parser.ts";
+import { bareLineFeed, CHUNKED, MAX_HEAD_BYTES, UNTIL_CLOSE } from "../../http1/head-parser.ts";
 import type { EndpointState } from "../../router/types.ts";
+import { wasReset } from "../../upstream/reset-socket.ts";
 import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "../../upstream/upstream-connection.ts";
 import type { TryOwner, UpstreamTry } from "../upstream-try.ts";
 import type { ParsedAnswerHead } from "./parsed-answer-head.ts";
@@ -140,10 +141,16 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   onUpstreamEnd(): void {
     if (this.#tunnel) this.#owner.onTunnelEnd();
-    else if (this.#headRead && this.#body.end()) {
+    else if (this.#headRead && this.#body.end() && !this.#wasReset()) {
       this.#reusable = false;
       this.#ended();
     } else this.#owner.onTryFailed("UpstreamReset", false);
+  }
+
+  #wasReset(): boolean {
+    const { socket, endpoint } = this.#connection as UpstreamConnection;
+    // Of a TLS connection the layer above TCP tells.
+    return endpoint.tls === undefined && wasReset(socket);
   }
 
   onUpstreamFailure(failure: Failure): void {
@@ -172,17 +179,17 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       this.#unread = undefined;
     }
     while (from >= 0) {
-      const found = input.subarray(0, end).indexOf("\r\n\r\n", from, "latin1");
-      if (found < 0) {
+      const headEnd = input.subarray(0, end).indexOf("\r\n\r\n", from, "latin1") + 4;
+      if (headEnd < 4 || headEnd - from > MAX_HEAD_BYTES) {
         this.#awaitHead(input, from, end);
         return;
       }
-      from = this.#onHead(input, from, found + 4, end);
+      from = this.#onHead(input, from, headEnd, end);
     }
   }
 
   #awaitHead(input: Buffer, from: number, end: number): void {
-    if (end - from > MAX_HEAD_BYTES || !looksLikeHttp(input, from, end)) {
+    if (end - from > MAX_HEAD_BYTES || !looksLikeHttp(input, from, end) || bareLineFeed(input, from, end) >= 0) {
       this.#malformed();
       return;
     }
@@ -228,7 +235,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       framing !== UNTIL_CLOSE && !parser.close && (parser.minor === 1 || parser.keepAlive) && !outgoing.upgrade;
     this.#headRead = true;
     this.status = parser.status;
-    this.#body.begin(framing, parser.contentLength);
+    this.#body.begin(framing, parser.contentLength, parser.nominated);
     if (!this.#owner.takesAnswer(parser.status)) {
       this.#decline(input, headEnd, end);
       return;

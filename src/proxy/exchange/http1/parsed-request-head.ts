@@ -3,7 +3,7 @@ import { CHUNKED, type HeadParser, NO_BODY } from "../../http1/head-parser.ts";
 import type { RequestView } from "../../router/types.ts";
 import { requestFieldsOut } from "../http2/forwarded-fields.ts";
 import type { ForwardOptions, RequestHead } from "../message-heads.ts";
-import { requestFields, requestHead } from "./forwarded-head.ts";
+import { originForm, requestFields, requestHead } from "./forwarded-head.ts";
 
 /** A parsed head of HTTP/1.1. One serves a thread: it is filled and read within one step. */
 export class ParsedRequestHead implements RequestHead, RequestView {
@@ -33,11 +33,9 @@ export class ParsedRequestHead implements RequestHead, RequestView {
     const target =
       parser.pathStart === parser.targetStart
         ? this.target
-        : bytes.toString("latin1", parser.pathStart, parser.targetEnd);
+        : originForm(bytes.toString("latin1", parser.pathStart, parser.targetEnd), this.method);
     const question = target.indexOf("?");
-    const path = question < 0 ? target : target.slice(0, question);
-    // Absolute form without a path (RFC 9110 §4.2.3).
-    this.path = path === "" ? "/" : path;
+    this.path = question < 0 ? target : target.slice(0, question);
     this.query = question < 0 ? "" : target.slice(question + 1);
   }
 
@@ -53,8 +51,13 @@ export class ParsedRequestHead implements RequestHead, RequestView {
     return this.#parser.framing !== CHUNKED;
   }
 
+  /** As the endpoint will see it: what goes no further than this connection decides nothing. */
   header(name: string): string | undefined {
     const parser = this.#parser;
+    // RFC 9112 §3.2.2: the authority of absolute form stands in the place of Host.
+    if (name === "host" && parser.authorityEnd > 0)
+      return this.#bytes.toString("latin1", parser.authorityStart, parser.authorityEnd);
+    if (parser.nominated.includes(name)) return undefined;
     let joined: string | undefined;
     for (let index = 0; index < parser.fieldCount; index++) {
       const start = parser.nameStart[index] as number;

@@ -9,9 +9,14 @@ export function trailerFields(section: Buffer): string[] | undefined {
   const fields: string[] = [];
   for (const line of section.toString("latin1", 0, section.length - 4).split("\r\n")) {
     const colon = line.indexOf(":");
-    fields.push(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+    fields.push(line.slice(0, colon).toLowerCase(), withoutOws(line.slice(colon + 1)));
   }
   return fields;
+}
+
+/** A value less the white space around it, RFC 9110 §5.6.3; `trim` takes a byte 0xA0 for some, which ends UTF-8's "à". */
+export function withoutOws(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** @returns field lines and the empty line */

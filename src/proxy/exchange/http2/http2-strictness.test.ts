@@ -66,6 +66,7 @@ describe("a request is reset and reaches no endpoint", () => {
     ["with * for POST", [...REQUEST.slice(0, 6), ":path", "*"]],
     ["with a method that is no token", [":method", "GET /x", ...REQUEST.slice(2)]],
     ["with a user in its authority", [...REQUEST.slice(0, 4), ":authority", "a@b", ":path", "/"]],
+    ["with two ports in its authority", [...REQUEST.slice(0, 4), ":authority", "a:80:81", ":path", "/"]],
     ["with a Host that is not its authority", [...REQUEST, "host", "other.ns"]],
     ["with two Hosts", [...REQUEST.slice(0, 4), ":path", "/", "host", "a", "host", "a"]],
     ["with CONNECT", [":method", "CONNECT", ":authority", "a:80"]],
