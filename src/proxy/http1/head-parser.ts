@@ -327,16 +327,17 @@ export class HeadParser {
     if (this.upgrade && this.upgradeIndex < 0) this.upgrade = false;
     // h2c by Upgrade is deprecated (RFC 9113 §3.1) and would carry later requests past the mesh.
     const hasBody = this.framing === CHUNKED || this.contentLength > 0;
-    if (this.upgrade && (hasBody || this.minor === 0 || this.#isH2c(bytes))) this.upgrade = false;
+    if (this.upgrade && (hasBody || this.minor === 0 || this.#isH2c(bytes as Buffer))) this.upgrade = false;
     return "";
   }
 
-  #isH2c(bytes: Uint8Array): boolean {
-    for (let index = 0; index < this.fieldCount; index++) if (this.id[index] === HTTP2_SETTINGS) return true;
-    const value = (bytes as Buffer)
-      .toString("latin1", this.valueStart[this.upgradeIndex], this.valueEnd[this.upgradeIndex])
-      .toLowerCase();
-    return value.includes("h2c");
+  #isH2c(bytes: Buffer): boolean {
+    for (let index = 0; index < this.fieldCount; index++) {
+      if (this.id[index] === HTTP2_SETTINGS) return true;
+      // Lines of the same name are one list (RFC 9110 §5.3).
+      if (this.id[index] === UPGRADE && this.value(bytes, index).toLowerCase().includes("h2c")) return true;
+    }
+    return false;
   }
 
   #responseFraming(head: boolean): HeadFault {

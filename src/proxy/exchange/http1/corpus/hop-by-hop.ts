@@ -14,6 +14,8 @@ export const HOP_BY_HOP: readonly RequestCase[] = [
   loses("Proxy-Connection", "Proxy-Connection: keep-alive"),
   loses("Upgrade that Connection does not name", "Upgrade: websocket"),
   loses("an upgrade to h2c", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAA"),
+  loses("an upgrade to h2c on a line before another's", "Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket"),
+  loses("an upgrade to h2c on a line after another's", "Connection: Upgrade", "Upgrade: websocket", "Upgrade: H2C"),
   loses("an upgrade to h2c among others", "Connection: Upgrade", "Upgrade: websocket, h2c"),
   loses("Connection: upgrade without Upgrade", "Connection: upgrade"),
   loses("HTTP2-Settings by itself", "HTTP2-Settings: AAA"),

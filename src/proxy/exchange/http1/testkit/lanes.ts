@@ -15,8 +15,8 @@ import { RawCaller } from "../../testkit/http-fixture.ts";
 import { splitRequests } from "./reference.ts";
 
 /** Follows each case on the same connection: what became of the connection shows in whether this is answered. */
-const NEXT = "GET /next HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\r\n";
-const NEXT_FORWARDED = "GET /next HTTP/1.1\r\nHost: next\r\n\r\n";
+export const NEXT = "GET /next HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\r\n";
+export const NEXT_FORWARDED = "GET /next HTTP/1.1\r\nHost: next\r\n\r\n";
 const NEXT_ENDPOINT = "HTTP/1.1 299 Next\r\nContent-Length: 0\r\n\r\n";
 const NEXT_ANSWER = "HTTP/1.1 299 Next\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -12,6 +12,9 @@ const IP_LITERAL = "\\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\\.[0-9A-Za-z._~!$&'()*
 const AUTHORITY = `(?:${REG_NAME}|${IP_LITERAL})(?::[0-9]*)?`;
 
 const REQUEST_HEAD = new RegExp(`^(?:\\r\\n)*(${TOKEN}) ([!-"$-~]+) HTTP/1\\.([01])\\r\\n((?:${FIELD})*)\\r\\n`);
+const ANSWER_HEAD = new RegExp(
+  `^HTTP/1\\.([01]) ([1-5][0-9][0-9])(?: ([\\t\\x20-\\x7e\\x80-\\xff]*))?\\r\\n((?:${FIELD})*)\\r\\n`,
+);
 const CHUNK_LINE = new RegExp(`([0-9A-Fa-f]{1,16})(${EXTENSIONS})\\r\\n`, "y");
 const TRAILERS = new RegExp(`((?:${FIELD})*)\\r\\n`, "y");
 const FORBIDDEN_TRAILER = new RegExp(
@@ -38,6 +41,17 @@ type Content =
 type ReferenceRequest =
   | { readonly verdict: "refused" }
   | { readonly verdict: "good"; readonly head: string; readonly keepAlive: boolean; readonly content: Content };
+
+type ReferenceAnswer =
+  | { readonly verdict: "refused" }
+  | {
+      readonly verdict: "good";
+      /** As it goes on to a caller of HTTP/1.1 that may go on. */
+      readonly head: string;
+      readonly status: number;
+      readonly framing: "none" | "length" | "chunks" | "close";
+      readonly content: Content;
+    };
 
 const fieldsOf = (lines: string): Field[] =>
   (lines.match(new RegExp(FIELD, "g")) ?? []).map((line) => {
@@ -119,7 +133,7 @@ function targetOf(method: string, target: string): { path: string; authority: st
  * @param text from a request's first byte
  * @returns what goes on, without the fields that the proxy adds for forwarding
  */
-function referenceRequest(text: string): ReferenceRequest {
+export function referenceRequest(text: string): ReferenceRequest {
   const refused = { verdict: "refused" } as const;
   const parts = REQUEST_HEAD.exec(text);
   if (parts === null) return refused;
@@ -155,6 +169,38 @@ function referenceRequest(text: string): ReferenceRequest {
   const after = text.slice(whole.length);
   const content = length === -1 ? chunkedContent(after, options) : plainContent(after, length ?? 0);
   return { verdict: "good", head: `${head}\r\n`, keepAlive, content };
+}
+
+/** @param text from an answer's first byte to the end of the connection; @param method of its request */
+export function referenceAnswer(text: string, method: string): ReferenceAnswer {
+  const refused = { verdict: "refused" } as const;
+  const parts = ANSWER_HEAD.exec(text);
+  if (parts === null) return refused;
+  const [whole, minor = "", code = "", reason = "", lines = ""] = parts;
+  const status = Number(code);
+  const fields = fieldsOf(lines);
+  const options = optionsOf(fields);
+  const length = lengthOf(fields, minor);
+  const informational = status < 200 || status === 204;
+  if (options === undefined || length === "bad" || status === 101) return refused;
+  if (informational && length === -1) return refused;
+  const none = method === "HEAD" || informational || status === 304;
+  const framing = none ? "none" : length === undefined ? "close" : length === -1 ? "chunks" : "length";
+  const kept = fields.filter(({ name }) => {
+    if (/^(?:connection|keep-alive|proxy-connection)$/.test(name)) return false;
+    if (name === "upgrade") return status === 426;
+    if (name === "content-length") return !informational;
+    return !options.includes(name);
+  });
+  let head = `HTTP/1.1 ${code} ${reason}\r\n${kept.map(({ line }) => line).join("")}`;
+  if (framing === "close") head += "Transfer-Encoding: chunked\r\n";
+  if (status === 426 && valuesOf(fields, "upgrade").length > 0) head += "Connection: Upgrade\r\n";
+  const after = text.slice(whole.length);
+  const content =
+    framing === "chunks"
+      ? chunkedContent(after, options)
+      : plainContent(after, framing === "close" ? after.length : framing === "none" ? 0 : (length as number));
+  return { verdict: "good", head: `${head}\r\n`, status, framing, content };
 }
 
 /** The whole requests that an endpoint finds in what it was sent, and what is left over. */
