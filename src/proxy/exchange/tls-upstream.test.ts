@@ -1,7 +1,9 @@
-import type net from "node:net";
-import type tls from "node:tls";
+import { once } from "node:events";
+import net from "node:net";
+import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import { CERTIFICATE, KEY } from "../../model/testkit/certificate.ts";
+import { resetSocket } from "../upstream/reset-socket.ts";
 import { FarEnd, type FarEndTls, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
 
 /** The certificate is for this name, and for 127.0.0.1. */
@@ -165,4 +167,21 @@ test("an answer that is cut short breaks the caller's connection", async () => {
   caller.send(GET);
   await caller.end();
   expect([caller.error, caller.ended]).toEqual(["ECONNRESET", false]);
+});
+
+test("an answer that ends by close and is cut off by a reset does not come to a clean end", async () => {
+  const server = net.createServer((socket) => {
+    const secure = new tls.TLSSocket(socket, { isServer: true, cert: CERTIFICATE, key: KEY });
+    secure.on("error", () => {});
+    secure.on("data", () => secure.write("HTTP/1.1 200 OK\r\n\r\nhello", () => resetSocket(socket)));
+  });
+  server.listen(0, "127.0.0.1");
+  closing.push(() => server.close());
+  await once(server, "listening");
+  const endpoints = [`127.0.0.1:${(server.address() as net.AddressInfo).port}`];
+  const fixture = await open([], {}, { endpoints });
+  const caller = await fixture.caller();
+  caller.send(GET);
+  expect(await caller.end()).not.toContain("\r\n0\r\n\r\n");
+  expect(fixture.records.map(({ failure }) => failure)).toEqual(["UpstreamReset"]);
 });

@@ -227,7 +227,7 @@ function dropsFromResponse(
 function appendForwardedFor(head: string, callerAddress: string): string {
   const at = head.toLowerCase().lastIndexOf("\r\nx-forwarded-for:");
   const lineEnd = head.indexOf("\r\n", at + 2);
-  const line = head.slice(at + 2, lineEnd).replace(/[ \t]+$/, "");
+  const line = withoutOws(head.slice(at + 2, lineEnd));
   const joined = line.endsWith(":") ? `${line} ${callerAddress}` : `${line}, ${callerAddress}`;
   return `${head.slice(0, at + 2)}${joined}${head.slice(lineEnd)}`;
 }

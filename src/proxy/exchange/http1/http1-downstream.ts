@@ -343,7 +343,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     }
     if (bytes[0] !== CR && TOKEN[bytes[0] as number] !== 1) return this.#refuse("BadRequest");
     const bare = bareLineFeed(bytes, 0, Math.min(bytes.length, MAX_HEAD_BYTES));
-    // The parser stops at the LF, so that it may look for another line after it.
+    // The end is put beyond the LF, where the parser stops, so that it does not take the line before for the last one.
     if (bare >= 0) return this.#refuseHead(this.#shared.requestParser.parseRequest(bytes, 0, bare + 3) || "bad");
     if (bytes.length > MAX_HEAD_BYTES) return this.#refuse(isTargetLong(bytes) ? "TargetTooLong" : "HeadTooLarge");
     return false;

@@ -141,16 +141,10 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   onUpstreamEnd(): void {
     if (this.#tunnel) this.#owner.onTunnelEnd();
-    else if (this.#headRead && this.#body.end() && !this.#wasReset()) {
+    else if (this.#headRead && this.#body.end() && !wasReset((this.#connection as UpstreamConnection).socket)) {
       this.#reusable = false;
       this.#ended();
     } else this.#owner.onTryFailed("UpstreamReset", false);
-  }
-
-  #wasReset(): boolean {
-    const { socket, endpoint } = this.#connection as UpstreamConnection;
-    // Of a TLS connection the layer above TCP tells.
-    return endpoint.tls === undefined && wasReset(socket);
   }
 
   onUpstreamFailure(failure: Failure): void {

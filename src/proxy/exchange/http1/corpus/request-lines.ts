@@ -20,6 +20,10 @@ export const REQUEST_LINES: readonly RequestCase[] = [
   goesOn("DELETE", "DELETE /x HTTP/1.1"),
   goesOn("TRACE", "TRACE /x HTTP/1.1"),
   goesOn("PRI, which is no method of ours but one of HTTP/2's preface", "PRINT /x HTTP/1.1"),
+  passes(
+    "TRACE and OPTIONS with Max-Forwards, which is not counted",
+    `${head("TRACE / HTTP/1.1", "Host: h", "Max-Forwards: 0")}${head("OPTIONS / HTTP/1.1", "Host: h", "Max-Forwards: 3")}`,
+  ),
   goesOn("* for OPTIONS", "OPTIONS * HTTP/1.1"),
   goesOn("a path for OPTIONS", "OPTIONS /x HTTP/1.1"),
   goesOn("a long target", `GET /${"a".repeat(16_000)} HTTP/1.1`),

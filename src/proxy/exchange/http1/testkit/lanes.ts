@@ -9,7 +9,7 @@ import { emptyMeshConfig, type ServicePort } from "../../../../config/mesh-confi
 import { systemClock } from "../../../../model/clock.ts";
 import { silentLog } from "../../../../telemetry/log.ts";
 import { MeshRouteTable } from "../../../router/route-table.ts";
-import { resetSocket } from "../../../upstream/reset-socket.ts";
+import { resetSocket, wasReset } from "../../../upstream/reset-socket.ts";
 import { HttpEngine } from "../../http-engine.ts";
 import { RawCaller } from "../../testkit/http-fixture.ts";
 import { splitRequests } from "./reference.ts";
@@ -104,12 +104,13 @@ class Lane {
     const stuck = !(await inTime(caller.end()));
     const kept = caller.received.endsWith(NEXT_ANSWER);
     if (!kept && !stuck) await this.#settle();
+    const broken = caller.error !== undefined || (!caller.closed && wasReset(caller.socket));
     const received = this.#received.replace(FORWARDING, "");
     const [first, last] = [this.#servedOn[0], this.#servedOn.at(-1)];
     caller.socket.destroy();
     return {
       answer: kept ? caller.received.slice(0, -NEXT_ANSWER.length) : caller.received,
-      caller: stuck ? "stuck" : kept ? "kept" : caller.error === undefined ? "closed" : "broken",
+      caller: stuck ? "stuck" : kept ? "kept" : broken ? "broken" : "closed",
       endpoint: received.endsWith(NEXT_FORWARDED) ? received.slice(0, -NEXT_FORWARDED.length) : received,
       cut: this.#cut,
       reused: this.#servedOn.length > 1 && first === last,
