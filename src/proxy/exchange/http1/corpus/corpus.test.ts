@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { cutsOf, Lanes, type Outcome } from "../testkit/lanes.ts";
+import { cutsOf, type Lane, Lanes, type Outcome } from "../testkit/lanes.ts";
 import { splitRequests } from "../testkit/reference.ts";
 import { ANSWERS } from "./answers.ts";
 import type { AnswerCase, RequestCase } from "./case.ts";
@@ -71,7 +71,7 @@ function answerMisfit({ gives }: AnswerCase, { answer, caller, reused }: Outcome
 /** Each case at once, byte by byte and at other cuts. @returns what is wrong, case by case */
 async function misfits<Case extends { name: string; sent: string }>(
   cases: readonly Case[],
-  run: (lane: Parameters<Parameters<Lanes["all"]>[1]>[0], each: Case, pieces: readonly string[]) => Promise<Outcome>,
+  run: (lane: Lane, each: Case, pieces: readonly string[]) => Promise<Outcome>,
   misfit: (each: Case, outcome: Outcome) => string,
 ): Promise<Record<string, unknown>> {
   const jobs = cases.flatMap((each) => cutsOf(each.sent).map((pieces) => ({ each, pieces })));
@@ -101,13 +101,12 @@ describe("the corpus", () => {
   });
 
   test("of requests comes to what it says, however it is cut", async () => {
-    const run = (lane: Parameters<Parameters<Lanes["all"]>[1]>[0], each: RequestCase, pieces: readonly string[]) =>
-      lane.run(pieces, each.halfCloses);
+    const run = (lane: Lane, each: RequestCase, pieces: readonly string[]) => lane.run(pieces, each.halfCloses);
     expect(await misfits(REQUESTS, run, requestMisfit)).toEqual({});
   }, 60_000);
 
   test("of answers comes to what it says, however it is cut", async () => {
-    const run = (lane: Parameters<Parameters<Lanes["all"]>[1]>[0], each: AnswerCase, pieces: readonly string[]) =>
+    const run = (lane: Lane, each: AnswerCase, pieces: readonly string[]) =>
       lane.run([each.to], false, { pieces, after: each.after });
     expect(await misfits(ALL_ANSWERS, run, answerMisfit)).toEqual({});
   }, 60_000);

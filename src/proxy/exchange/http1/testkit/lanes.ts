@@ -57,7 +57,7 @@ interface EndpointConnection {
   closed: boolean;
 }
 
-class Lane {
+export class Lane {
   readonly port: number;
   readonly #endpoint: net.Server;
   readonly #proxy: net.Server;
