@@ -13,6 +13,7 @@ import type { AccessFinding } from "../proxy/router/access-description.ts";
 import { MeshRouteTable, newDecision } from "../proxy/router/route-table.ts";
 import type { Caller, RequestView, ServicePortState } from "../proxy/router/types.ts";
 import { silentLog } from "../telemetry/log.ts";
+import { describeSettings } from "./describe-settings.ts";
 
 export interface Question {
   /** `namespace/pod`; the Pod's name may be cut before what Kubernetes generates. */
@@ -124,6 +125,7 @@ class Explainer {
     // Where access control does not decide, no object of its does.
     if (this.#mesh.enforced !== "on") this.#redecide(entry, decision);
     this.#explainRoute(entry, decision.routes[0], backends);
+    this.#explainSettings(new Set([entry.key, ...backends.map(({ servicePort }) => servicePort)]));
     const { failure } = decision;
     if (failure !== "") this.#steps.push(`answer: ${refusal(entry, failure)}`);
     else this.#steps.push(`answer: an endpoint's: ${backends.flatMap(({ endpoints }) => endpoints).join(", ")}`);
@@ -179,6 +181,15 @@ class Explainer {
     }
     const parts = backends.map(({ servicePort, share }) => `${servicePort} ${Math.round(share * 1000) / 10} %`);
     this.#steps.push(`route: ${formatOrigin(route.origin)} sends it to ${parts.join(", ")}`);
+  }
+
+  /** What may still come between: of the service ports on the way, in their order. */
+  #explainSettings(keys: ReadonlySet<string>): void {
+    for (const key of keys) {
+      const config = this.#mesh.config.servicePorts[key];
+      const settings = config === undefined ? [] : describeSettings(config);
+      if (settings.length > 0) this.#steps.push(`  ${key} asks for ${settings.join(", ")}`);
+    }
   }
 
   /** Which object keeps the call out: the target that is there and does not fit, or the Service for want of any. */

@@ -478,7 +478,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     let least: EndpointState | undefined;
     for (let index = 0; index < endpoints.length; index++) {
       const endpoint = endpoints[index] as EndpointState;
-      if (endpoint.removed || this.#tried.includes(endpoint)) continue;
+      if (endpoint.removed || endpoint.ejected || this.#tried.includes(endpoint)) continue;
       if ((least === undefined || endpoint.outstanding < least.outstanding) && this.#isConnected(endpoint))
         least = endpoint;
     }

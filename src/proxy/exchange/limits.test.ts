@@ -179,3 +179,59 @@ describe("endpoints of HTTP/2", () => {
     expect(answer.headers["x-tulle-reason"]).toBe("Overloaded");
   });
 });
+
+describe("whatever the endpoints do", () => {
+  test.each(["http", "h2c"] as const)(
+    "no limit is exceeded, nobody is forgotten, and nothing is left: %s",
+    async (scheme) => {
+      let calls = 0;
+      const fine = await FarEnd.answering(OK);
+      const resets = await FarEnd.listen((socket) => {
+        if (++calls % 2 === 0) socket.resetAndDestroy();
+        else socket.write("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+      });
+      const http2 = await Http2FarEnd.listen(
+        (stream) => {
+          if (++calls % 3 === 0) stream.close(2);
+          else if (calls % 7 === 0) stream.session?.destroy();
+          else {
+            stream.respond({ ":status": calls % 5 === 0 ? 503 : 200 });
+            stream.end("ok");
+          }
+        },
+        { maxConcurrentStreams: 3 },
+      );
+      for (const end of [fine, resets, http2]) closing.push(() => end.close());
+      const endpoints = scheme === "http" ? [fine.address, resets.address] : [http2.address];
+      const proxy = await open([...endpoints, "127.0.0.1:1"], {
+        servicePort: {
+          scheme,
+          limits: { maxConnections: 3, maxPending: 1_000 },
+          timeouts: { tryMs: 10_000, requestMs: 60_000 },
+          middlewares: { retry: { attempts: 3, statuses: [[503, 504]] } },
+          balancing: { algorithm: "ewma", ejection: { failures: 3 }, slowStartMs: 1_000 },
+        },
+      });
+      const state = proxy.table.servicePort("ns/svc:80");
+      let most = 0;
+      const texts = Array.from({ length: 300 }, async (_, index) => {
+        const caller = await proxy.caller();
+        caller.send(index % 4 === 0 ? POST : GET);
+        most = Math.max(most, state?.connections.open ?? 0);
+        if (index % 9 === 0) caller.socket.resetAndDestroy();
+        await caller.end();
+        caller.socket.end();
+        most = Math.max(most, state?.connections.open ?? 0);
+        return caller.received;
+      });
+      const statuses = new Set((await Promise.all(texts)).map((text) => text.slice(9, 12)));
+      expect([...statuses].filter((status) => !["", "200", "502", "503"].includes(status))).toEqual([]);
+      expect(statuses).toContain("200");
+      expect(most).toBeLessThanOrEqual(3);
+      while (proxy.engine.openConnections > 0) await new Promise(setImmediate);
+      expect(state?.connections.waiting).toBe(0);
+      expect(state?.endpoints.map(({ outstanding }) => outstanding)).toEqual(state?.endpoints.map(() => 0));
+      expect(proxy.engine.openUpstreamConnections).toBe(state?.connections.open);
+    },
+  );
+});
