@@ -9,7 +9,7 @@ const OBJECTS = [
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name: "client", namespace: "elsewhere" },
-    spec: { serviceAccountName: "client", containers: [] },
+    spec: { serviceAccountName: "client", containers: [{ name: "c", image: "c" }] },
     status: { phase: "Running", podIP: "10.0.0.9", podIPs: [{ ip: "10.0.0.9" }] },
   },
   {
