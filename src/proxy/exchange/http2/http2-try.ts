@@ -157,6 +157,8 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   onReset(code: number, byPeer: boolean): void {
     this.#stream = undefined;
     this.resetCode = code;
+    // A stream reset on a connection that stands is the endpoint's word, and no connection that closed while we took it.
+    if (this.#session?.retired === false) this.reused = false;
     this.#owner.onTryFailed(byPeer ? "UpstreamReset" : "UpstreamMalformed", code === REFUSED_STREAM && byPeer);
   }
 

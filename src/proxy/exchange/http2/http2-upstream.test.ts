@@ -121,6 +121,18 @@ describe("a stream that the endpoint resets", () => {
     expect(fixture.records.some(({ attempts }) => attempts === 2)).toBe(true);
   });
 
+  test("on a connection that has served is not sent again unasked, as the connection stands", async () => {
+    let streams = 0;
+    const end = await endpoint((stream) => {
+      if (++streams === 1) ok(stream);
+      else stream.close(NGHTTP2_CANCEL);
+    });
+    const mine = caller(await open([end.address]));
+    await mine.call(GET);
+    expect(reasonOf(await mine.call(GET))).toBe("UpstreamReset");
+    expect(streams).toBe(2);
+  });
+
   test("otherwise is not sent again where it may have been acted on", async () => {
     let streams = 0;
     const end = await endpoint((stream) => {
