@@ -1,4 +1,4 @@
-import { lstat, readdir, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 /** As a path: standard input, which is read once. */
@@ -48,7 +48,10 @@ class Walk {
   readonly places = new Map<string, FoundFile | UnreadablePath>();
   readonly folders = new Set<string>();
   moving = false;
-  /** By device and inode: links may lead to one place twice, or in a circle. */
+  /**
+   * Links may lead to one place twice, or in a circle. By path, as the inode of a file that was just replaced may be that
+   * of the next one which is written.
+   */
   readonly #seen = new Set<string>();
 
   /**
@@ -60,7 +63,7 @@ class Walk {
     try {
       const info = await stat(path);
       if (!info.isDirectory() && !given && !MANIFEST.test(path)) return 0;
-      const place = `${info.dev} ${info.ino}`;
+      const place = await realpath(path);
       if (this.#seen.has(place)) return 1;
       this.#seen.add(place);
       if (info.isDirectory()) return await this.#visitFolder(path);
