@@ -59,7 +59,7 @@ async function withPeak(pids, work) {
 
 async function runOne(workbench, attack, farEnd, targetPort, bin) {
   const service = { name: "app", trafficType: "http", port: 18082, addresses: farEnd.addresses, targetPort };
-  const { program, entries } = await startTulle(workbench, 0, [service], bin);
+  const { program, entries } = await startTulle(workbench, 0, [service], { bin });
   try {
     const entry = entries.get("app");
     await warmUp(entry);

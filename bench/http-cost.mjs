@@ -1,109 +1,94 @@
-/** HTTP/1.1 keep-alive: µs of CPU that a proxy uses for a request. */
+/** HTTP/1.1 at saturation: µs of CPU that a proxy uses for a request, under each of wrk's loads. */
 import { fileURLToPath } from "node:url";
 import { BODY } from "./backend.mjs";
-import { nginxBackend, PEERS } from "./peers.mjs";
+import { LOAD_CORE, startColumns, stopAll } from "./columns.mjs";
+import { WRK_LOADS, wrk } from "./loads.mjs";
+import { nginxBackend } from "./peers/nginx.mjs";
 import { cpuMs, delay, findProgram, freePort, reachable } from "./processes.mjs";
-import { median, number, table } from "./report.mjs";
-import { startTulle } from "./tulle.mjs";
+import { median, number } from "./report.mjs";
 
-export const PROXY_CORE = 0;
-export const LOAD_CORE = 1;
 const WARM_UP_SECONDS = 2;
 const ENDPOINT_ADDRESSES = ["127.0.0.2", "127.0.0.3"];
 
-const tulle = {
-  name: "tulle",
-  async start(workbench, core, service, bin) {
-    const { program, entries } = await startTulle(workbench, core, [service], bin);
-    return { program, ...entries.get(service.name) };
-  },
-};
-
-async function startBackend(workbench, port) {
-  if (findProgram("nginx") !== undefined) return nginxBackend(workbench, LOAD_CORE, ENDPOINT_ADDRESSES, port, BODY);
+/** Endpoints on a port of their own: nginx, else ours, which knows the small answer alone. */
+export async function startEndpoints(workbench, { http2 = false } = {}) {
+  const port = await freePort();
+  const addresses = ENDPOINT_ADDRESSES;
+  if (findProgram("nginx") !== undefined) {
+    const program = await nginxBackend(workbench, LOAD_CORE, { addresses, port, body: BODY, http2 });
+    return { program, addresses, targetPort: port };
+  }
+  if (http2) throw new Error("nginx is not installed, so there are no endpoints: apt-get install nginx");
   const file = fileURLToPath(new URL("backend.mjs", import.meta.url));
-  const args = [file, String(port), ...ENDPOINT_ADDRESSES];
-  const program = workbench.start(LOAD_CORE, process.execPath, args);
-  await reachable(ENDPOINT_ADDRESSES[0], port);
-  return program;
+  const program = workbench.start(LOAD_CORE, process.execPath, [file, String(port), ...addresses]);
+  await reachable(addresses[0], port);
+  return { program, addresses, targetPort: port };
 }
 
-/** One run of wrk: requests answered, how many a second, and how many went wrong. */
-async function load(workbench, wrk, { address, port }, seconds, connections) {
-  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, `http://${address}:${port}/`];
-  const text = await workbench.start(LOAD_CORE, wrk, args).output;
-  const [, requests, took] = /(\d+) requests in ([\d.]+)s/.exec(text) ?? [];
-  if (requests === undefined) throw new Error(`wrk said: ${text}`);
-  const socketErrors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text);
-  const badStatus = /Non-2xx or 3xx responses: (\d+)/.exec(text);
-  const errors = [...(socketErrors?.slice(1) ?? []), badStatus?.[1] ?? 0].reduce((sum, n) => sum + Number(n), 0);
-  return { requests: Number(requests), perSecond: Number(requests) / Number(took), errors };
-}
-
-async function round(workbench, wrk, proxy, { seconds, connections }) {
+/** One round: what the load did, and the CPU that the proxy used for each of its requests. */
+export async function costOf(proxy, load) {
   const before = cpuMs(proxy.program.pid);
-  const { requests, perSecond, errors } = await load(workbench, wrk, proxy, seconds, connections);
+  const done = await load();
   const usedMs = cpuMs(proxy.program.pid) - before;
-  proxy.rounds.push({ micros: (usedMs * 1000) / Math.max(1, requests), perSecond, errors });
+  return { ...done, micros: (usedMs * 1000) / Math.max(1, done.requests) };
 }
 
-async function startAll(workbench, service, { proxies, bin }) {
-  const running = [];
-  for (const proxy of [tulle, ...PEERS].filter(({ name }) => proxies.includes(name))) {
-    if (proxy !== tulle && findProgram(proxy.package) === undefined) {
-      console.log(`${proxy.name} is not installed, so it is left out: apt-get install ${proxy.package}`);
-      continue;
-    }
-    running.push({ name: proxy.name, rounds: [], ...(await proxy.start(workbench, PROXY_CORE, service, bin)) });
-  }
-  return running;
-}
-
-function report(proxies) {
-  const rows = proxies.map(({ name, rounds }) => ({
-    name,
-    least: Math.min(...rounds.map(({ micros }) => micros)),
-    middle: median(rounds.map(({ micros }) => micros)),
-    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
-    errors: rounds.reduce((sum, { errors }) => sum + errors, 0),
-  }));
-  table(
-    ["", "µs CPU/request: min", "median", "requests/s", "errors"],
-    rows.map((row) => [
-      row.name,
-      number(row.least, 1),
-      number(row.middle, 1),
-      number(row.perSecond),
-      String(row.errors),
-    ]),
-  );
-  const ours = rows.find(({ name }) => name === "tulle");
-  for (const peer of rows.filter((row) => ours !== undefined && row !== ours))
-    console.log(
-      `tulle / ${peer.name}: ${number(ours.least / peer.least, 2)} (min), ${number(ours.middle / peer.middle, 2)} (median)`,
-    );
-  console.log("");
-}
-
-/** Prints CPU time a request of each proxy that is wanted and there. */
-export async function runHttp(workbench, options) {
-  const { seconds, rounds, connections } = options;
-  console.log(`HTTP/1.1, ${connections} keep-alive connections, ${rounds} interleaved rounds of ${seconds} s:`);
-  const wrk = findProgram("wrk");
-  if (wrk === undefined) {
-    console.log("wrk is not installed, so there is no load: apt-get install wrk\n");
-    return;
-  }
-  const targetPort = await freePort();
-  const service = { name: "app", trafficType: "http", port: 18080, addresses: ENDPOINT_ADDRESSES, targetPort };
-  const backend = await startBackend(workbench, targetPort);
-  const proxies = await startAll(workbench, service, options);
-  for (const proxy of proxies) await load(workbench, wrk, proxy, WARM_UP_SECONDS, connections);
+/** Rounds of each proxy in turn, after a warm-up of each; what they gave is in `proxy.rounds`. */
+export async function interleave(proxies, { rounds, warmUp, round }) {
+  for (const proxy of proxies) await warmUp(proxy);
   for (let done = 0; done < rounds; done++)
     for (const proxy of proxies) {
       await delay(200); // what the last one still does is not this one's
-      await round(workbench, wrk, proxy, options);
+      proxy.rounds.push(await round(proxy));
     }
-  for (const { program } of [...proxies, { program: backend }]) await workbench.stop(program);
-  report(proxies);
+}
+
+/** Values of a measure by column: `pick` of each proxy's rounds. */
+export const byName = (proxies, pick) => new Map(proxies.map(({ name, rounds }) => [name, pick(rounds)]));
+export const least = (field) => (rounds) => Math.min(...rounds.map((round) => round[field]));
+export const middle = (field) => (rounds) => median(rounds.map((round) => round[field]));
+
+/** Says which proxies had requests that failed, since their figures are then of something else. */
+export function sayErrors(proxies) {
+  for (const { name, rounds } of proxies) {
+    const errors = rounds.reduce((sum, round) => sum + round.errors, 0);
+    if (errors > 0) console.log(`${name}: ${number(errors)} requests failed`);
+  }
+}
+
+const TITLES = {
+  small: ["µs CPU a request", "requests/s seen"],
+  answers: ["µs CPU a request, answers of 64 KiB", "requests/s seen, answers of 64 KiB"],
+  uploads: ["µs CPU a request, content of 64 KiB", "requests/s seen, content of 64 KiB"],
+  connections: ["µs CPU a new connection with a request", "new connections/s seen"],
+};
+
+async function measure(workbench, proxies, name, { seconds, rounds, connections }) {
+  const run = (proxy, forSeconds) => wrk(workbench, proxy, { load: WRK_LOADS[name], seconds: forSeconds, connections });
+  for (const proxy of proxies) proxy.rounds = [];
+  await interleave(proxies, {
+    rounds,
+    warmUp: (proxy) => run(proxy, WARM_UP_SECONDS),
+    round: (proxy) => costOf(proxy, () => run(proxy, seconds)),
+  });
+  sayErrors(proxies);
+  const [cost, rate] = TITLES[name];
+  return [
+    { key: name, title: cost, digits: 1, values: byName(proxies, least("micros")) },
+    { key: `${name} median`, title: `${cost}: median`, digits: 1, values: byName(proxies, middle("micros")) },
+    { key: `${name} rate`, title: rate, digits: 0, values: byName(proxies, middle("perSecond")) },
+  ];
+}
+
+/** @param loads names of `WRK_LOADS` */
+export async function runHttp(workbench, options, results, loads) {
+  const { seconds, rounds, connections, columns } = options;
+  console.log(
+    `HTTP/1.1, ${connections} connections, ${rounds} interleaved rounds of ${seconds} s: ${loads.join(", ")}`,
+  );
+  if (findProgram("wrk") === undefined) return console.log("wrk is not installed: apt-get install wrk\n");
+  const endpoints = await startEndpoints(workbench);
+  const proxies = await startColumns(workbench, columns, { kind: "http", services: 1, ...endpoints });
+  for (const load of loads) results.add(await measure(workbench, proxies, load, options));
+  await stopAll(workbench, [...proxies, endpoints]);
 }

@@ -8,9 +8,13 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-/** Path of a program on PATH or where Debian puts daemons, or undefined. */
+/** Where `npm run bench:peers` puts what Debian has no package of. */
+export const PEERS_FOLDER = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "tulle-bench");
+
+/** Path of a program on PATH, where Debian puts daemons or in `PEERS_FOLDER`, or undefined. */
 export function findProgram(name) {
-  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+  const own = path.join(PEERS_FOLDER, "bin");
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin", own];
   for (const folder of folders.filter((each) => each !== "")) {
     const file = path.join(folder, name);
     try {
@@ -111,6 +115,7 @@ export async function reachable(address, port, withinMs = 5000) {
 export class Workbench {
   #children = new Set();
   #folder = mkdtempSync(path.join(os.tmpdir(), "tulle-bench-"));
+  #names = 0;
 
   constructor() {
     process.once("exit", () => this.#endNow());
@@ -126,6 +131,11 @@ export class Workbench {
     const file = path.join(this.#folder, name);
     writeFileSync(file, text);
     return file;
+  }
+
+  /** A name for a file or folder that nothing else in the temporary folder has. */
+  fresh(name) {
+    return `${++this.#names}-${name}`;
   }
 
   get folder() {

@@ -6,6 +6,11 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The value that this part (0 to 1) of `sorted` does not exceed. */
+export function quantile(sorted, part) {
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
+}
+
 /** `12,345.6` */
 export function number(value, digits = 0) {
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -22,8 +27,50 @@ export function row(widths, cells) {
   console.log(padded.join("   ").trimEnd());
 }
 
-/** Prints columns under their titles, as wide as their widest cell. */
-export function table(titles, rows) {
+/** Columns under their titles, as wide as their widest cell: the first flush left, the others right. */
+function aligned(titles, rows) {
   const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((cells) => cells[column].length)));
-  for (const cells of [titles, ...rows]) row(widths, cells);
+  const line = (cells) =>
+    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join("   ");
+  return [titles, ...rows].map(line).join("\n");
+}
+
+/** A table in Markdown: the first column flush left, the others right. */
+export function markdown(titles, rows) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [line(titles), line(titles.map((_, column) => (column === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+}
+
+/** Measures, `{key, title, digits, values}` each, with values by column's name: a column without one gets a dash. */
+export class Results {
+  #columns;
+  #print;
+  #measures = [];
+
+  constructor(columns, print = console.log) {
+    this.#columns = columns;
+    this.#print = print;
+  }
+
+  /** Adds measures and prints them. */
+  add(measures) {
+    this.#measures.push(...measures);
+    this.#print(`${aligned(["", ...this.#columns], this.#rows(measures))}\n`);
+  }
+
+  markdown() {
+    return markdown(["", ...this.#columns], this.#rows(this.#measures));
+  }
+
+  /** @returns the measure's value for a column, or undefined */
+  value(key, column) {
+    return this.#measures.find((measure) => measure.key === key)?.values.get(column);
+  }
+
+  #rows(measures) {
+    return measures.map(({ title, digits, values }) => [
+      title,
+      ...this.#columns.map((column) => (values.has(column) ? number(values.get(column), digits) : "–")),
+    ]);
+  }
 }
