@@ -78,6 +78,9 @@ export function rssBytes(pids) {
   return kib * 1024;
 }
 
+/** Files and sockets that the process has open. */
+export const openFiles = (pid) => readdirSync(`/proc/${pid}/fd`).length;
+
 /** How many files and sockets a process that we start may have open. */
 export function openFilesLimit() {
   const line = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));

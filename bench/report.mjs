@@ -28,11 +28,17 @@ export function row(widths, cells) {
 }
 
 /** Columns under their titles, as wide as their widest cell: the first flush left, the others right. */
-function aligned(titles, rows) {
+export function aligned(titles, rows) {
   const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((cells) => cells[column].length)));
   const line = (cells) =>
     cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join("   ");
   return [titles, ...rows].map(line).join("\n");
+}
+
+/** Prints columns under their titles: the first and the last flush left, the others right. */
+export function table(titles, rows) {
+  const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((cells) => cells[column].length)));
+  for (const cells of [titles, ...rows]) row(widths, cells);
 }
 
 /** A table in Markdown: the first column flush left, the others right. */

@@ -11,17 +11,21 @@ import { freePort, reachable } from "./processes.mjs";
 export const OUR_BIN = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))), "bin", "tulle");
 
 /** A Service without selector and its EndpointSlice: programs that run anyway, put behind a mesh name. */
-function manifestsOf({ name, trafficType, scheme = "http", port, addresses, targetPort }) {
+export function manifestsOf({ name, trafficType, scheme = "http", port, addresses, targetPort, annotations = {} }) {
+  const asked = {
+    "mesh.traefik.io/traffic-type": trafficType,
+    ...(trafficType === "http" ? { "mesh.traefik.io/scheme": scheme } : {}),
+    ...annotations,
+  };
+  const protocol = trafficType === "udp" ? "UDP" : "TCP";
   return `apiVersion: v1
 kind: Service
 metadata:
   name: ${name}
   namespace: bench
-  annotations:
-    mesh.traefik.io/traffic-type: "${trafficType}"
-${trafficType === "http" ? `    mesh.traefik.io/scheme: "${scheme}"` : ""}
+  annotations: ${JSON.stringify(asked)}
 spec:
-  ports: [{ name: main, port: ${port}, targetPort: ${targetPort} }]
+  ports: [{ name: main, port: ${port}, targetPort: ${targetPort}, protocol: ${protocol} }]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -31,11 +35,11 @@ metadata:
   labels: { kubernetes.io/service-name: ${name} }
 addressType: IPv4
 endpoints: [${addresses.map((address) => `{ addresses: ["${address}"], conditions: { ready: true } }`).join(", ")}]
-ports: [{ name: main, port: ${targetPort}, protocol: TCP }]
+ports: [{ name: main, port: ${targetPort}, protocol: ${protocol} }]
 `;
 }
 
-const NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: bench\n";
+export const NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: bench\n";
 
 /**
  * `tulle local`.

@@ -2,6 +2,8 @@
 import { expect, test } from "vitest";
 import { parseH2load, parseWrk } from "../bench/loads.mjs";
 import { markdown, median, quantile, Results } from "../bench/report.mjs";
+import { selfTimes } from "../bench/self-times.mjs";
+import { growth, Ledger } from "../bench/soak-ledger.mjs";
 import { judgements } from "../bench/targets.mjs";
 
 const WRK = `Running 5s test @ http://127.3.0.1:18080/
@@ -90,4 +92,48 @@ test("of what grows, the worse Node must meet the target", () => {
 
 test("what a column has no figure for is a dash", () => {
   expect(resultsOf({ tcp: [["haproxy", 12]] }).markdown()).toContain("| tcp | – | – | 12.0 |");
+});
+
+test("a profile's time is that of the functions themselves, and idle time is nobody's", () => {
+  const frame = (functionName: string, url = "") => ({ functionName, url, lineNumber: 6 });
+  const nodes = [
+    { id: 1, callFrame: frame("(root)") },
+    { id: 2, callFrame: frame("(idle)") },
+    { id: 3, callFrame: frame("parse", "file:///x/dist/a.js") },
+    { id: 4, callFrame: frame("", "node:net") },
+    { id: 5, callFrame: frame("parse", "file:///x/dist/a.js") },
+  ];
+  const profile = { nodes, samples: [2, 3, 4, 5], timeDeltas: [1000, 500, 100, 400] };
+  expect(selfTimes(profile, "file:///x")).toEqual({
+    idlePart: 0.5,
+    functions: [
+      { name: "parse", place: "dist/a.js:7", part: 0.9 },
+      { name: "(anonymous)", place: "node:net:7", part: 0.1 },
+    ],
+  });
+});
+
+test("what becomes of calls is told by kind, with the reasons of those that failed", () => {
+  const ledger = new Ledger();
+  ledger.served("TCP");
+  ledger.failed("TCP", "ECONNRESET");
+  ledger.failed("TCP", "ECONNRESET");
+  ledger.cut("UDP");
+  expect(ledger.rows()).toEqual([
+    ["TCP", 1, 2, 0, "ECONNRESET ×2"],
+    ["UDP", 0, 0, 1, ""],
+  ]);
+  expect(ledger.totals).toEqual({ served: 1, failed: 2, cut: 1 });
+});
+
+test("what rises at the start and stays is level; what rises to the end has grown", () => {
+  const warmedUp = Array.from({ length: 100 }, (_, index) => Math.min(index, 25));
+  expect(growth(warmedUp).grown).toBe(0);
+  const leaking = Array.from({ length: 100 }, (_, index) => index);
+  expect(growth(leaking)).toEqual({ before: 37, after: 87, grown: 50 });
+});
+
+test("a single high reading is no growth", () => {
+  const spike = Array.from({ length: 100 }, (_, index) => (index === 90 ? 1000 : 5));
+  expect(growth(spike).grown).toBe(0);
 });

@@ -1,0 +1,38 @@
+/** A CPU profile (V8's .cpuprofile) summed by function. */
+import path from "node:path";
+
+/** Places of samples in which nothing of the program ran. */
+const NO_WORK = new Set(["(idle)", "(root)"]);
+
+function placeOf({ url, lineNumber }, root) {
+  if (url === "") return "";
+  const file = url.startsWith(`${root}/`) ? path.relative(new URL(root).pathname, new URL(url).pathname) : url;
+  return `${file}:${lineNumber + 1}`;
+}
+
+/**
+ * @param root URL of the folder that files are named from, without a slash at its end
+ * @returns `{idlePart, functions}`: the part of the time in which nothing ran, and of the rest each function's own part, most
+ *   first
+ */
+export function selfTimes({ nodes, samples, timeDeltas }, root = "") {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const micros = new Map();
+  let [idle, total] = [0, 0];
+  for (const [index, id] of samples.entries()) {
+    const took = Math.max(0, timeDeltas[index]);
+    const { callFrame } = byId.get(id);
+    total += took;
+    if (NO_WORK.has(callFrame.functionName)) idle += took;
+    else {
+      const key = `${callFrame.functionName || "(anonymous)"}\n${placeOf(callFrame, root)}`;
+      micros.set(key, (micros.get(key) ?? 0) + took);
+    }
+  }
+  const busy = Math.max(1, total - idle);
+  const functions = [...micros].map(([key, took]) => {
+    const [name, place] = key.split("\n");
+    return { name, place, part: took / busy };
+  });
+  return { idlePart: idle / Math.max(1, total), functions: functions.sort((a, b) => b.part - a.part) };
+}
