@@ -73,7 +73,7 @@ async function profileOf(workbench, { load, seconds, node, out }) {
 function print(options, { requests, errors }) {
   const { load, top, out } = options;
   const root = pathToFileURL(path.dirname(path.dirname(OUR_BIN))).href;
-  const { idlePart, functions } = selfTimes(JSON.parse(readFileSync(out, "utf8")), root);
+  const { idlePart, functions } = selfTimes(JSON.parse(readFileSync(out, "utf8")), { root, profiler: HOOK });
   const percent = (part) => `${(part * 100).toFixed(1)} %`;
   console.log(
     `${load}: ${number(requests)} requests, ${errors} failed; idle ${percent(idlePart)} of the time. Of the rest:\n`,

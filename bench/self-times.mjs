@@ -10,16 +10,30 @@ function placeOf({ url, lineNumber }, root) {
   return `${file}:${lineNumber + 1}`;
 }
 
+/** Ids of nodes that are called, however deep, from the file at `url`. */
+function calledFrom(url, nodes, byId) {
+  const found = new Set();
+  const add = (node) => {
+    found.add(node.id);
+    for (const child of node.children ?? []) add(byId.get(child));
+  };
+  for (const node of nodes) if (node.callFrame.url === url) add(node);
+  return found;
+}
+
 /**
  * @param root URL of the folder that files are named from, without a slash at its end
+ * @param profiler URL of what took the profile, whose own time does not count
  * @returns `{idlePart, functions}`: the part of the time in which nothing ran, and of the rest each function's own part, most
  *   first
  */
-export function selfTimes({ nodes, samples, timeDeltas }, root = "") {
+export function selfTimes({ nodes, samples, timeDeltas }, { root = "", profiler = "" } = {}) {
   const byId = new Map(nodes.map((node) => [node.id, node]));
+  const left = profiler === "" ? new Set() : calledFrom(profiler, nodes, byId);
   const micros = new Map();
   let [idle, total] = [0, 0];
   for (const [index, id] of samples.entries()) {
+    if (left.has(id)) continue;
     const took = Math.max(0, timeDeltas[index]);
     const { callFrame } = byId.get(id);
     total += took;

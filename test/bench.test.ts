@@ -94,7 +94,7 @@ test("what a column has no figure for is a dash", () => {
   expect(resultsOf({ tcp: [["haproxy", 12]] }).markdown()).toContain("| tcp | – | – | 12.0 |");
 });
 
-test("a profile's time is that of the functions themselves, and idle time is nobody's", () => {
+test("a profile's time is that of the functions themselves, and neither idle time nor the profiler's is theirs", () => {
   const frame = (functionName: string, url = "") => ({ functionName, url, lineNumber: 6 });
   const nodes = [
     { id: 1, callFrame: frame("(root)") },
@@ -102,9 +102,11 @@ test("a profile's time is that of the functions themselves, and idle time is nob
     { id: 3, callFrame: frame("parse", "file:///x/dist/a.js") },
     { id: 4, callFrame: frame("", "node:net") },
     { id: 5, callFrame: frame("parse", "file:///x/dist/a.js") },
+    { id: 6, callFrame: frame("start", "file:///x/hook.mjs"), children: [7] },
+    { id: 7, callFrame: frame("dispatch") },
   ];
-  const profile = { nodes, samples: [2, 3, 4, 5], timeDeltas: [1000, 500, 100, 400] };
-  expect(selfTimes(profile, "file:///x")).toEqual({
+  const profile = { nodes, samples: [2, 3, 4, 5, 6, 7], timeDeltas: [1000, 500, 100, 400, 300, 300] };
+  expect(selfTimes(profile, { root: "file:///x", profiler: "file:///x/hook.mjs" })).toEqual({
     idlePart: 0.5,
     functions: [
       { name: "parse", place: "dist/a.js:7", part: 0.9 },
