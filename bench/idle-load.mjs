@@ -1,6 +1,6 @@
 /**
- * `node bench/idle-load.mjs ADDRESS PORT HOST COUNT`: opens connections, sends one request over each, one after the other in
- * a few lanes, prints `{"open": n}` once all have their answer, and holds them until it is ended.
+ * `node bench/idle-load.mjs ADDRESS PORT HOST COUNT`: opens connections, sends one request over each, one after the
+ * other in a few lanes, prints `{"open": n}` once all have their answer, and holds them until it is ended.
  */
 import net from "node:net";
 

@@ -1,4 +1,6 @@
-/** Resident memory with idle connections: each has had an answer and says no more. A process of its own for each column. */
+/**
+ * Resident memory with idle connections: each has had an answer and says no more. A process of its own for each column.
+ */
 import { fileURLToPath } from "node:url";
 import { LOAD_CORE, startColumns, stopAll } from "./columns.mjs";
 import { startEndpoints } from "./http-cost.mjs";

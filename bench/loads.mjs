@@ -52,7 +52,8 @@ export async function h2load(workbench, { address, port }, seconds) {
 const STEADY = fileURLToPath(new URL("steady-load.mjs", import.meta.url));
 
 /**
- * HTTP/1.1 at a fixed rate, each request on a connection that waits for nothing else, so that a slow answer delays no other.
+ * HTTP/1.1 at a fixed rate, each request on a connection that waits for nothing else, so that a slow answer delays no
+ * other.
  * @returns microseconds at the quantiles `p50`, `p99`, `p999`, and how many `errors` there were
  */
 export async function steady(workbench, { address, port, host }, { seconds, perSecond }) {

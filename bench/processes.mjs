@@ -1,6 +1,6 @@
 /**
- * Programs that the benches start: found, pinned to a core, measured through /proc, and ended with their temporary files
- * whichever way the bench ends. Linux only.
+ * Programs that the benches start: found, pinned to a core, measured through /proc, and ended with their temporary
+ * files whichever way the bench ends. Linux only.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -146,8 +146,9 @@ export class Workbench {
   }
 
   /**
-   * Starts a program on a core. `line` resolves with the first line of standard output that starts with `{`, and rejects,
-   * with what the program said, when it ends before. `output` resolves with all of it when the program ends well.
+   * Starts a program on a core. `line` resolves with the first line of standard output that starts with `{`, and
+   * rejects, with what the program said, when it ends before. `output` resolves with all of it when the program ends
+   * well.
    */
   start(core, command, args) {
     const child = spawn(...pinned(core, command, args), { stdio: ["ignore", "pipe", "pipe"] });

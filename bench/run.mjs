@@ -1,6 +1,6 @@
 /**
- * What Tulle and its peers cost, in one run: rounds are interleaved, so that what else happens on the machine falls on all
- * of them. `npm run bench -- --help` says what can be set.
+ * What Tulle and its peers cost, in one run: rounds are interleaved, so that what else happens on the machine falls on
+ * all of them. `npm run bench -- --help` says what can be set.
  */
 import { writeFileSync } from "node:fs";
 import os from "node:os";
@@ -101,11 +101,12 @@ function describe(columns) {
     cpus.length > 1 && findProgram("taskset") !== undefined
       ? "each proxy on core 0, load and endpoints on core 1"
       : "NOT PINNED (one core, or no taskset): figures include the load's disturbance";
+  const machine = `${cpus[0]?.model ?? "unknown processor"}, ${cpus.length} cores, Linux ${os.release()}`;
   const versions = columns.map(({ name, version }) => `${name.replace(/,.*/, " on Node.js")} ${version}`);
   return [
-    `${new Date().toISOString().slice(0, 10)}; ${cpus[0]?.model ?? "unknown processor"}, ${cpus.length} cores, Linux ${os.release()}; ${pinning}.`,
+    `${new Date().toISOString().slice(0, 10)}; ${machine}; ${pinning}.`,
     `${versions.join(", ")}.`,
-    `Load average ${os.loadavg()[0].toFixed(1)} before the run. Small answers have ${BODY.length} bytes; two endpoints.`,
+    `Load average ${os.loadavg()[0].toFixed(1)} before the run; small answers have ${BODY.length} bytes.`,
   ].join("\n");
 }
 

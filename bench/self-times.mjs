@@ -24,8 +24,8 @@ function calledFrom(url, nodes, byId) {
 /**
  * @param root URL of the folder that files are named from, without a slash at its end
  * @param profiler URL of what took the profile, whose own time does not count
- * @returns `{idlePart, functions}`: the part of the time in which nothing ran, and of the rest each function's own part, most
- *   first
+ * @returns `{idlePart, functions}`: the part of the time in which nothing ran, and of the rest each function's own
+ *   part, most first
  */
 export function selfTimes({ nodes, samples, timeDeltas }, { root = "", profiler = "" } = {}) {
   const byId = new Map(nodes.map((node) => [node.id, node]));

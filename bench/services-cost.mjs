@@ -55,7 +55,13 @@ export async function runServices(workbench, options, results) {
   const endpoints = await startEndpoints(workbench);
   const setups = counts.map((services) => ({ kind: "http", services, ...endpoints }));
   const found = new Map();
-  for (const column of options.columns) found.set(column.name, await measure(workbench, column, setups, options));
+  for (const column of options.columns) {
+    try {
+      found.set(column.name, await measure(workbench, column, setups, options));
+    } catch (error) {
+      console.log(`${column.name} is left out of this: ${error.message.slice(0, 300)}`);
+    }
+  }
   await stopAll(workbench, [endpoints]);
   const values = (what, services) =>
     new Map(

@@ -233,7 +233,9 @@ const either = (one, other) => (Math.random() < 0.5 ? one() : other());
 const content = (most) => randomBytes(between(1, most));
 const drops = () => Array.from({ length: 20 }, () => content(4 * KIB));
 
-/** By kind: how many lanes, the longest rest between two calls, and what makes a lane's call. `cuts`: it is given up. */
+/**
+ * By kind: how many lanes, the longest rest between two calls, and what makes a lane's call. `cuts`: it is given up.
+ */
 const KINDS = {
   "HTTP/1.1 GET": {
     lanes: 8,

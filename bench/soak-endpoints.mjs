@@ -1,6 +1,6 @@
 /**
- * The endpoints of the soak: HTTP/1.1, HTTP/2 without TLS with gRPC, TCP and UDP on each address, all of which answer what
- * they were sent. Some leave and come back, finishing what is under way; others crash.
+ * The endpoints of the soak: HTTP/1.1, HTTP/2 without TLS with gRPC, TCP and UDP on each address, all of which answer
+ * what they were sent. Some leave and come back, finishing what is under way; others crash.
  */
 import { createHash } from "node:crypto";
 import dgram from "node:dgram";

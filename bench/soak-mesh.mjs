@@ -70,7 +70,10 @@ export class SoakMesh {
     if (turn === 3) rmSync(this.#fileOf("passing"), { force: true });
   }
 
-  /** Takes an address out of the EndpointSlices, and resolves once the proxy knows and nothing can be sent there any more. */
+  /**
+   * Takes an address out of the EndpointSlices, and resolves once the proxy knows and nothing can be sent there any
+   * more.
+   */
   async withdraw(address) {
     this.#present.delete(address);
     this.#writeLeaving();

@@ -1,7 +1,7 @@
 /**
- * A soak: everything that the mesh carries, at once, while its endpoints come and go and its configuration changes every
- * 200 ms. `npm run soak -- --help`. A call that a perfect proxy would have served must be served, byte for byte; memory and
- * descriptors must stay level, and descriptors be given back at the end.
+ * A soak: everything that the mesh carries, at once, while its endpoints come and go and its configuration changes
+ * every 200 ms. `npm run soak -- --help`. A call that a perfect proxy would have served must be served, byte for byte;
+ * memory and descriptors must stay level, and descriptors be given back at the end.
  */
 import { parseArgs } from "node:util";
 import { delay, openFiles, rssBytes, treeOf, Workbench } from "./processes.mjs";

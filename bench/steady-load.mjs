@@ -1,7 +1,8 @@
 /**
  * `node bench/steady-load.mjs ADDRESS PORT HOST REQUESTS-A-SECOND SECONDS`: sends requests when they are due, each on a
- * connection on which nothing is under way, and prints quantiles of the time to the whole answer, as a line of JSON. What a
- * slow answer delays is itself alone; a request that is sent late, because this process was not run, is measured from then.
+ * connection on which nothing is under way, and prints quantiles of the time to the whole answer, as a line of JSON.
+ * What a slow answer delays is itself alone; a request that is sent late, because this process was not run, is measured
+ * from then.
  */
 import net from "node:net";
 import { quantile } from "./report.mjs";

@@ -1,4 +1,6 @@
-/** What Tulle is to reach, beside its peers in the same run. `limit` is the most that fits, or the least with `atLeast`. */
+/**
+ * What Tulle is to reach, beside its peers in the same run. `limit` is the most that fits, or the least with `atLeast`.
+ */
 
 const FASTEST = "the fastest Node";
 

@@ -1,6 +1,6 @@
 /**
- * Tulle, started in the two ways that it is used: `tulle local` on a file of manifests, everything else at its defaults, and
- * `tulle proxy` as on a node, with the configuration that the controller would have sent.
+ * Tulle, started in the two ways that it is used: `tulle local` on a file of manifests, everything else at its
+ * defaults, and `tulle proxy` as on a node, with the configuration that the controller would have sent.
  */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
@@ -66,7 +66,10 @@ export async function startTulle(workbench, core, services, { bin = OUR_BIN, nod
 const FIRST_PORT = 10_000; // of the proxies' range on a cluster
 const SERVER = "bench/server";
 
-/** The configuration of `services` HTTP services, one port each; `access` puts access control on, `split` a split on each. */
+/**
+ * The configuration of `services` HTTP services, one port each; `access` puts access control on, `split` a split on
+ * each.
+ */
 function meshConfigOf({ address, addresses, targetPort, services, access = false, split = false }) {
   const config = { schema: 1, accessControl: access ? "on" : "off", meshDomains: ["traefik.mesh"], names: {} };
   const [entrypoints, servicePorts] = [{}, {}];

@@ -1,4 +1,6 @@
-/** Traefik, with the file provider. It adds the forwarding headers by itself; Go sees the one core that it is pinned to. */
+/**
+ * Traefik, with the file provider. It adds the forwarding headers by itself; Go sees the one core that it is pinned to.
+ */
 import { findProgram, freePort, reachable } from "../processes.mjs";
 import { hostOf, START_WITHIN_MS } from "./setup.mjs";
 
