@@ -14,7 +14,7 @@ import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
 import { connectTo } from "../upstream/connect.ts";
-import { resetSocket } from "../upstream/reset-socket.ts";
+import { resetSocket, wasReset } from "../upstream/reset-socket.ts";
 import type { TcpShared } from "./tcp-engine.ts";
 
 /** A silent connection is probed after this, so that one whose caller vanished does not stay for ever. */
@@ -209,7 +209,9 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
     });
     upstream.on("end", () => {
       this.#moved = this.#upstreamEnded = true;
-      downstream.end();
+      // A connection that both sides have ended has no peer any more either.
+      if (!upstream.writableEnded && wasReset(upstream)) this.#fail("UpstreamReset");
+      else downstream.end();
     });
     downstream.resume();
   }

@@ -132,6 +132,13 @@ test("an endpoint's reset reaches the caller as a reset, never as an end in good
   expect((await fixture.record()).failure).toBe("UpstreamReset");
 });
 
+test("an endpoint's reset that comes with its last bytes is no end in good order either", async () => {
+  const { fixture, server } = await connected();
+  server.socket.write("last");
+  server.reset();
+  expect(await fixture.record()).toMatchObject({ failure: "UpstreamReset" });
+});
+
 test("a reset after the end of a side reaches the other side", async () => {
   const { caller, server } = await connected();
   caller.socket.end("question");
