@@ -96,7 +96,7 @@ class Callers {
 
   #read(socket) {
     socket.on("data", (bytes) => {
-      const status = /^HTTP\/1\.1 (\d{3})/.exec(bytes.latin1Slice(0, 12))?.[1];
+      const status = /^HTTP\/1\.1 (\d{3})/.exec(bytes.toString("latin1", 0, 12))?.[1];
       if (status !== undefined) this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     });
   }

@@ -62,6 +62,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   /** The content so far, while it is not yet sent or may have to be sent again. */
   readonly #content: Buffer[] = [];
   #contentBytes = 0;
+  /** Bytes of it that are counted as kept after they were sent. */
+  #keptBytes = 0;
   #trailers: readonly string[] | undefined;
 
   // the tries
@@ -531,7 +533,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   #send(): void {
     this.#sent = true;
     const content = this.#content.length > 1 ? Buffer.concat(this.#content) : this.#content[0];
-    if (this.#contentBytes > REPEATABLE_BYTES) this.#forgetContent();
+    this.#keepSent();
     const flowing = (this.#try as UpstreamTry).sendHead(content, this.#requestDone, this.#trailers);
     if (this.#ended) return;
     if (flowing) this.#downstream?.resumeReading();
@@ -541,12 +543,24 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   #keep(bytes: Buffer): void {
     this.#content.push(bytes);
     this.#contentBytes += bytes.length;
-    if (this.#sent && this.#contentBytes > REPEATABLE_BYTES) this.#forgetContent();
+    if (this.#sent) this.#keepSent();
+  }
+
+  /** What went out stays for another try, if it is little and there is room. */
+  #keepSent(): void {
+    const more = this.#contentBytes - this.#keptBytes;
+    if (more === 0) return;
+    if (this.#contentBytes <= REPEATABLE_BYTES && this.#shared.kept.take(more)) this.#keptBytes += more;
+    else {
+      this.#forgetContent();
+      this.#repeatable = false;
+    }
   }
 
   #forgetContent(): void {
     this.#content.length = 0;
-    this.#repeatable = false;
+    this.#shared.kept.giveBack(this.#keptBytes);
+    this.#keptBytes = 0;
   }
 
   // ── ends ──
@@ -645,7 +659,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     if (this.#try !== undefined) this.#dropTry();
     const { endpoint } = this;
     if (endpoint !== undefined) endpoint.outstanding--;
-    this.#content.length = 0;
+    this.#forgetContent();
     this.durationMs = this.#shared.clock.now() - this.#startedAt;
     this.#recordOutcome();
     this.#shared.onExchange?.(this);

@@ -16,6 +16,7 @@ import { ParsedAnswerHead } from "./http1/parsed-answer-head.ts";
 import { ParsedRequestHead } from "./http1/parsed-request-head.ts";
 import { FieldsAnswerHead, FieldsRequestHead } from "./http2/fields-heads.ts";
 import { Http2CallerConnection } from "./http2/http2-downstream.ts";
+import { KeptContent } from "./kept-content.ts";
 import { failureAnswer, ownAnswerText } from "./own-answer.ts";
 
 /** How precise the long time-outs are. */
@@ -23,6 +24,8 @@ const TICK_MS = 1000;
 /** An unused connection to an endpoint is closed after this. */
 const UPSTREAM_IDLE_MS = 90_000;
 const MAX_IDLE_PER_ENDPOINT = 256;
+/** Content kept for another try, of all exchanges: beyond it, what was sent cannot be sent again. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 /** Exchanges kept for reuse; beyond that the garbage collector has them. */
 const MAX_SPARE_EXCHANGES = 256;
 
@@ -67,6 +70,7 @@ export class HttpEngine implements ConnectionOwner {
       limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
       pools,
       sessions: new Http2Sessions({ clock, pools, idleTimeoutMs: UPSTREAM_IDLE_MS }),
+      kept: new KeptContent(MAX_KEPT_BYTES),
       requestParser,
       requestHead: new ParsedRequestHead(requestParser),
       answerHead: new ParsedAnswerHead(new HeadParser()),

@@ -8,6 +8,7 @@ import type { ExchangeRecord } from "./exchange-record.ts";
 import type { ParsedAnswerHead } from "./http1/parsed-answer-head.ts";
 import type { ParsedRequestHead } from "./http1/parsed-request-head.ts";
 import type { FieldsAnswerHead, FieldsRequestHead } from "./http2/fields-heads.ts";
+import type { KeptContent } from "./kept-content.ts";
 
 /** All times in milliseconds; 0 stands for no bound. */
 export interface HttpLimits {
@@ -36,6 +37,7 @@ export interface HttpShared {
   readonly table: RouteTable;
   readonly pools: UpstreamPools;
   readonly sessions: Http2Sessions;
+  readonly kept: KeptContent;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: HttpLimits;

@@ -194,7 +194,10 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   // ── the socket ──
 
   #onData(bytes: Buffer): void {
-    if (this.#lingering) return;
+    if (this.#lingering) {
+      this.#discard();
+      return;
+    }
     const exchange = this.#exchange;
     if (exchange !== undefined) {
       if (exchange.isTunnel) exchange.onContent(bytes);
@@ -207,6 +210,12 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     }
     this.#keepUnread(bytes);
     this.#readHeads();
+  }
+
+  /** One read of them at a time: what is thrown away still costs memory until it is collected. */
+  #discard(): void {
+    this.socket.pause();
+    setImmediate(() => this.socket.resume());
   }
 
   /** Bytes of the next request while one is under way. */
