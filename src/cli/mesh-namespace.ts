@@ -1,12 +1,8 @@
-import { MESH_LABELS } from "../controller/own-objects.ts";
+import { meshNamespaces } from "../controller/mesh-namespaces.ts";
 import type { Api } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import { DEFAULT_NAMESPACE } from "./cluster-options.ts";
 import { UsageError } from "./usage-error.ts";
-
-interface Deployments {
-  readonly items?: readonly { readonly metadata: { readonly namespace: string } }[];
-}
 
 /**
  * Where the mesh is installed: as told, or as its controller says.
@@ -14,14 +10,8 @@ interface Deployments {
  */
 export async function meshNamespace(api: Api, told: string | undefined): Promise<string> {
   if (told !== undefined) return told;
-  const labelSelector = Object.entries(MESH_LABELS)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(",");
   try {
-    const { items = [] } = await api.request<Deployments>("GET", "/apis/apps/v1/deployments", {
-      query: { labelSelector },
-    });
-    const namespaces = [...new Set(items.map(({ metadata }) => metadata.namespace))].sort();
+    const namespaces = await meshNamespaces(api);
     if (namespaces.length > 1)
       throw new UsageError(
         `there is a mesh in each of the namespaces ${namespaces.join(", ")}: say which with --namespace`,

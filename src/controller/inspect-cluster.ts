@@ -10,7 +10,8 @@ import { discoverSmi } from "../kube/resources.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns } from "./dns-objects.ts";
-import { CONTROLLER, DNS_SERVICE, LEASE, MESH_LABELS, PROXY } from "./own-objects.ts";
+import { meshNamespaces } from "./mesh-namespaces.ts";
+import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
 import { longNamesIn, shadowsIn } from "./shadow-services.ts";
 
 export interface Finding {
@@ -83,15 +84,7 @@ export async function inspectCluster(options: InspectOptions): Promise<Finding[]
 
 /** Another namespace may have it, and `check` was not told. */
 async function howToInstall({ api, namespace }: InspectOptions): Promise<string> {
-  const labelSelector = Object.entries(MESH_LABELS)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(",");
-  const { items = [] } = await api
-    .request<{ items?: { metadata: { namespace: string } }[] }>("GET", "/apis/apps/v1/deployments", {
-      query: { labelSelector },
-    })
-    .catch((): { items?: never[] } => ({}));
-  const [elsewhere] = items.map(({ metadata }) => metadata.namespace);
+  const [elsewhere] = await meshNamespaces(api).catch((): readonly string[] => []);
   if (elsewhere !== undefined) return `one is in namespace ${elsewhere}: tulle check --namespace ${elsewhere}`;
   return `helm install tulle ./chart -n ${namespace} --create-namespace --set image.repository=REPOSITORY`;
 }

@@ -16,7 +16,7 @@ export interface DataPlane {
   /** Accepts nothing more and ends after what is under way, or after `drainMs`. */
   close(drainMs: number): Promise<void>;
   totals(): Promise<CallTotals>;
-  /** By name; empty where the figures of this process say all. */
+  /** In their order; empty where the figures of this process say all. */
   workers(): Promise<readonly WorkerFigures[]>;
 }
 

@@ -113,7 +113,9 @@ export class WorkerPool implements DataPlane {
     for (const place of this.#places) {
       place.restart?.cancel();
       this.#wake(place);
-      this.#send(place, { type: "close", drainMs });
+      // One that does not listen yet carries nothing.
+      if (place.ready) this.#send(place, { type: "close", drainMs });
+      else place.process?.process.kill("SIGKILL");
     }
     const timer = this.#options.clock.after(drainMs + EXIT_MS, () => {
       for (const { process } of this.#places) process?.process.kill("SIGKILL");

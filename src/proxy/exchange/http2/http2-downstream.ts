@@ -129,7 +129,12 @@ export class Http2CallerConnection implements CallerConnection, Http2Owner {
   }
 
   #onData(bytes: Buffer): void {
-    if (this.#lingering) return;
+    if (this.#lingering) {
+      // One read a turn: what is thrown away still costs memory until it is collected.
+      this.#socket.pause();
+      setImmediate(() => this.#socket.resume());
+      return;
+    }
     this.#movedAt = this.#shared.clock.now();
     this.#http2.onBytes(bytes, 0, bytes.length);
   }
