@@ -41,19 +41,31 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "proxy/http1": { rooms: PROXY_COMMON },
   "proxy/http2": { rooms: ["proxy/http1", ...PROXY_COMMON], node: ["net"] },
   "proxy/router": { rooms: [MIDDLEWARE, "proxy/balancer", ...PROXY_COMMON], packages: ["re2js"] },
-  "proxy/upstream": { rooms: ["proxy/http1", "proxy/http2", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/socket": { rooms: [], node: ["net"] },
+  "proxy/upstream": {
+    rooms: ["proxy/socket", "proxy/http1", "proxy/http2", "proxy/router", ...PROXY_COMMON],
+    node: PROXY_NODE,
+  },
   "proxy/exchange": {
-    rooms: ["proxy/http1", "proxy/http2", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
+    rooms: [
+      "proxy/socket",
+      "proxy/http1",
+      "proxy/http2",
+      "proxy/router",
+      MIDDLEWARE,
+      "proxy/upstream",
+      ...PROXY_COMMON,
+    ],
     node: PROXY_NODE,
   },
   "proxy/flow": { rooms: ["proxy/router", ...PROXY_COMMON] },
   "proxy/tcp": {
-    rooms: ["proxy/flow", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
+    rooms: ["proxy/socket", "proxy/flow", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
     node: PROXY_NODE,
   },
   "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
   "proxy/entrypoint": {
-    rooms: ["proxy/exchange", "proxy/flow", "proxy/tcp", "proxy/udp", "proxy/router", ...PROXY_COMMON],
+    rooms: ["proxy/socket", "proxy/exchange", "proxy/flow", "proxy/tcp", "proxy/udp", "proxy/router", ...PROXY_COMMON],
     node: PROXY_NODE,
   },
 

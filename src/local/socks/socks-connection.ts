@@ -1,7 +1,7 @@
 import net from "node:net";
 import type { Timer } from "../../model/clock.ts";
 import { nearest } from "../../model/nearest.ts";
-import { resetSocket } from "../../proxy/upstream/reset-socket.ts";
+import { resetSocket } from "../../proxy/socket/reset-socket.ts";
 import {
   COMMAND,
   loginMessage,

@@ -2,7 +2,6 @@
  * The proxy as a whole: a MeshConfig in, sockets out. A new configuration opens what is new, closes what is gone and
  * changes the rest in place; connections that were accepted live on until they end by themselves.
  */
-import type net from "node:net";
 import type { Entrypoint, MeshConfig } from "../../config/mesh-config.ts";
 import { emptyMeshConfig } from "../../config/mesh-config.ts";
 import type { Clock, Random, Timer } from "../../model/clock.ts";
@@ -13,6 +12,8 @@ import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "../exchange/http-options.t
 import type { FlowRecord } from "../flow/flow-record.ts";
 import { MeshRouteTable } from "../router/route-table.ts";
 import type { Caller, RouteTable } from "../router/types.ts";
+import type { SharedReadSocket } from "../socket/shared-read.ts";
+import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { TcpEngine } from "../tcp/tcp-engine.ts";
 import { UdpEngine } from "../udp/udp-engine.ts";
 import { Newcomers } from "./newcomers.ts";
@@ -69,6 +70,7 @@ export class MeshProxy {
   readonly #http: HttpEngine;
   readonly #tcp: TcpEngine;
   readonly #udp: UdpEngine;
+  readonly #buffers = new SocketBuffers();
   readonly #newcomers: Newcomers | undefined;
   readonly #entrypoints = new Map<string, OpenEntrypoint>();
   #config: MeshConfig = emptyMeshConfig();
@@ -89,7 +91,9 @@ export class MeshProxy {
     const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
     const { node } = options;
     this.#table = new MeshRouteTable({ clock, random, log, ...(node === undefined ? {} : { node }) });
+    const buffers = this.#buffers;
     this.#http = new HttpEngine({
+      buffers,
       table: this.#table,
       clock,
       log,
@@ -106,7 +110,7 @@ export class MeshProxy {
       ...(onFlow === undefined ? {} : { onFlow }),
       ...(options.dialFromCaller === true ? { dialFrom: ({ address }: Caller) => address } : {}),
     };
-    this.#tcp = new TcpEngine({ ...flows, limits: { connectTimeoutMs } });
+    this.#tcp = new TcpEngine({ ...flows, limits: { connectTimeoutMs }, buffers });
     this.#udp = new UdpEngine(flows);
   }
 
@@ -226,8 +230,9 @@ export class MeshProxy {
     const { address, port } = entrypoint.config;
     entrypoint.bound = await bindFirst(candidatePorts(port, this.#options.substitutePorts), async (candidate) => {
       const listener = new TcpListener(
-        (socket) => this.#accept(socket, entrypoint),
+        (caller) => this.#accept(caller, entrypoint),
         (error) => this.#options.log.warn("accepting failed", { address, port, error: error.message }),
+        this.#buffers.read,
       );
       const bound = await listener.listen(address, candidate);
       entrypoint.close = async () => listener.close();
@@ -246,17 +251,17 @@ export class MeshProxy {
     });
   }
 
-  #accept(socket: net.Socket, entrypoint: OpenEntrypoint): void {
+  #accept(caller: SharedReadSocket, entrypoint: OpenEntrypoint): void {
     // Who calls matters to access control alone.
-    if (this.#newcomers === undefined || this.#config.accessControl === "off") this.#serve(socket, entrypoint);
-    else this.#newcomers.admit(socket, () => this.#serve(socket, entrypoint));
+    if (this.#newcomers === undefined || this.#config.accessControl === "off") this.#serve(caller, entrypoint);
+    else this.#newcomers.admit(caller.socket, () => this.#serve(caller, entrypoint));
   }
 
-  #serve(socket: net.Socket, entrypoint: OpenEntrypoint): void {
+  #serve(caller: SharedReadSocket, entrypoint: OpenEntrypoint): void {
     const servicePort = this.#table.servicePort(entrypoint.config.servicePort);
-    if (servicePort === undefined) socket.destroy();
-    else if (servicePort.config.trafficType === "http") this.#http.accept(socket, servicePort);
-    else this.#tcp.accept(socket, servicePort);
+    if (servicePort === undefined) caller.socket.destroy();
+    else if (servicePort.config.trafficType === "http") this.#http.accept(caller, servicePort);
+    else this.#tcp.accept(caller, servicePort);
   }
 }
 

@@ -54,11 +54,14 @@ export class Newcomers {
         this.#leave(waiting);
         socket.off("error", ignore);
         socket.off("close", leave);
-        if (!socket.destroyed) serve();
+        if (socket.destroyed) return;
+        serve();
+        socket.resume();
       },
     };
     this.#waiting.add(waiting);
-    // Nobody reads it meanwhile, so its bytes stay where they are.
+    // Nobody listens yet, so its bytes stay where they are.
+    socket.pause();
     socket.on("error", ignore);
     socket.once("close", leave);
   }

@@ -1,4 +1,5 @@
 import net from "node:net";
+import { acceptShared, type SharedReadSocket } from "../socket/shared-read.ts";
 
 export interface BoundPort {
   readonly port: number;
@@ -32,11 +33,14 @@ export class TcpListener {
   readonly #onError: (error: Error) => void;
 
   /**
-   * @param onConnection gets sockets with allowHalfOpen and noDelay
+   * @param onConnection gets sockets with allowHalfOpen and noDelay that nothing has been read of
    * @param onError gets what goes wrong once it listens
    */
-  constructor(onConnection: (socket: net.Socket) => void, onError: (error: Error) => void) {
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onConnection);
+  constructor(onConnection: (caller: SharedReadSocket) => void, onError: (error: Error) => void, readBuffer: Buffer) {
+    this.#server = net.createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true },
+      (accepted) => onConnection(acceptShared(accepted, readBuffer)),
+    );
     this.#onError = onError;
   }
 

@@ -47,7 +47,7 @@ export interface Downstream {
   // a connection that was switched to another protocol
   /** It is a tunnel from here on: bytes go to the exchange as they are. @returns those that are here already */
   takeUnreadBytes(): Buffer | undefined;
-  /** @returns whether the caller takes more */
+  /** @param bytes valid during the call. @returns whether the caller takes more */
   writeTunnel(bytes: Buffer): boolean;
   endTunnel(): void;
   /** The caller ended its side. */

@@ -62,6 +62,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   /** The content so far, while it is not yet sent or may have to be sent again. */
   readonly #content: Buffer[] = [];
   #contentBytes = 0;
+  /** Until it starts, `#content` has what it was given, and no copies: most of it leaves at once. */
+  #borrows = true;
   /** Bytes of it that are counted as kept after they were sent. */
   #keptBytes = 0;
   #trailers: readonly string[] | undefined;
@@ -147,6 +149,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#upgrade = head.upgrade;
     this.#requestDone = head.bodyless;
     this.#content.length = 0;
+    this.#borrows = true;
     this.#contentBytes = 0;
     this.#trailers = undefined;
     this.attempts = 0;
@@ -167,8 +170,15 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.outgoing.framed = this.#scheme === "http" && downstream.takesFraming;
   }
 
-  /** Sends the request on its way. */
+  /** Sends the request on its way. Content that came before may be in a buffer that is overwritten after this. */
   start(head: RequestHead): void {
+    this.#start(head);
+    this.#borrows = false;
+    for (let index = 0; index < this.#content.length; index++)
+      this.#content[index] = Buffer.from(this.#content[index] as Buffer);
+  }
+
+  #start(head: RequestHead): void {
     if (this.#ended) return;
     const decision = this.#decision;
     if (decision.failure !== "") {
@@ -230,7 +240,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   // ── the caller's side ──
 
-  /** Content of the request, or anything at all of a tunnel. @param bytes may be kept */
+  /** Content of the request, or anything at all of a tunnel. @param bytes valid during the call */
   onContent(bytes: Buffer): void {
     this.lastMoveAt = this.#shared.clock.now();
     if (this.#ended || bytes.length === 0) return;
@@ -248,6 +258,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#requestDone = true;
     this.#trailers = trailers;
     if (this.#sent) this.#try?.sendEnd(trailers);
+    // Nothing more is to come of it, and who reads hears that the caller has gone.
+    else this.#downstream?.resumeReading();
   }
 
   /** The request's content broke its framing, or ended early. The endpoint must not take what it has for all of it. */
@@ -541,7 +553,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   }
 
   #keep(bytes: Buffer): void {
-    this.#content.push(bytes);
+    this.#content.push(this.#borrows ? bytes : Buffer.from(bytes));
     this.#contentBytes += bytes.length;
     if (this.#sent) this.#keepSent();
   }
@@ -550,7 +562,9 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   #keepSent(): void {
     const more = this.#contentBytes - this.#keptBytes;
     if (more === 0) return;
-    if (this.#contentBytes <= REPEATABLE_BYTES && this.#shared.kept.take(more)) this.#keptBytes += more;
+    // Over HTTP/2 an endpoint can say that it has not acted on what it got, so that is kept whatever the method.
+    const mayComeBack = this.#scheme !== "http" || isIdempotent(this.method);
+    if (mayComeBack && this.#contentBytes <= REPEATABLE_BYTES && this.#shared.kept.take(more)) this.#keptBytes += more;
     else {
       this.#forgetContent();
       this.#repeatable = false;

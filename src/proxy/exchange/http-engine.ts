@@ -1,10 +1,11 @@
 /** All HTTP connections of a thread: their number, their time-outs, their end. */
-import type net from "node:net";
 import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { HeadParser } from "../http1/head-parser.ts";
 import type { RouteTable, ServicePortState } from "../router/types.ts";
+import type { SharedReadSocket } from "../socket/shared-read.ts";
+import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { Http2Sessions } from "../upstream/http2-sessions.ts";
 import { UpstreamPools } from "../upstream/upstream-connection.ts";
 import type { CallerConnection, ConnectionOwner } from "./connection-owner.ts";
@@ -36,6 +37,8 @@ export interface HttpEngineOptions {
   /** This proxy's name. */
   readonly server: string;
   readonly limits?: Partial<HttpLimits>;
+  /** Of the thread; absent: its own. */
+  readonly buffers?: SocketBuffers;
   readonly connectTimeoutMs: number;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
@@ -53,10 +56,12 @@ export class HttpEngine implements ConnectionOwner {
 
   constructor(options: HttpEngineOptions) {
     const { table, clock, log, server, onExchange, connectTimeoutMs, trustedCa } = options;
+    const { buffers = new SocketBuffers() } = options;
     const requestParser = new HeadParser();
     const pools = new UpstreamPools({
       clock,
       log,
+      buffers,
       connectTimeoutMs,
       idleTimeoutMs: UPSTREAM_IDLE_MS,
       maxIdlePerEndpoint: MAX_IDLE_PER_ENDPOINT,
@@ -69,6 +74,7 @@ export class HttpEngine implements ConnectionOwner {
       server,
       limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
       pools,
+      buffers,
       sessions: new Http2Sessions({ clock, pools, idleTimeoutMs: UPSTREAM_IDLE_MS }),
       kept: new KeptContent(MAX_KEPT_BYTES),
       requestParser,
@@ -90,17 +96,18 @@ export class HttpEngine implements ConnectionOwner {
     return this.#shared.pools.openConnections;
   }
 
-  /** @param socket just accepted, with allowHalfOpen and noDelay */
-  accept(socket: net.Socket, entry: ServicePortState): void {
+  /** @param caller just accepted, with allowHalfOpen and noDelay; nothing of it has been read */
+  accept(caller: SharedReadSocket, entry: ServicePortState): void {
     const { limits, clock } = this.#shared;
     if (this.#connections.size >= limits.maxConnections) {
+      const { socket } = caller;
       this.countRefused("TooManyConnections");
       socket.on("error", () => {});
       socket.write(ownAnswerText(failureAnswer("TooManyConnections", 1, false, clock.wall()), true), "latin1");
       socket.destroySoon();
       return;
     }
-    this.#connections.add(new Http1CallerConnection(socket, entry, this.#shared, this));
+    this.#connections.add(new Http1CallerConnection(caller, entry, this.#shared, this));
   }
 
   /** Lets the connections of a service port that is gone end as their exchanges do. */
@@ -146,8 +153,8 @@ export class HttpEngine implements ConnectionOwner {
 
   becomesHttp2(connection: Http1CallerConnection, unread: Buffer): void {
     this.#connections.delete(connection);
-    const { socket, entry } = connection;
-    const http2 = new Http2CallerConnection(socket, entry, this.#shared, this);
+    const { reader, entry } = connection;
+    const http2 = new Http2CallerConnection(reader, entry, this.#shared, this);
     this.#connections.add(http2);
     http2.start(unread);
   }

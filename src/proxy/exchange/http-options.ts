@@ -2,6 +2,7 @@ import type { Clock } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { HeadParser } from "../http1/head-parser.ts";
 import type { RouteTable } from "../router/types.ts";
+import type { SocketBuffers } from "../socket/socket-buffers.ts";
 import type { Http2Sessions } from "../upstream/http2-sessions.ts";
 import type { UpstreamPools } from "../upstream/upstream-connection.ts";
 import type { ExchangeRecord } from "./exchange-record.ts";
@@ -38,6 +39,7 @@ export interface HttpShared {
   readonly pools: UpstreamPools;
   readonly sessions: Http2Sessions;
   readonly kept: KeptContent;
+  readonly buffers: SocketBuffers;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: HttpLimits;

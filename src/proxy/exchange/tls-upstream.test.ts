@@ -3,7 +3,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import { CERTIFICATE, KEY } from "../../model/testkit/certificate.ts";
-import { resetSocket } from "../upstream/reset-socket.ts";
+import { resetSocket } from "../socket/reset-socket.ts";
 import { FarEnd, type FarEndTls, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
 
 /** The certificate is for this name, and for 127.0.0.1. */

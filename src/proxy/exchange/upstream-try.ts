@@ -32,6 +32,7 @@ export interface UpstreamTry {
   readonly ended: boolean;
   /** @returns whether the endpoint takes more */
   sendHead(content: Buffer | undefined, done: boolean, trailers: readonly string[] | undefined): boolean;
+  /** @param bytes valid during the call. @returns whether the endpoint takes more */
   sendContent(bytes: Buffer): boolean;
   sendEnd(trailers: readonly string[] | undefined): void;
   /** Of a tunnel. */

@@ -1,10 +1,11 @@
 /** All TCP flows of a thread: their number, their time-outs, their end. */
-import type net from "node:net";
 import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { FlowOptions } from "../flow/flow-record.ts";
 import type { RouteTable, ServicePortState } from "../router/types.ts";
-import { resetSocket } from "../upstream/reset-socket.ts";
+import { resetSocket } from "../socket/reset-socket.ts";
+import type { SharedReadSocket } from "../socket/shared-read.ts";
+import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { TcpFlow } from "./tcp-flow.ts";
 
 /** Times in milliseconds. A flow that is open both ways may be silent for ever; TCP keep-alive ends those of the dead. */
@@ -35,6 +36,8 @@ export interface TcpEngineOptions extends FlowOptions {
   readonly table: RouteTable;
   readonly clock: Clock;
   readonly limits?: Partial<TcpLimits>;
+  /** Of the thread; absent: its own. */
+  readonly buffers?: SocketBuffers;
 }
 
 /** What every flow of an engine needs of it. */
@@ -42,6 +45,7 @@ export interface TcpShared extends FlowOptions {
   readonly table: RouteTable;
   readonly clock: Clock;
   readonly limits: TcpLimits;
+  readonly buffers: SocketBuffers;
   readonly counters: TcpCounters;
   /** The flow is over; its sockets are closed or closing. */
   readonly forget: (flow: TcpFlow) => void;
@@ -59,6 +63,7 @@ export class TcpEngine {
     this.#shared = {
       ...options,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
+      buffers: options.buffers ?? new SocketBuffers(),
       counters: this.counters,
       forget: (flow) => this.#forget(flow),
     };
@@ -72,16 +77,16 @@ export class TcpEngine {
   /**
    * Takes the socket over. A caller that is denied, that no endpoint is left for, or that is over the limit gets a
    * reset: bytes of ours are not what it speaks, and an end in good order would say that this was the answer.
-   * @param socket just accepted, with allowHalfOpen and noDelay
+   * @param caller just accepted, with allowHalfOpen and noDelay; nothing of it has been read
    */
-  accept(socket: net.Socket, entry: ServicePortState): void {
+  accept(caller: SharedReadSocket, entry: ServicePortState): void {
     if (this.#closing !== undefined) {
-      socket.on("error", () => {});
-      resetSocket(socket);
+      caller.socket.on("error", () => {});
+      resetSocket(caller.socket);
       return;
     }
     this.counters.accepted++;
-    const flow = new TcpFlow(socket, entry, this.#shared);
+    const flow = new TcpFlow(caller, entry, this.#shared);
     if (this.#flows.size >= this.#shared.limits.maxFlows) {
       flow.refuse("TooManyConnections");
       return;

@@ -13,12 +13,15 @@ import type { FlowRecord } from "../flow/flow-record.ts";
 import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection-limit/connection-limit.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
+import { resetSocket, wasReset } from "../socket/reset-socket.ts";
+import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { connectTo } from "../upstream/connect.ts";
-import { resetSocket, wasReset } from "../upstream/reset-socket.ts";
 import type { TcpShared } from "./tcp-engine.ts";
 
 /** A silent connection is probed after this, so that one whose caller vanished does not stay for ever. */
 const KEEP_ALIVE_DELAY_MS = 30_000;
+/** Read from a caller while its endpoint is dialled. */
+const MAX_EARLY_BYTES = 64 * 1024;
 
 export class TcpFlow implements FlowRecord, ConnectionWaiter {
   readonly transport = "tcp";
@@ -30,6 +33,7 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
   bytesDown = 0;
   durationMs = 0;
   readonly #shared: TcpShared;
+  readonly #caller: SharedReadSocket;
   readonly #downstream: net.Socket;
   #upstream: net.Socket | undefined;
   readonly #decision: Decision = newDecision();
@@ -43,6 +47,9 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
   /** Where its connection is counted, or where it waits for its turn to have one. */
   #connections: ConnectionLimit | undefined;
   #waiting: Timer | undefined;
+  /** Read before there was an endpoint to send it to. */
+  #early: Buffer[] | undefined;
+  #earlyBytes = 0;
   #downstreamEnded = false;
   #upstreamEnded = false;
   /** Something has moved since the last tick. */
@@ -51,15 +58,17 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
   #idleSince = 0;
   #over = false;
 
-  constructor(socket: net.Socket, entry: ServicePortState, shared: TcpShared) {
+  constructor(caller: SharedReadSocket, entry: ServicePortState, shared: TcpShared) {
+    const { socket } = caller;
+    this.#caller = caller;
     this.#downstream = socket;
     this.entry = entry;
     this.#shared = shared;
     this.caller = shared.table.caller(socket.remoteAddress ?? "");
     this.#startedAt = shared.clock.now();
-    // What the caller sends early stays in its socket until there is an endpoint to send it to.
-    socket.pause();
+    caller.onBytes = (bytes, length) => this.#onEarly(bytes, length);
     socket.on("error", () => this.#fail("ClientGone"));
+    socket.on("end", () => this.#onCallerEnd());
     socket.on("close", () => this.#onClose());
   }
 
@@ -118,7 +127,7 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
    * @param isTurn it has waited for the service's other flows to end
    */
   #dial(isTurn = false): void {
-    const { table, clock, limits, dialFrom } = this.#shared;
+    const { table, clock, limits, buffers, dialFrom } = this.#shared;
     if (this.#generation !== table.generation) this.#route();
     const decision = this.#decision;
     const endpoint = decision.failure === "" ? table.pick(decision.endpoints, this.#tried) : undefined;
@@ -143,8 +152,17 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
       clock,
       timeoutMs: Math.min(leftMs, asked),
       localAddress: dialFrom?.(this.caller),
+      readBuffer: buffers.read,
       onResult: (result) => (typeof result === "string" ? this.#dialFailed(result) : this.#relay(result)),
     });
+  }
+
+  /** Some is read, because only who reads hears that the caller has gone. */
+  #onEarly(bytes: Buffer, length: number): void {
+    this.#early ??= [];
+    this.#early.push(Buffer.from(bytes.subarray(0, length)));
+    this.#earlyBytes += length;
+    if (this.#earlyBytes >= MAX_EARLY_BYTES) this.#downstream.pause();
   }
 
   #wait(connections: ConnectionLimit, ms: number): void {
@@ -170,30 +188,33 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
     this.#dial();
   }
 
-  #relay(upstream: net.Socket): void {
+  #relay(endpoint: SharedReadSocket): void {
     const downstream = this.#downstream;
+    const upstream = endpoint.socket;
     const { counters, onFlowOpen } = this.#shared;
+    const buffers = this.#shared.buffers.write;
     this.#cancelDial = undefined;
     this.#upstream = upstream;
-    const { endpoint } = this;
-    endpoint?.owner.balancer.answered(endpoint, 0, 0);
+    const answering = this.endpoint as EndpointState;
+    answering.owner.balancer.answered(answering, 0, 0);
     this.#moved = true;
     upstream.on("error", () => this.#fail("UpstreamReset"));
     upstream.on("close", () => this.#onClose());
     counters.opened++;
     onFlowOpen?.(this);
-    downstream.on("data", (bytes: Buffer) => {
+    const up = (bytes: Buffer, length: number) => {
       this.#moved = true;
-      this.bytesUp += bytes.length;
-      counters.bytesUp += bytes.length;
-      if (!upstream.write(bytes)) downstream.pause();
-    });
-    upstream.on("data", (bytes: Buffer) => {
+      this.bytesUp += length;
+      counters.bytesUp += length;
+      if (!buffers.write(upstream, "", bytes, 0, length)) downstream.pause();
+    };
+    this.#caller.onBytes = up;
+    endpoint.onBytes = (bytes, length) => {
       this.#moved = true;
-      this.bytesDown += bytes.length;
-      counters.bytesDown += bytes.length;
-      if (!downstream.write(bytes)) upstream.pause();
-    });
+      this.bytesDown += length;
+      counters.bytesDown += length;
+      if (!buffers.write(downstream, "", bytes, 0, length)) upstream.pause();
+    };
     upstream.on("drain", () => {
       this.#moved = true;
       downstream.resume();
@@ -203,10 +224,6 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
       upstream.resume();
     });
     // One side has ended: the other is told, and may go on sending.
-    downstream.on("end", () => {
-      this.#moved = this.#downstreamEnded = true;
-      upstream.end();
-    });
     upstream.on("end", () => {
       this.#moved = this.#upstreamEnded = true;
       // A connection that both sides have ended has no peer any more either.
@@ -214,6 +231,14 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
       else downstream.end();
     });
     downstream.resume();
+    for (const bytes of this.#early ?? []) up(bytes, bytes.length);
+    this.#early = undefined;
+    if (this.#downstreamEnded) upstream.end();
+  }
+
+  #onCallerEnd(): void {
+    this.#moved = this.#downstreamEnded = true;
+    this.#upstream?.end();
   }
 
   /** A socket closes when both its ways have ended. The other may still have bytes to deliver. */

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
+import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { type ConnectOptions, connectTo } from "./connect.ts";
 
 const closing: (() => void)[] = [];
@@ -26,16 +27,17 @@ async function listen(): Promise<{ server: net.Server; endpoint: Dialable }> {
 
 /** @returns what it comes to, and the way to cancel it */
 function dial(endpoint: Dialable, rest: Partial<ConnectOptions> = {}) {
-  const results: (net.Socket | Failure)[] = [];
+  const results: (SharedReadSocket | Failure)[] = [];
   let cancel = () => {};
-  const first = new Promise<net.Socket | Failure>((resolve) => {
+  const first = new Promise<SharedReadSocket | Failure>((resolve) => {
     cancel = connectTo(endpoint, {
       clock: systemClock,
       timeoutMs: 5000,
       localAddress: undefined,
+      readBuffer: Buffer.alloc(1024),
       ...rest,
       onResult: (result) => {
-        if (typeof result !== "string") closing.push(() => result.destroy());
+        if (typeof result !== "string") closing.push(() => result.socket.destroy());
         results.push(result);
         resolve(result);
       },
@@ -53,7 +55,7 @@ async function closedPort(): Promise<Dialable> {
 
 test("gives a connected socket that nobody listens to yet and whose sides end by themselves", async () => {
   const { endpoint } = await listen();
-  const socket = (await dial(endpoint).first) as net.Socket;
+  const { socket } = (await dial(endpoint).first) as SharedReadSocket;
   expect(socket.remotePort).toBe(endpoint.dialPort);
   expect(socket.allowHalfOpen).toBe(true);
   expect(["connect", "error", "data"].map((event) => socket.listenerCount(event))).toEqual([0, 0, 0]);
@@ -93,7 +95,7 @@ test("does not close a connection that is cancelled too late, nor lets it time o
   const { endpoint } = await listen();
   const clock = new ManualClock();
   const { first, cancel } = dial(endpoint, { clock });
-  const socket = (await first) as net.Socket;
+  const { socket } = (await first) as SharedReadSocket;
   cancel();
   clock.advance(10_000);
   expect(socket.destroyed).toBe(false);
@@ -123,6 +125,6 @@ test("leaves no timer behind, whatever it comes to", async () => {
 
 test("dials from the address that it is told", async () => {
   const { endpoint } = await listen();
-  const socket = (await dial(endpoint, { localAddress: "127.1.0.7" }).first) as net.Socket;
+  const { socket } = (await dial(endpoint, { localAddress: "127.1.0.7" }).first) as SharedReadSocket;
   expect(socket.localAddress).toBe("127.1.0.7");
 });

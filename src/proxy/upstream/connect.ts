@@ -1,6 +1,7 @@
-import net from "node:net";
+import type net from "node:net";
 import type { Clock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
+import { connectShared, type SharedReadSocket } from "../socket/shared-read.ts";
 import { connectFailure } from "./connect-failure.ts";
 
 /** A silent connection is probed after this, so that one whose endpoint vanished does not stay for ever. */
@@ -12,11 +13,13 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** Source address; undefined: the machine's choice. */
   readonly localAddress: string | undefined;
+  /** What it reads into. */
+  readonly readBuffer: Buffer;
   /**
    * Called once, never before `connectTo` returns: with the socket, half-open allowed, no listeners on it (add one for
    * "error" at once); or with why there is none.
    */
-  onResult(result: net.Socket | Failure): void;
+  onResult(result: SharedReadSocket | Failure): void;
 }
 
 /**
@@ -25,9 +28,9 @@ export interface ConnectOptions {
  */
 export function connectTo(
   { address, dialPort }: { readonly address: string; readonly dialPort: number },
-  { clock, timeoutMs, localAddress, onResult }: ConnectOptions,
+  { clock, timeoutMs, localAddress, readBuffer, onResult }: ConnectOptions,
 ): () => void {
-  const socket = net.connect({
+  const target: net.TcpNetConnectOpts = {
     host: address,
     port: dialPort,
     noDelay: true,
@@ -35,18 +38,20 @@ export function connectTo(
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     ...(localAddress === undefined ? {} : { localAddress }),
-  });
+  };
+  const opened = connectShared(target, readBuffer);
+  const { socket } = opened;
   let over = false;
-  const end = (result: net.Socket | Failure | undefined) => {
+  const end = (result: SharedReadSocket | Failure | undefined) => {
     if (over) return;
     over = true;
     timer.cancel();
-    if (result === socket) socket.removeListener("connect", connected).removeListener("error", failed);
+    if (result === opened) socket.removeListener("connect", connected).removeListener("error", failed);
     // Its error listener stays.
     else socket.destroy();
     if (result !== undefined) onResult(result);
   };
-  const connected = () => end(socket);
+  const connected = () => end(opened);
   const failed = (error: NodeJS.ErrnoException) => end(connectFailure(error.code));
   const timer = clock.after(timeoutMs, () => end("ConnectTimeout"));
   socket.on("connect", connected).on("error", failed);

@@ -11,11 +11,11 @@ import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { EndpointState, ServicePortState } from "../router/types.ts";
+import { resetSocket } from "../socket/reset-socket.ts";
+import type { SocketBuffers } from "../socket/socket-buffers.ts";
 import { connectFailure } from "./connect-failure.ts";
-import { resetSocket } from "./reset-socket.ts";
 import { TlsClient } from "./tls-client.ts";
 
-const READ_BYTES = 64 * 1024;
 /** Well below the shortest keep-alive time of common servers (5 s, Node.js). */
 const FRESH_MS = 1000;
 
@@ -35,6 +35,7 @@ export interface UpstreamUser {
 export interface UpstreamOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly buffers: SocketBuffers;
   /** To the accepted connection. */
   readonly connectTimeoutMs: number;
   /** An unused connection is closed after this; shorter than what common servers keep theirs. */
@@ -79,7 +80,7 @@ export class UpstreamConnection {
   #connectPlain(pools: UpstreamPools): net.Socket {
     const socket = net.connect({
       ...this.#target(),
-      onread: { buffer: pools.readBuffer, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
+      onread: { buffer: pools.buffers.read, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
     });
     return socket.on("connect", () => this.#onConnected());
   }
@@ -173,7 +174,7 @@ export class UpstreamConnection {
 
 /** The connections of one thread to all endpoints, and which of them wait for use. */
 export class UpstreamPools {
-  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly buffers: SocketBuffers;
   readonly tlsClient: TlsClient;
   readonly #options: UpstreamOptions;
   readonly #idle = new Map<EndpointState, UpstreamConnection[]>();
@@ -181,6 +182,7 @@ export class UpstreamPools {
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
+    this.buffers = options.buffers;
     this.tlsClient = new TlsClient(options.trustedCa, options.log);
   }
 

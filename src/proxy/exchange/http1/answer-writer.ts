@@ -1,6 +1,7 @@
 /** An answer as HTTP/1.1: its head, and its content in the framing that the caller's version of HTTP asks for. */
 import type net from "node:net";
 import type { HeaderChange } from "../../../config/mesh-config.ts";
+import type { WriteBuffers } from "../../socket/write-buffers.ts";
 import type { AnswerFraming, AnswerHead } from "../message-heads.ts";
 import { trailerText } from "./trailers.ts";
 
@@ -9,12 +10,13 @@ const AS_IT_COMES = 0;
 /** In chunks of ours, so that its end can be told from its loss. */
 const WRAPPED = 1;
 
-/** Up to here, text and bytes leave as one string: one write, no copy into a buffer of our own. */
+/** Up to here, text and bytes leave as one string, which is cheaper to write than so many bytes of a buffer. */
 const JOIN_BYTES = 16 * 1024;
 const NO_CHANGES: readonly HeaderChange[] = [];
 
 export class AnswerWriter {
   readonly #socket: net.Socket;
+  readonly #buffers: WriteBuffers;
   #minor = 1;
   #keepAlive = true;
   #framing = AS_IT_COMES;
@@ -27,8 +29,9 @@ export class AnswerWriter {
   /** The connection ends with this answer. */
   close = false;
 
-  constructor(socket: net.Socket) {
+  constructor(socket: net.Socket, buffers: WriteBuffers) {
     this.#socket = socket;
+    this.#buffers = buffers;
   }
 
   /** @param minor of the request's HTTP/1.x; @param keepAlive the request lets another one follow */
@@ -68,10 +71,10 @@ export class AnswerWriter {
     if (this.#framing === WRAPPED) this.#text += `${length.toString(16)}\r\n`;
     if (length <= JOIN_BYTES) this.#text += bytes.toString("latin1", from, end);
     else {
-      this.#socket.cork();
-      this.#writeText();
-      this.#socket.write(Buffer.from(bytes.subarray(from, end)));
-      this.#socket.uncork();
+      if (this.#headWritten) this.started = true;
+      const text = this.#text;
+      this.#text = "";
+      this.#buffers.write(this.#socket, text, bytes, from, end);
     }
     if (this.#framing === WRAPPED) this.#text += "\r\n";
   }

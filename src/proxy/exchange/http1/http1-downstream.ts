@@ -11,7 +11,8 @@ import { CR, LF, SP, TOKEN } from "../../http1/bytes.ts";
 import { bareLineFeed, type HeadFault, type HeadParser, MAX_HEAD_BYTES } from "../../http1/head-parser.ts";
 import { PREFACE } from "../../http2/frames.ts";
 import type { Caller, ServicePortState } from "../../router/types.ts";
-import { resetSocket } from "../../upstream/reset-socket.ts";
+import { resetSocket } from "../../socket/reset-socket.ts";
+import type { SharedReadSocket } from "../../socket/shared-read.ts";
 import { CallerLookup } from "../caller-lookup.ts";
 import type { CallerConnection, ConnectionOwner } from "../connection-owner.ts";
 import type { Downstream } from "../downstream.ts";
@@ -30,6 +31,7 @@ const FAILURE_OF_FAULT: Record<Exclude<HeadFault, "" | "alien">, Failure> = {
 };
 
 export class Http1CallerConnection implements CallerConnection, Downstream {
+  readonly reader: SharedReadSocket;
   readonly socket: net.Socket;
   readonly entry: ServicePortState;
   readonly takesFraming = true;
@@ -40,7 +42,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   readonly #answer: AnswerWriter;
   #body: BodyReader | undefined;
   #exchange: Exchange | undefined;
-  /** Read, and not yet taken by a head or a body. */
+  /** Read, and not yet taken by a head or a body. In the thread's read buffer while that is handled, then a copy. */
   #unread: Buffer | undefined;
   /** When the head under way began to arrive, or the connection became idle. */
   #since: number;
@@ -51,18 +53,20 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   #reading = false;
   /** Nothing has been read yet that HTTP/2 does not begin with. */
   #fresh = true;
-  readonly #listeners: { [event: string]: (bytes: Buffer) => void };
+  readonly #listeners: { [event: string]: () => void };
 
-  constructor(socket: net.Socket, entry: ServicePortState, shared: HttpShared, owner: ConnectionOwner) {
+  constructor(reader: SharedReadSocket, entry: ServicePortState, shared: HttpShared, owner: ConnectionOwner) {
+    const { socket } = reader;
+    this.reader = reader;
     this.socket = socket;
     this.entry = entry;
     this.#shared = shared;
     this.#owner = owner;
     this.#lookup = new CallerLookup(shared.table, socket);
-    this.#answer = new AnswerWriter(socket);
+    this.#answer = new AnswerWriter(socket, shared.buffers.write);
     this.#since = shared.clock.now();
+    reader.onBytes = (bytes, length) => this.#onBytes(bytes, length);
     this.#listeners = {
-      data: (bytes) => this.#onData(bytes),
       end: () => this.#onEnd(),
       drain: () => this.#onDrain(),
       // The close event follows every error and says enough.
@@ -147,7 +151,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   }
 
   writeTunnel(bytes: Buffer): boolean {
-    return this.socket.write(bytes);
+    return this.#shared.buffers.write.write(this.socket, "", bytes, 0, bytes.length);
   }
 
   endTunnel(): void {
@@ -193,11 +197,17 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
 
   // ── the socket ──
 
-  #onData(bytes: Buffer): void {
+  #onBytes(buffer: Buffer, length: number): void {
     if (this.#lingering) {
       this.#discard();
       return;
     }
+    this.#onData(buffer.subarray(0, length));
+    // The next read of whatever connection overwrites it.
+    if (this.#unread?.buffer === buffer.buffer) this.#unread = Buffer.from(this.#unread);
+  }
+
+  #onData(bytes: Buffer): void {
     const exchange = this.#exchange;
     if (exchange !== undefined) {
       if (exchange.isTunnel) exchange.onContent(bytes);
@@ -340,7 +350,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     this.#unread = undefined;
     // From here on the socket is another's.
     for (const event in this.#listeners) this.socket.off(event, this.#listeners[event] as () => void);
-    this.#owner.becomesHttp2(this, bytes.subarray(length));
+    this.#owner.becomesHttp2(this, Buffer.from(bytes.subarray(length)));
     return true;
   }
 

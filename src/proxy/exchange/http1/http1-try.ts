@@ -2,11 +2,12 @@
  * A try at an endpoint that speaks HTTP/1.1. The request goes out in the framing in which it came, or in one of ours;
  * the answer's heads are judged and re-serialised, its content is passed on in its framing where the caller takes that.
  */
+import type net from "node:net";
 import type { Failure } from "../../../model/failures.ts";
 import { BodyReader } from "../../http1/body-reader.ts";
 import { bareLineFeed, CHUNKED, MAX_HEAD_BYTES, UNTIL_CLOSE } from "../../http1/head-parser.ts";
 import type { EndpointState } from "../../router/types.ts";
-import { wasReset } from "../../upstream/reset-socket.ts";
+import { wasReset } from "../../socket/reset-socket.ts";
 import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "../../upstream/upstream-connection.ts";
 import type { TryOwner, UpstreamTry } from "../upstream-try.ts";
 import type { ParsedAnswerHead } from "./parsed-answer-head.ts";
@@ -63,8 +64,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     const { text } = this.#owner.outgoing;
     if (content === undefined && !(done && this.#wraps)) return socket.write(text, "latin1");
     socket.cork();
-    let flowing = socket.write(text, "latin1");
-    if (content !== undefined) flowing = this.sendContent(content);
+    const flowing = content === undefined ? socket.write(text, "latin1") : this.#writeContent(socket, text, content);
     if (done) this.sendEnd(trailers);
     socket.uncork();
     return flowing;
@@ -72,11 +72,14 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   sendContent(bytes: Buffer): boolean {
     const socket = this.#connection?.socket;
-    if (socket === undefined || socket.destroyed) return true;
-    if (!this.#wraps) return socket.write(bytes);
+    return socket === undefined || socket.destroyed || this.#writeContent(socket, "", bytes);
+  }
+
+  #writeContent(socket: net.Socket, head: string, bytes: Buffer): boolean {
+    const { write } = this.#pools.buffers;
+    if (!this.#wraps) return write.write(socket, head, bytes, 0, bytes.length);
     socket.cork();
-    socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
-    socket.write(bytes);
+    write.write(socket, `${head}${bytes.length.toString(16)}\r\n`, bytes, 0, bytes.length);
     const flowing = socket.write("\r\n", "latin1");
     socket.uncork();
     return flowing;
@@ -131,7 +134,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   onUpstreamData(bytes: Buffer, length: number): void {
     this.#owner.onTryProgress();
     if (this.#tunnel) {
-      this.#owner.onTunnelBytes(Buffer.from(bytes.subarray(0, length)));
+      this.#owner.onTunnelBytes(bytes.subarray(0, length));
       return;
     }
     this.answerBegun = true;
@@ -217,7 +220,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     downstream.writeHead(this.#head, "asSaid", outgoing.answerChanges, true);
     downstream.flush();
     this.#owner.onSwitched();
-    if (end > headEnd) this.#owner.onTunnelBytes(Buffer.from(input.subarray(headEnd, end)));
+    if (end > headEnd) this.#owner.onTunnelBytes(input.subarray(headEnd, end));
   }
 
   #onFinalHead(input: Buffer, headEnd: number, end: number): void {

@@ -7,6 +7,7 @@ import { Http2Connection, type Http2Owner } from "../../http2/http2-connection.t
 import type { Http2Stream, Http2StreamUser } from "../../http2/http2-stream.ts";
 import type { MessageHead } from "../../http2/message-rules.ts";
 import type { Caller, ServicePortState } from "../../router/types.ts";
+import type { SharedReadSocket } from "../../socket/shared-read.ts";
 import { CallerLookup } from "../caller-lookup.ts";
 import type { CallerConnection, ConnectionOwner } from "../connection-owner.ts";
 import type { Downstream } from "../downstream.ts";
@@ -32,7 +33,8 @@ export class Http2CallerConnection implements CallerConnection, Http2Owner {
   /** Nothing more is read: it closes when the caller does, or after the linger time. */
   #lingering = false;
 
-  constructor(socket: net.Socket, entry: ServicePortState, shared: HttpShared, owner: ConnectionOwner) {
+  constructor(reader: SharedReadSocket, entry: ServicePortState, shared: HttpShared, owner: ConnectionOwner) {
+    const { socket } = reader;
     this.entry = entry;
     this.#socket = socket;
     this.#shared = shared;
@@ -40,7 +42,8 @@ export class Http2CallerConnection implements CallerConnection, Http2Owner {
     this.#lookup = new CallerLookup(shared.table, socket);
     this.#movedAt = shared.clock.now();
     this.#http2 = new Http2Connection("server", socket, this, shared.sessions.shared, MAX_STREAMS);
-    socket.on("data", (bytes: Buffer) => this.#onData(bytes));
+    // Streams keep parts of it.
+    reader.onBytes = (bytes, length) => this.#onData(Buffer.from(bytes.subarray(0, length)));
     socket.on("drain", () => this.#http2.onSocketDrain());
     // RFC 9113 §5.4: without its other half the connection is of no use to streams under way.
     socket.on("end", () => this.#onGone());

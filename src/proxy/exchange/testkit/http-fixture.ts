@@ -7,6 +7,8 @@ import type { Clock } from "../../../model/clock.ts";
 import { systemClock } from "../../../model/clock.ts";
 import { silentLog } from "../../../telemetry/log.ts";
 import { MeshRouteTable } from "../../router/route-table.ts";
+import { acceptShared } from "../../socket/shared-read.ts";
+import { SocketBuffers } from "../../socket/socket-buffers.ts";
 import type { ExchangeRecord } from "../exchange-record.ts";
 import { HttpEngine } from "../http-engine.ts";
 import type { HttpLimits } from "../http-options.ts";
@@ -172,6 +174,7 @@ export interface FixtureOptions {
 export class HttpFixture {
   readonly table: MeshRouteTable;
   readonly engine: HttpEngine;
+  readonly #buffers = new SocketBuffers();
   readonly records: { status: number; failure: string; attempts: number; endpoint: string | undefined }[] = [];
   readonly #server: net.Server;
   readonly #callers: RawCaller[] = [];
@@ -193,10 +196,10 @@ export class HttpFixture {
         this.records.push({ status, failure, attempts, endpoint: endpoint?.key });
       },
     });
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       const entry = this.table.servicePort(KEY);
       if (entry === undefined) socket.destroy();
-      else this.engine.accept(socket, entry);
+      else this.engine.accept(acceptShared(socket, this.#buffers.read), entry);
     });
   }
 

@@ -6,6 +6,8 @@ import { type Clock, type Random, systemClock } from "../../../model/clock.ts";
 import { silentLog } from "../../../telemetry/log.ts";
 import type { FlowOptions, FlowRecord } from "../../flow/flow-record.ts";
 import { MeshRouteTable } from "../../router/route-table.ts";
+import { acceptShared } from "../../socket/shared-read.ts";
+import { SocketBuffers } from "../../socket/socket-buffers.ts";
 import { TcpEngine, type TcpLimits } from "../tcp-engine.ts";
 
 /** One end of a connection, and all that came in on it. */
@@ -147,7 +149,9 @@ export class TcpFixture {
   private constructor({ config, entry, clock = systemClock, random = Math.random, ...rest }: TcpFixtureOptions) {
     this.table = new MeshRouteTable({ clock, random, log: silentLog });
     this.table.apply(config);
+    const buffers = new SocketBuffers();
     this.engine = new TcpEngine({
+      buffers,
       table: this.table,
       clock,
       limits: rest.limits ?? {},
@@ -161,12 +165,13 @@ export class TcpFixture {
         this.#changed();
       },
     });
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       const state = this.table.servicePort(entry);
       if (state === undefined) throw new Error(`no service port ${entry}`);
-      this.accepted.push(socket);
-      this.engine.accept(socket, state);
-      rest.onAccept?.(socket);
+      const caller = acceptShared(socket, buffers.read);
+      this.accepted.push(caller.socket);
+      this.engine.accept(caller, state);
+      rest.onAccept?.(caller.socket);
     });
   }
 

@@ -9,7 +9,9 @@ import { emptyMeshConfig, type ServicePort } from "../../../../config/mesh-confi
 import { systemClock } from "../../../../model/clock.ts";
 import { silentLog } from "../../../../telemetry/log.ts";
 import { MeshRouteTable } from "../../../router/route-table.ts";
-import { resetSocket, wasReset } from "../../../upstream/reset-socket.ts";
+import { resetSocket, wasReset } from "../../../socket/reset-socket.ts";
+import { acceptShared } from "../../../socket/shared-read.ts";
+import { SocketBuffers } from "../../../socket/socket-buffers.ts";
 import { HttpEngine } from "../../http-engine.ts";
 import { RawCaller } from "../../testkit/http-fixture.ts";
 import { splitRequests } from "./reference.ts";
@@ -191,7 +193,9 @@ export class Lanes {
     const table = new MeshRouteTable({ clock: systemClock, random: () => 0.5, log: silentLog });
     const ports = endpoints.map((endpoint, lane): [string, ServicePort] => [`ns/svc-${lane}:80`, portOf(endpoint)]);
     table.apply({ ...emptyMeshConfig(), servicePorts: Object.fromEntries(ports) });
+    const buffers = new SocketBuffers();
     const engine = new HttpEngine({
+      buffers,
       table,
       clock: systemClock,
       log: silentLog,
@@ -201,7 +205,9 @@ export class Lanes {
     const lanes = await Promise.all(
       endpoints.map(async (endpoint, lane) => {
         const entry = table.servicePort(`ns/svc-${lane}:80`);
-        const proxy = await listen((socket) => entry !== undefined && engine.accept(socket, entry));
+        const proxy = await listen(
+          (socket) => entry !== undefined && engine.accept(acceptShared(socket, buffers.read), entry),
+        );
         return new Lane(endpoint, proxy);
       }),
     );
