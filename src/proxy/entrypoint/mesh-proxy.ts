@@ -6,7 +6,7 @@ import type { Entrypoint, MeshConfig } from "../../config/mesh-config.ts";
 import { emptyMeshConfig } from "../../config/mesh-config.ts";
 import type { Clock, Random, Timer } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
-import type { ExchangeRecord } from "../exchange/exchange-record.ts";
+import type { ExchangeRecord, RecordWants } from "../exchange/exchange-record.ts";
 import { HttpEngine } from "../exchange/http-engine.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "../exchange/http-options.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
@@ -41,6 +41,8 @@ export interface MeshProxyOptions {
   readonly sharers?: number;
   /** An entrypoint that could not be opened is open now. */
   readonly onReopened?: () => void;
+  /** What `onExchange` wants to know; absent: what is at hand. */
+  readonly recordWants?: RecordWants;
   readonly onExchange?: (record: ExchangeRecord) => void;
   readonly onFlowOpen?: (record: FlowRecord) => void;
   readonly onFlow?: (record: FlowRecord) => void;
@@ -101,6 +103,7 @@ export class MeshProxy {
       connectTimeoutMs,
       limits: { ...options.httpLimits, ...shareOfLimits(options) },
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
+      ...(options.recordWants === undefined ? {} : { recordWants: options.recordWants }),
       ...(onExchange === undefined ? {} : { onExchange }),
     });
     const flows = {

@@ -9,6 +9,9 @@ export interface Downstream {
   readonly entry: ServicePortState;
   readonly caller: Caller;
 
+  /** Failures are told as gRPC tells them. */
+  readonly isGrpc: boolean;
+
   // the request's content
   /** It comes in HTTP/1.1's framing, which can be passed on as it is. */
   readonly takesFraming: boolean;

@@ -9,7 +9,7 @@
  * head went out, and to `abort` after that, when only a broken connection can still tell the caller the truth.
  * Content is passed on as it comes; whoever is slower stops the other side's reading.
  */
-import type { HeaderChange } from "../../config/mesh-config.ts";
+import type { HeaderChange, Origin } from "../../config/mesh-config.ts";
 import type { Timer } from "../../model/clock.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
 import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection-limit/connection-limit.ts";
@@ -19,12 +19,13 @@ import type { Caller, Decision, EndpointState, ServicePortState } from "../route
 import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
 import { admit, newAdmission } from "./admission.ts";
 import type { Downstream } from "./downstream.ts";
-import type { ExchangeRecord } from "./exchange-record.ts";
+import type { ExchangeRecord, HttpProtocol } from "./exchange-record.ts";
+import { grpcStatusOf } from "./grpc-status.ts";
 import type { HttpShared } from "./http-options.ts";
 import { Http1Try } from "./http1/http1-try.ts";
 import { Http2Try } from "./http2/http2-try.ts";
 import type { ForwardOptions, RequestHead } from "./message-heads.ts";
-import { failureAnswer, type OwnAnswer, redirectAnswer } from "./own-answer.ts";
+import { failureAnswer, type OwnAnswer, ownContent, redirectAnswer } from "./own-answer.ts";
 import { shortestTimeout } from "./path-timeouts.ts";
 import { planRoute, type RoutePlan } from "./route-plan.ts";
 import type { OutgoingRequest, TryOwner, UpstreamTry } from "./upstream-try.ts";
@@ -44,8 +45,13 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   // the request
   entry!: ServicePortState;
   caller!: Caller;
+  protocol: HttpProtocol = "HTTP/1.1";
   method = "";
   target = "";
+  host = "";
+  /** What readers of the record asked for, and what the request has of that. */
+  #fieldNames = NO_FIELDS;
+  readonly #fieldValues: (string | undefined)[] = [];
   #upgrade = false;
   /** How the endpoints are spoken to. */
   #scheme: Scheme = "http";
@@ -96,9 +102,13 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   // the end
   status = 0;
+  grpcStatus = -1;
   failure: Failure | "" = "";
+  bytesUp = 0;
+  bytesDown = 0;
   #startedAt = 0;
   durationMs = 0;
+  firstByteMs = -1;
   #tunnel = false;
   #ended = false;
   /** The clock's time when a byte last moved, for the body time-out. */
@@ -117,8 +127,17 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     return this.#decision.path;
   }
 
+  get origin(): Origin | undefined {
+    return this.#decision.origin;
+  }
+
   get wouldDeny(): boolean {
     return this.#decision.wouldDeny;
+  }
+
+  requestField(name: string): string | undefined {
+    const index = this.#fieldNames.indexOf(name);
+    return index < 0 ? undefined : this.#fieldValues[index];
   }
 
   /** All of the request has been read. */
@@ -144,8 +163,10 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#downstream = downstream;
     this.entry = downstream.entry;
     this.caller = downstream.caller;
+    this.protocol = head.protocol;
     this.method = head.method;
     this.target = head.target;
+    this.#takeWanted(head);
     this.#upgrade = head.upgrade;
     this.#requestDone = head.bodyless;
     this.#content.length = 0;
@@ -160,7 +181,11 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#repeatable = true;
     this.#fresh = false;
     this.status = 0;
+    this.grpcStatus = -1;
     this.failure = "";
+    this.bytesUp = 0;
+    this.bytesDown = 0;
+    this.firstByteMs = -1;
     this.#tunnel = false;
     this.#ended = false;
     this.#startedAt = this.#shared.clock.now();
@@ -168,6 +193,16 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#shared.table.routeHttp(this.entry, this.caller, head.view, this.#decision);
     this.#scheme = this.#decision.path.at(-1)?.config.scheme ?? "http";
     this.outgoing.framed = this.#scheme === "http" && downstream.takesFraming;
+  }
+
+  /** The head's bytes are the thread's: what the record is to have of them is taken now. */
+  #takeWanted({ view }: RequestHead): void {
+    const { host, requestFields } = this.#shared.wants;
+    this.host = host ? (view.header("host") ?? "") : "";
+    this.#fieldNames = requestFields;
+    this.#fieldValues.length = 0;
+    for (let index = 0; index < requestFields.length; index++)
+      this.#fieldValues.push(view.header(requestFields[index] as string));
   }
 
   /** Sends the request on its way. Content that came before may be in a buffer that is overwritten after this. */
@@ -240,10 +275,15 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   // ── the caller's side ──
 
-  /** Content of the request, or anything at all of a tunnel. @param bytes valid during the call */
-  onContent(bytes: Buffer): void {
+  /**
+   * Content of the request, or anything at all of a tunnel.
+   * @param bytes valid during the call
+   * @param contentBytes how much of that is content, the rest being its framing
+   */
+  onContent(bytes: Buffer, contentBytes = bytes.length): void {
     this.lastMoveAt = this.#shared.clock.now();
     if (this.#ended || bytes.length === 0) return;
+    this.bytesUp += contentBytes;
     if (this.#repeatable && !this.#tunnel) this.#keep(bytes);
     if (this.#sent) {
       if (this.#try?.sendContent(bytes) === false) this.#downstream?.pauseReading();
@@ -321,6 +361,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#tryTimer = undefined;
     const endpoint = this.endpoint as EndpointState;
     const { balancer } = endpoint.owner;
+    this.firstByteMs = this.lastMoveAt - this.#startedAt;
+    this.bytesDown = 0;
     balancer.answered(endpoint, status, balancer.measures ? this.#shared.clock.now() - this.#triedAt : 0);
     // An endpoint that answers may have acted, whatever it says.
     if (status < 400 || !this.#repeatable || !isIdempotent(this.method)) return true;
@@ -347,6 +389,14 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   onTryProgress(): void {
     this.lastMoveAt = this.#shared.clock.now();
+  }
+
+  onAnswerContent(bytes: number): void {
+    this.bytesDown += bytes;
+  }
+
+  onAnswerTrailers(fields: readonly string[]): void {
+    this.grpcStatus = grpcStatusOf(fields);
   }
 
   onTryDrain(): void {
@@ -384,6 +434,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   }
 
   onTunnelBytes(bytes: Buffer): void {
+    this.bytesDown += bytes.length;
     if (this.#downstream?.writeTunnel(bytes) === false) this.#try?.pauseReading();
   }
 
@@ -636,6 +687,11 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   #answerOurselves(answer: OwnAnswer): void {
     const downstream = this.#downstream;
     this.status = answer.status;
+    this.firstByteMs = -1;
+    // Of an endpoint's answer that broke before any of it left, nothing counts.
+    this.bytesDown = 0;
+    if (downstream?.isGrpc === true && answer.failure !== "") this.grpcStatus = FAILURES[answer.failure].grpcStatus;
+    else this.bytesDown = ownContent(answer).length;
     downstream?.discard();
     downstream?.writeOwnAnswer(answer, this.#requestDone && !this.#shared.draining);
     this.#end();

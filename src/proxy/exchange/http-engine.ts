@@ -10,7 +10,7 @@ import { Http2Sessions } from "../upstream/http2-sessions.ts";
 import { UpstreamPools } from "../upstream/upstream-connection.ts";
 import type { CallerConnection, ConnectionOwner } from "./connection-owner.ts";
 import { Exchange } from "./exchange.ts";
-import type { ExchangeRecord } from "./exchange-record.ts";
+import { type ExchangeRecord, noWants, type RecordWants } from "./exchange-record.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, type HttpShared } from "./http-options.ts";
 import { Http1CallerConnection } from "./http1/http1-downstream.ts";
 import { ParsedAnswerHead } from "./http1/parsed-answer-head.ts";
@@ -42,6 +42,8 @@ export interface HttpEngineOptions {
   readonly connectTimeoutMs: number;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
+  /** What `onExchange` wants to know; absent: what is at hand. */
+  readonly recordWants?: RecordWants;
   readonly onExchange?: (record: ExchangeRecord) => void;
 }
 
@@ -82,6 +84,7 @@ export class HttpEngine implements ConnectionOwner {
       answerHead: new ParsedAnswerHead(new HeadParser()),
       fieldsHead: new FieldsRequestHead(),
       answerFields: new FieldsAnswerHead(),
+      wants: options.recordWants ?? noWants(),
       draining: false,
       onExchange,
     };

@@ -5,7 +5,7 @@ import type { RouteTable } from "../router/types.ts";
 import type { SocketBuffers } from "../socket/socket-buffers.ts";
 import type { Http2Sessions } from "../upstream/http2-sessions.ts";
 import type { UpstreamPools } from "../upstream/upstream-connection.ts";
-import type { ExchangeRecord } from "./exchange-record.ts";
+import type { ExchangeRecord, RecordWants } from "./exchange-record.ts";
 import type { ParsedAnswerHead } from "./http1/parsed-answer-head.ts";
 import type { ParsedRequestHead } from "./http1/parsed-request-head.ts";
 import type { FieldsAnswerHead, FieldsRequestHead } from "./http2/fields-heads.ts";
@@ -51,6 +51,7 @@ export interface HttpShared {
   readonly answerHead: ParsedAnswerHead;
   readonly fieldsHead: FieldsRequestHead;
   readonly answerFields: FieldsAnswerHead;
+  readonly wants: RecordWants;
   /** The engine lets its connections end: keep-alive is over. */
   draining: boolean;
   /** Called once at the end of each exchange; the record is reused after it returns. */

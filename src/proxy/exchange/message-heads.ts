@@ -4,6 +4,7 @@
  */
 import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { RequestView } from "../router/types.ts";
+import type { HttpProtocol } from "./exchange-record.ts";
 
 /** What the proxy adds to a request and changes of it. */
 export interface ForwardOptions {
@@ -23,6 +24,7 @@ export interface ForwardOptions {
 }
 
 export interface RequestHead {
+  readonly protocol: HttpProtocol;
   readonly method: string;
   /** As received, with query. */
   readonly target: string;

@@ -24,6 +24,11 @@ export function redirectAnswer(status: number, location: string, head: boolean, 
   return { status, failure: "", fields: ["Location", location], head, wallMs };
 }
 
+/** One character a byte; to gRPC none of it goes out. */
+export function ownContent({ status, head }: OwnAnswer): string {
+  return head ? "" : (STATUS_CODES[status] ?? "");
+}
+
 /** @returns the whole answer as HTTP/1.1 */
 export function ownAnswerText(answer: OwnAnswer, close: boolean): string {
   const text = STATUS_CODES[answer.status] ?? "";
@@ -31,7 +36,7 @@ export function ownAnswerText(answer: OwnAnswer, close: boolean): string {
   const fields = commonFields(answer, text);
   for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
   if (close) head += "Connection: close\r\n";
-  return `${head}\r\n${answer.head ? "" : text}`;
+  return `${head}\r\n${ownContent(answer)}`;
 }
 
 /** The same in HTTP/2: the head's fields, and the content. */
@@ -41,7 +46,7 @@ export function ownAnswerFields(answer: OwnAnswer): { fields: string[]; content:
   const common = commonFields(answer, text);
   for (let at = 0; at < common.length; at += 2)
     fields.push((common[at] as string).toLowerCase(), common[at + 1] as string);
-  return { fields, content: answer.head ? "" : text };
+  return { fields, content: ownContent(answer) };
 }
 
 /** A failure as gRPC tells it: trailers alone, whose HTTP status is always 200. */

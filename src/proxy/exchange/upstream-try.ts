@@ -68,6 +68,10 @@ export interface TryOwner {
   onAnswerDeclined(whole: boolean): void;
   /** A byte moved. */
   onTryProgress(): void;
+  /** Content of the answer was passed on: so much, without its framing. */
+  onAnswerContent(bytes: number): void;
+  /** Trailers of the answer, or the fields of a head that is all of it. @param fields name, value, name, value … */
+  onAnswerTrailers(fields: readonly string[]): void;
   onTryDrain(): void;
   /** The answer is written whole. */
   onAnswered(): void;

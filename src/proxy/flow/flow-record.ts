@@ -1,3 +1,4 @@
+import type { Origin } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Caller, EndpointState, ServicePortState } from "../router/types.ts";
 
@@ -8,6 +9,8 @@ export interface FlowRecord {
   readonly caller: Caller;
   /** The service ports it passed; the last served it. */
   readonly path: readonly ServicePortState[];
+  /** The object that decided: TrafficTarget, TrafficSplit, or undefined where it is the Service itself. */
+  readonly origin: Origin | undefined;
   readonly endpoint: EndpointState | undefined;
   readonly failure: Failure | "";
   /** From the caller, and to it. */

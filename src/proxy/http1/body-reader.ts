@@ -14,6 +14,8 @@ export class BodyReader {
 
   done = true;
   bad = false;
+  /** Read so far, without framing. */
+  contentBytes = 0;
   /** After `read`: input before this index may be passed on as it came. */
   passEnd = 0;
   /** After `readSpan`: where in the input the next data lies. */
@@ -27,6 +29,7 @@ export class BodyReader {
     this.#nominated = framing !== CHUNKED || nominated.length === 0 ? NO_NAMES : nominated.slice();
     this.#remaining = contentLength;
     this.bad = false;
+    this.contentBytes = 0;
     this.done = framing === NO_BODY || (framing === LENGTH && contentLength === 0);
     if (framing === CHUNKED) {
       this.#scanner ??= new ChunkScanner();
@@ -69,13 +72,18 @@ export class BodyReader {
     const at = scanner.scan(input, from, end);
     this.spanStart = scanner.spanStart;
     this.spanEnd = scanner.spanEnd;
+    this.contentBytes += scanner.spanEnd - scanner.spanStart;
     this.#note(scanner);
     return at;
   }
 
   #readPlain(from: number, end: number): number {
-    if (this.#framing === UNTIL_CLOSE) return end;
+    if (this.#framing === UNTIL_CLOSE) {
+      this.contentBytes += end - from;
+      return end;
+    }
     const length = Math.min(this.#remaining, end - from);
+    this.contentBytes += length;
     this.#remaining -= length;
     this.done = this.#remaining === 0;
     return from + length;
@@ -86,6 +94,7 @@ export class BodyReader {
     let at = from;
     do {
       at = scanner.scan(input, at, end);
+      this.contentBytes += scanner.spanEnd - scanner.spanStart;
     } while (at < end && !scanner.done && !scanner.bad);
     this.passEnd = scanner.passEnd;
     this.#note(scanner);

@@ -7,6 +7,7 @@
  * configuration.
  */
 import type net from "node:net";
+import type { Origin } from "../../config/mesh-config.ts";
 import type { Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
@@ -74,6 +75,10 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
 
   get path(): readonly ServicePortState[] {
     return this.#decision.path;
+  }
+
+  get origin(): Origin | undefined {
+    return this.#decision.origin;
   }
 
   get wouldDeny(): boolean {

@@ -187,9 +187,9 @@ export class UdpEngine {
       return undefined;
     }
     if (this.#flows.size >= this.#limits.maxFlows) this.#flows.values().next().value?.end("TooManyConnections");
-    const { wouldDeny } = decision;
+    const { wouldDeny, origin } = decision;
     const path = [...decision.path];
-    const decided = { key, entry, caller, path, endpoint, wouldDeny, generation };
+    const decided = { key, entry, caller, path, origin, endpoint, wouldDeny, generation };
     const way = { entrypoint: entrypoint.socket, callerAddress: from.address, callerPort: from.port };
     const flow = new UdpFlow({ ...decided, ...way }, this.#owner);
     this.#flows.set(key, flow);
@@ -209,6 +209,7 @@ export class UdpEngine {
       entry,
       caller,
       path: [...this.#decision.path],
+      origin: this.#decision.origin,
       endpoint: undefined,
       failure,
       bytesUp: 0,

@@ -1,4 +1,5 @@
 import type dgram from "node:dgram";
+import type { Origin } from "../../config/mesh-config.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
@@ -23,6 +24,7 @@ export interface UdpFlowSetup {
   readonly entry: ServicePortState;
   readonly caller: Caller;
   readonly path: readonly ServicePortState[];
+  readonly origin: Origin | undefined;
   readonly endpoint: EndpointState;
   readonly wouldDeny: boolean;
   /** Number of the configuration that let it through. */
@@ -40,6 +42,7 @@ export class UdpFlow implements FlowRecord {
   readonly entry: ServicePortState;
   caller: Caller;
   readonly path: readonly ServicePortState[];
+  readonly origin: Origin | undefined;
   readonly endpoint: EndpointState;
   readonly wouldDeny: boolean;
   generation: number;
@@ -70,6 +73,7 @@ export class UdpFlow implements FlowRecord {
     this.entry = setup.entry;
     this.caller = setup.caller;
     this.path = setup.path;
+    this.origin = setup.origin;
     this.endpoint = setup.endpoint;
     this.wouldDeny = setup.wouldDeny;
     this.generation = setup.generation;

@@ -36,6 +36,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   readonly entry: ServicePortState;
   readonly takesFraming = true;
   readonly mayRest = false;
+  readonly isGrpc = false;
   readonly #shared: HttpShared;
   readonly #owner: ConnectionOwner;
   readonly #lookup: CallerLookup;
@@ -319,6 +320,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   #readContent(exchange: Exchange, bytes: Buffer, from: number): number {
     const body = this.#body as BodyReader;
     const framed = exchange.wantsFraming;
+    const contentBefore = body.contentBytes;
     let at = from;
     if (framed) at = body.read(bytes, from, bytes.length);
     else {
@@ -333,7 +335,8 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     }
     if (framed) {
       const pass = bytes.subarray(from, body.passEnd);
-      exchange.onContent(body.done && body.trailer.length > 0 ? Buffer.concat([pass, body.trailer]) : pass);
+      const all = body.done && body.trailer.length > 0 ? Buffer.concat([pass, body.trailer]) : pass;
+      exchange.onContent(all, body.contentBytes - contentBefore);
     }
     if (body.done) exchange.onContentEnd(framed ? undefined : trailerFields(body.trailer));
     return at;

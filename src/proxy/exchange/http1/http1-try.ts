@@ -253,6 +253,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   #onContent(input: Buffer, from: number, end: number): void {
     const body = this.#body;
     const { downstream } = this.#owner;
+    const contentBefore = body.contentBytes;
     let at = from;
     if (this.#unframes) {
       while (at < end && !body.done && !body.bad) {
@@ -264,6 +265,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       if (!body.bad) downstream.writeContent(input, from, body.passEnd);
       if (body.done && body.trailer.length > 0) downstream.writeContent(body.trailer, 0, body.trailer.length);
     }
+    this.#owner.onAnswerContent(body.contentBytes - contentBefore);
     if (body.bad) this.#malformed();
     else if (body.done) {
       // More than the answer: nobody asked for it, and it must not be taken for the next one (RFC 9112 §9.2).
@@ -274,7 +276,9 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   #ended(): void {
     const { downstream } = this.#owner;
-    downstream.writeEnd(this.#unframes ? trailerFields(this.#body.trailer) : undefined);
+    const trailers = this.#unframes ? trailerFields(this.#body.trailer) : undefined;
+    if (trailers !== undefined) this.#owner.onAnswerTrailers(trailers);
+    downstream.writeEnd(trailers);
     downstream.flush();
     this.#owner.onAnswered();
   }

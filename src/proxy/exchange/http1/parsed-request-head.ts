@@ -1,6 +1,7 @@
 import { equalsIgnoreCase } from "../../http1/fields.ts";
 import { CHUNKED, type HeadParser, NO_BODY } from "../../http1/head-parser.ts";
 import type { RequestView } from "../../router/types.ts";
+import type { HttpProtocol } from "../exchange-record.ts";
 import { requestFieldsOut } from "../http2/forwarded-fields.ts";
 import type { ForwardOptions, RequestHead } from "../message-heads.ts";
 import { originForm, requestFields, requestHead } from "./forwarded-head.ts";
@@ -37,6 +38,10 @@ export class ParsedRequestHead implements RequestHead, RequestView {
     const question = target.indexOf("?");
     this.path = question < 0 ? target : target.slice(0, question);
     this.query = question < 0 ? "" : target.slice(question + 1);
+  }
+
+  get protocol(): HttpProtocol {
+    return this.#parser.minor === 0 ? "HTTP/1.0" : "HTTP/1.1";
   }
 
   get upgrade(): boolean {

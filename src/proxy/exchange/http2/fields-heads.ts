@@ -10,6 +10,7 @@ export class FieldsRequestHead implements RequestHead, RequestView {
   readonly view: RequestView = this;
   /** RFC 9113 §8.6: there is no Upgrade. */
   readonly upgrade = false;
+  readonly protocol = "HTTP/2";
   method = "";
   target = "";
   path = "";

@@ -168,7 +168,7 @@ export class Http2CallerConnection implements CallerConnection, Http2Owner {
 class Http2Request implements Downstream, Http2StreamUser {
   readonly #connection: Http2CallerConnection;
   readonly #stream: Http2Stream;
-  readonly #isGrpc: boolean;
+  readonly isGrpc: boolean;
   exchange: Exchange | undefined;
   /** The final head, not yet sent. */
   #head: readonly string[] | undefined;
@@ -182,13 +182,13 @@ class Http2Request implements Downstream, Http2StreamUser {
   constructor(connection: Http2CallerConnection, stream: Http2Stream, exchange: Exchange, isGrpc: boolean) {
     this.#connection = connection;
     this.#stream = stream;
-    this.#isGrpc = isGrpc;
+    this.isGrpc = isGrpc;
     this.exchange = exchange;
     stream.user = this;
   }
 
   get mayRest(): boolean {
-    return this.#isGrpc;
+    return this.isGrpc;
   }
 
   get entry(): ServicePortState {
@@ -269,7 +269,7 @@ class Http2Request implements Downstream, Http2StreamUser {
 
   writeOwnAnswer(answer: OwnAnswer): void {
     this.answerStarted = true;
-    if (this.#isGrpc && answer.failure !== "") {
+    if (this.isGrpc && answer.failure !== "") {
       this.#stream.sendHead(grpcAnswerFields(answer.failure, answer), true);
       return;
     }

@@ -137,18 +137,22 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
     const { downstream, outgoing, mayFollow } = this.#owner;
     this.#head.set(status, fields);
     downstream.writeHead(this.#head, this.#framing(status, ended), outgoing.answerChanges, mayFollow);
-    if (ended) this.onEnd(undefined);
-    else this.#flush();
+    if (ended) {
+      this.#owner.onAnswerTrailers(fields);
+      this.onEnd(undefined);
+    } else this.#flush();
   }
 
   onData(bytes: Buffer, from: number, end: number): void {
     this.#owner.onTryProgress();
+    this.#owner.onAnswerContent(end - from);
     this.#owner.downstream.writeContent(bytes, from, end);
     this.#flush();
   }
 
   onEnd(trailers: string[] | undefined): void {
     const { downstream } = this.#owner;
+    if (trailers !== undefined) this.#owner.onAnswerTrailers(trailers);
     downstream.writeEnd(trailers);
     downstream.flush();
     this.#owner.onAnswered();

@@ -9,7 +9,7 @@ import { silentLog } from "../../../telemetry/log.ts";
 import { MeshRouteTable } from "../../router/route-table.ts";
 import { acceptShared } from "../../socket/shared-read.ts";
 import { SocketBuffers } from "../../socket/socket-buffers.ts";
-import type { ExchangeRecord } from "../exchange-record.ts";
+import type { ExchangeRecord, RecordWants } from "../exchange-record.ts";
 import { HttpEngine } from "../http-engine.ts";
 import type { HttpLimits } from "../http-options.ts";
 
@@ -169,6 +169,9 @@ export interface FixtureOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly connectTimeoutMs?: number;
   readonly trustedCa?: string;
+  readonly recordWants?: RecordWants;
+  /** Gets each record when its exchange has ended. */
+  readonly onRecord?: (record: ExchangeRecord) => void;
 }
 
 export class HttpFixture {
@@ -191,9 +194,11 @@ export class HttpFixture {
       connectTimeoutMs: options.connectTimeoutMs ?? 5000,
       limits: options.limits ?? {},
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
+      ...(options.recordWants === undefined ? {} : { recordWants: options.recordWants }),
       onExchange: (record: ExchangeRecord) => {
         const { status, failure, attempts, endpoint } = record;
         this.records.push({ status, failure, attempts, endpoint: endpoint?.key });
+        options.onRecord?.(record);
       },
     });
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
