@@ -221,7 +221,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       return;
     }
     let plan: RoutePlan | undefined;
-    if (decision.routes.length > 0) {
+    if (decision.changes) {
       plan = planRoute(decision, head.view, this.entry.config);
       if (plan.location !== "") {
         this.#redirect(plan);

@@ -11,6 +11,8 @@ export class CompiledRoute {
   readonly split: SmoothWeighted;
   /** Answered by the proxy itself. */
   readonly redirects: boolean;
+  /** It, or one of its backends, asks for more than to be followed. */
+  readonly changes: boolean;
   /** For each backend; undefined where the configuration has no such service port. */
   targets: readonly (ServicePortEntry | undefined)[] = [];
   /** What the prefix match that fitted last matched, or "". */
@@ -23,6 +25,10 @@ export class CompiledRoute {
   constructor(source: Route, programs: RegexPrograms, before: CompiledRoute | undefined) {
     this.source = source;
     this.redirects = source.filters?.some(({ type }) => type === "redirect") === true;
+    this.changes =
+      source.filters !== undefined ||
+      source.requestTimeoutMs !== undefined ||
+      source.backends.some(({ filters }) => filters !== undefined);
     this.#matchers = source.matches.map((match) => new HttpMatcher(match, programs));
     this.#fitsAll = this.#matchers.length === 0 || this.#matchers.some(({ always }) => always);
     this.#callerNamespaces = source.callerNamespaces === undefined ? undefined : new Set(source.callerNamespaces);

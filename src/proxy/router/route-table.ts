@@ -46,6 +46,7 @@ export function newDecision(): Decision {
     routes: [],
     prefixes: [],
     backends: [],
+    changes: false,
     origin: undefined,
     wouldDeny: false,
   };
@@ -159,53 +160,64 @@ export class MeshRouteTable implements RouteTable {
 
   #decide(entry: ServicePortEntry, into: Decision): void {
     into.failure = "";
-    // Emptying a list gives its storage away, so most calls do not.
     into.path[0] = entry;
-    if (into.path.length !== 1) into.path.length = 1;
-    if (into.routes.length !== 0) into.routes.length = into.prefixes.length = into.backends.length = 0;
     into.endpoints = NO_ENDPOINTS;
-    into.route = undefined;
+    into.changes = false;
     into.origin = undefined;
     into.wouldDeny = false;
     if (this.#mode !== "off" && !this.#allows(entry)) {
       if (this.#mode === "on") {
         into.failure = this.#call.blockedByPath ? "AmbiguousPath" : "AccessDenied";
+        into.route = undefined;
+        cut(into, 1, 0, 0);
         return;
       }
       into.wouldDeny = true;
     }
-    const last = entry.routes.length === 0 ? entry : this.#follow(entry, into);
+    const last = this.#follow(entry, into);
     if (last !== undefined) this.#reach(last, into);
   }
 
   /** Follows routes to the service port that serves the call. @returns undefined where it does not come to one */
   #follow(entry: ServicePortEntry, into: Decision): ServicePortEntry | undefined {
+    let last: ServicePortEntry | undefined;
+    let hops = 1;
+    let routes = 0;
+    let backends = 0;
     let at = entry;
-    while (at.routes.length > 0) {
+    for (;;) {
+      if (at.routes.length === 0) {
+        last = at;
+        break;
+      }
       const route = at.fittingRoute(this.#call);
       if (route === undefined) {
         into.failure = "NoRoute";
-        return undefined;
+        break;
       }
-      into.route ??= route.source;
-      into.routes.push(route.source);
-      into.prefixes.push(route.fittedPrefix);
+      into.routes[routes] = route.source;
+      into.prefixes[routes++] = route.fittedPrefix;
+      into.changes ||= route.changes;
       into.origin = route.source.origin;
-      if (route.redirects) return undefined;
+      if (route.redirects) break;
       const index = route.split.next();
-      const target = index < 0 || into.path.length >= MAX_PATH ? undefined : route.targets[index];
+      const target: ServicePortEntry | undefined = index < 0 || hops >= MAX_PATH ? undefined : route.targets[index];
       if (target === undefined) {
         into.failure = "NoEndpoint";
-        return undefined;
+        break;
       }
       const backend = route.source.backends[index] as Backend;
-      into.backends.push(backend);
-      if (target === at) return at;
-      into.path.push(target);
-      if (backend.routed !== true) return target;
+      into.backends[backends++] = backend;
+      if (target !== at) into.path[hops++] = target;
+      if (target === at || backend.routed !== true) {
+        last = target;
+        break;
+      }
       at = target;
     }
-    return at;
+    cut(into, hops, routes, backends);
+    into.route = into.routes[0];
+    return last;
   }
 
   #reach(last: ServicePortEntry, into: Decision): void {
@@ -255,6 +267,13 @@ export class MeshRouteTable implements RouteTable {
     this.#call.blockedByPath = view.blockedByPath;
     return false;
   }
+}
+
+/** Shortening a list may give its storage away, so it is done only where one call comes to less than the one before. */
+function cut({ path, routes, prefixes, backends }: Decision, hops: number, routed: number, chosen: number): void {
+  if (path.length !== hops) path.length = hops;
+  if (routes.length !== routed) routes.length = prefixes.length = routed;
+  if (backends.length !== chosen) backends.length = chosen;
 }
 
 function zoneOf(node: string, placed: readonly { readonly node?: string; readonly zone?: string }[]) {

@@ -81,6 +81,8 @@ export interface Decision {
   prefixes: string[];
   /** For each of `routes`, the backend that was chosen (its filters apply); none for a redirect or a NoEndpoint. */
   backends: Backend[];
+  /** One of `routes` or `backends` asks for more than to be followed: a filter, a redirect, a time-out. */
+  changes: boolean;
   /** The object that decided last: TrafficTarget, TrafficSplit, or undefined where it is the Service itself. */
   origin: Origin | undefined;
   /** Audit mode: it goes through, and access control would have refused it. */
