@@ -64,6 +64,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: PROXY_NODE,
   },
   "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/traffic": { rooms: ["proxy/exchange", "proxy/flow", "proxy/router", ...PROXY_COMMON] },
   "proxy/entrypoint": {
     rooms: ["proxy/socket", "proxy/exchange", "proxy/flow", "proxy/tcp", "proxy/udp", "proxy/router", ...PROXY_COMMON],
     node: PROXY_NODE,
@@ -75,7 +76,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: ["crypto"],
   },
   "proxy-daemon": {
-    rooms: ["proxy/entrypoint", "dns", "config", "config-stream", "admin", "model", "telemetry"],
+    rooms: ["proxy/entrypoint", "proxy/traffic", "dns", "config", "config-stream", "admin", "model", "telemetry"],
     node: ["fs/promises", "cluster"],
     packages: ["zod"],
   },

@@ -13,6 +13,7 @@ import { seal } from "../src/config/snapshot.ts";
 import { ConfigServer } from "../src/config-stream/config-server.ts";
 import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
+import type { TrafficReport } from "../src/proxy/traffic/traffic-report.ts";
 import { silentLog } from "../src/telemetry/log.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -156,11 +157,11 @@ async function call(port: number, path = "/"): Promise<number> {
   return response.statusCode ?? 0;
 }
 
-async function metricsText(): Promise<string> {
-  const [response] = (await once(
-    http.get({ host: "127.0.0.1", port: portOf(METRICS), path: "/metrics", agent: false }),
-    "response",
-  )) as [http.IncomingMessage];
+const metricsText = () => answerOf(portOf(METRICS), "/metrics");
+
+async function answerOf(port: number, path: string): Promise<string> {
+  const request = http.get({ host: "127.0.0.1", port, path, agent: false });
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
   let text = "";
   for await (const piece of response) text += piece;
   return text;
@@ -188,6 +189,8 @@ test("workers share the port, and their counters are one sum", async () => {
   expect(statuses.every((status) => status === 200)).toBe(true);
   const text = await metricsText();
   expect(figureOf(text, 'tulle_requests_total{code="2xx"}')).toBe(60);
+  const report = JSON.parse(await answerOf(portOf(ADMIN), "/api/traffic")) as TrafficReport;
+  expect(report.edges.map(({ servicePort, exchanges }) => [servicePort, exchanges[2]])).toEqual([["shop/web:80", 60]]);
   for (let worker = 0; worker < WORKERS; worker++)
     expect(figureOf(text, `tulle_worker_resident_memory_bytes{worker="${worker}"}`)).toBeGreaterThan(1e6);
 });

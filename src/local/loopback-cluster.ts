@@ -17,6 +17,9 @@ import { type Problem, problem } from "../model/problems.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { CallCounters, callMetrics } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
+import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
+import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { Log } from "../telemetry/log.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
@@ -63,6 +66,8 @@ export class LoopbackCluster {
   readonly #options: LoopbackOptions;
   readonly #ways = new WayLog();
   readonly #counters = new CallCounters();
+  readonly #meter = new TrafficMeter();
+  readonly #ledger: TrafficLedger;
   readonly #samples: SampleSet;
   readonly #proxy: MeshProxy;
   readonly #plain: MeshProxy;
@@ -83,6 +88,7 @@ export class LoopbackCluster {
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
     this.#options = options;
+    this.#ledger = new TrafficLedger(clock);
     this.#samples = new SampleSet(clock, log);
     this.#audit = new AuditLog(log, clock);
     this.#proxy = new MeshProxy({
@@ -94,12 +100,18 @@ export class LoopbackCluster {
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       onExchange: (record) => {
         this.#counters.exchange(record);
+        this.#meter.exchange(record);
         this.#ways.note(record);
         this.#audit.note(record);
       },
-      onFlowOpen: (record) => this.#ways.note(record),
+      onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
+      onFlowOpen: (record) => {
+        this.#meter.flowOpened(record);
+        this.#ways.note(record);
+      },
       onFlow: (record) => {
         this.#counters.flow(record);
+        this.#meter.flow(record);
         this.#audit.note(record);
       },
     });
@@ -265,6 +277,10 @@ export class LoopbackCluster {
         says: "the configuration in force (MeshConfig) and its version",
         answer: () => json({ version: this.#snapshot.version, config: this.#snapshot.config }),
       },
+      "/api/traffic": {
+        says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
+        answer: () => json(this.#traffic()),
+      },
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
       "/api/status/readiness": { says: "200 when a configuration is in force", answer: readiness },
@@ -274,6 +290,11 @@ export class LoopbackCluster {
         answer: () => metrics(callMetrics(this.#counters.totals(this.#proxy))),
       },
     };
+  }
+
+  #traffic(): TrafficReport {
+    this.#ledger.add(this.#meter.take());
+    return this.#ledger.report();
   }
 
   #services(): ReadyService[] {

@@ -2,6 +2,9 @@ import type { MeshConfig } from "../config/mesh-config.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { CallCounters, type CallTotals } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
+import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
+import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
+import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 
 /** What carries the calls of a node: this process, or worker processes. */
 export interface DataPlane {
@@ -16,6 +19,8 @@ export interface DataPlane {
   /** Accepts nothing more and ends after what is under way, or after `drainMs`. */
   close(drainMs: number): Promise<void>;
   totals(): Promise<CallTotals>;
+  /** Since the start. */
+  traffic(): Promise<TrafficReport>;
   /** In their order; empty where the figures of this process say all. */
   workers(): Promise<readonly WorkerFigures[]>;
 }
@@ -26,23 +31,30 @@ export interface WorkerFigures {
   readonly cpuSeconds: number;
 }
 
-export type ProxyOptions = Omit<MeshProxyOptions, "onExchange" | "onFlow">;
+export type ProxyOptions = Omit<MeshProxyOptions, "onExchange" | "onRefused" | "onFlowOpen" | "onFlow">;
 
 /** All calls are carried by this process. */
 export class OwnDataPlane implements DataPlane {
   readonly #counters = new CallCounters();
+  readonly #meter = new TrafficMeter();
+  readonly #ledger: TrafficLedger;
   readonly #proxy: MeshProxy;
 
   constructor(options: ProxyOptions) {
+    this.#ledger = new TrafficLedger(options.clock);
     const audit = new AuditLog(options.log, options.clock);
     this.#proxy = new MeshProxy({
       ...options,
       onExchange: (record) => {
         this.#counters.exchange(record);
+        this.#meter.exchange(record);
         audit.note(record);
       },
+      onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
+      onFlowOpen: (record) => this.#meter.flowOpened(record),
       onFlow: (record) => {
         this.#counters.flow(record);
+        this.#meter.flow(record);
         audit.note(record);
       },
     });
@@ -68,6 +80,16 @@ export class OwnDataPlane implements DataPlane {
 
   async totals(): Promise<CallTotals> {
     return this.#counters.totals(this.#proxy);
+  }
+
+  async traffic(): Promise<TrafficReport> {
+    this.#ledger.add(this.takeTraffic());
+    return this.#ledger.report();
+  }
+
+  /** What passed since the last time that it was asked, of which nothing is kept here. */
+  takeTraffic(): TrafficReport {
+    return this.#meter.take();
   }
 
   async workers(): Promise<readonly WorkerFigures[]> {

@@ -10,6 +10,7 @@ import { ConfigServer } from "../config-stream/config-server.ts";
 import { systemClock } from "../model/clock.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
+import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { ProxyDaemon } from "./proxy-daemon.ts";
 
@@ -177,13 +178,33 @@ test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 
   const { metricsPort, adminPort } = await daemon(port, await folder(), { address: "127.0.0.2" });
   await acked;
   const statusOf = async (url: string) => (await fetch(url)).status;
-  const config = ["/api/config", "/api/service-port/shop/web/80"];
+  const config = ["/api/config", "/api/traffic", "/api/service-port/shop/web/80"];
   const open = ["/metrics", "/api/status", "/healthz", "/readyz"];
   for (const path of config) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(404);
   for (const path of open) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(200);
   for (const path of [...config, ...open])
     expect.soft(await statusOf(`http://127.0.0.1:${adminPort}${path}`), path).toBe(200);
   await expect(fetch(`http://127.0.0.2:${adminPort}/`)).rejects.toThrow();
+});
+
+test("what has passed is told as a report, and goes on growing", async () => {
+  const [entry, back] = [await freePort(), await backend()];
+  const { port, acked } = await controller(configFor(entry, back));
+  const { adminPort } = await daemon(port, await folder());
+  await acked;
+  for (const calls of [1, 2]) {
+    await (await fetch(`http://127.0.0.1:${entry}/`)).text();
+    const report = (await (await fetch(`http://127.0.0.1:${adminPort}/api/traffic`)).json()) as TrafficReport;
+    expect(report.edges).toHaveLength(1);
+    expect(report.edges[0]).toMatchObject({
+      source: "",
+      servicePort: "shop/web:80",
+      backend: "shop/web:80",
+      protocol: "http",
+      exchanges: [0, 0, calls, 0, 0, 0],
+      bytesDown: 5 * calls,
+    });
+  }
 });
 
 test("told to stop, it serves on as long as it is told to, is not ready, and asks callers to connect anew", async () => {

@@ -210,6 +210,10 @@ export class ProxyDaemon {
         says: "the configuration in force (MeshConfig) and its version",
         answer: () => json(this.#snapshot ?? {}),
       },
+      "/api/traffic": {
+        says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
+        answer: async () => json(await this.#proxy.traffic()),
+      },
       "/api/service-port/{namespace}/{service}/{port}": {
         says: "what is in force for one port of a Service",
         answer: ([namespace = "", service = "", port = ""]) => {

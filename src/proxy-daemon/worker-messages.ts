@@ -2,6 +2,7 @@
 import type { MergePatch } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { CallTotals } from "../proxy/entrypoint/call-counters.ts";
+import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { WorkerFigures } from "./data-plane.ts";
 
 export type ToWorker =
@@ -18,4 +19,10 @@ export type FromWorker =
   | { readonly type: "applied"; readonly round: number; readonly closed: readonly string[] }
   /** An entrypoint that could not be opened is open now. */
   | { readonly type: "reopened"; readonly closed: readonly string[] }
-  | { readonly type: "report"; readonly totals: CallTotals; readonly figures: Omit<WorkerFigures, "worker"> };
+  | {
+      readonly type: "report";
+      readonly totals: CallTotals;
+      /** What passed since the report before. */
+      readonly traffic: TrafficReport;
+      readonly figures: Omit<WorkerFigures, "worker">;
+    };

@@ -10,6 +10,8 @@ import { diff } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { Clock, Timer } from "../model/clock.ts";
 import { type CallTotals, NO_CALLS, sumOfTotals } from "../proxy/entrypoint/call-counters.ts";
+import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
+import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DataPlane, WorkerFigures } from "./data-plane.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
@@ -62,11 +64,14 @@ export class WorkerPool implements DataPlane {
   #round = 0;
   /** Of processes that are gone. */
   #past: CallTotals = NO_CALLS;
+  /** Of those and of those that run. */
+  readonly #ledger: TrafficLedger;
   #draining = false;
   #closing = false;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#ledger = new TrafficLedger(options.clock);
     this.#places = Array.from({ length: options.workers }, (_, index) => ({
       index,
       process: undefined,
@@ -129,6 +134,11 @@ export class WorkerPool implements DataPlane {
     return sumOfTotals([this.#past, ...this.#places.map(({ totals }) => totals)]);
   }
 
+  async traffic(): Promise<TrafficReport> {
+    await this.#askForReports();
+    return this.#ledger.report();
+  }
+
   async workers(): Promise<readonly WorkerFigures[]> {
     return this.#places.flatMap(({ figures }) => (figures === undefined ? [] : [figures]));
   }
@@ -181,6 +191,7 @@ export class WorkerPool implements DataPlane {
         break;
       case "report":
         place.totals = message.totals;
+        this.#ledger.add(message.traffic);
         place.figures = { worker: place.index, ...message.figures };
     }
     this.#wake(place);

@@ -31,7 +31,8 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
   };
   const report = async () => {
     const { cpuSeconds, residentBytes } = processFigures(clock.wall());
-    channel.send({ type: "report", totals: await plane.totals(), figures: { cpuSeconds, residentBytes } });
+    const figures = { cpuSeconds, residentBytes };
+    channel.send({ type: "report", totals: await plane.totals(), traffic: plane.takeTraffic(), figures });
   };
   const reportLater = () =>
     clock.after(REPORT_MS, () => {

@@ -5,13 +5,14 @@
 import type { Entrypoint, MeshConfig } from "../../config/mesh-config.ts";
 import { emptyMeshConfig } from "../../config/mesh-config.ts";
 import type { Clock, Random, Timer } from "../../model/clock.ts";
+import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { ExchangeRecord, RecordWants } from "../exchange/exchange-record.ts";
 import { HttpEngine } from "../exchange/http-engine.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "../exchange/http-options.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
 import { MeshRouteTable } from "../router/route-table.ts";
-import type { Caller, RouteTable } from "../router/types.ts";
+import type { Caller, RouteTable, ServicePortState } from "../router/types.ts";
 import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { TcpEngine } from "../tcp/tcp-engine.ts";
@@ -44,6 +45,8 @@ export interface MeshProxyOptions {
   /** What `onExchange` wants to know; absent: what is at hand. */
   readonly recordWants?: RecordWants;
   readonly onExchange?: (record: ExchangeRecord) => void;
+  /** Of a request that never became an exchange. */
+  readonly onRefused?: (failure: Failure, entry: ServicePortState, caller: Caller) => void;
   readonly onFlowOpen?: (record: FlowRecord) => void;
   readonly onFlow?: (record: FlowRecord) => void;
 }
@@ -105,6 +108,7 @@ export class MeshProxy {
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       ...(options.recordWants === undefined ? {} : { recordWants: options.recordWants }),
       ...(onExchange === undefined ? {} : { onExchange }),
+      ...(options.onRefused === undefined ? {} : { onRefused: options.onRefused }),
     });
     const flows = {
       table: this.#table,

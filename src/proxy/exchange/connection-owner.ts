@@ -1,5 +1,5 @@
 import type { Failure } from "../../model/failures.ts";
-import type { ServicePortState } from "../router/types.ts";
+import type { Caller, ServicePortState } from "../router/types.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Http1CallerConnection } from "./http1/http1-downstream.ts";
 
@@ -18,7 +18,7 @@ export interface ConnectionOwner {
   takeExchange(): Exchange;
   giveBack(exchange: Exchange): void;
   /** A request that never became an exchange. */
-  countRefused(failure: Failure): void;
+  countRefused(failure: Failure, entry: ServicePortState, caller: Caller): void;
   /** The connection goes on as HTTP/2. @param unread what came after the preface */
   becomesHttp2(connection: Http1CallerConnection, unread: Buffer): void;
   forget(connection: CallerConnection): void;

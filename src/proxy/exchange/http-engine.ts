@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { HeadParser } from "../http1/head-parser.ts";
-import type { RouteTable, ServicePortState } from "../router/types.ts";
+import type { Caller, RouteTable, ServicePortState } from "../router/types.ts";
 import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { Http2Sessions } from "../upstream/http2-sessions.ts";
@@ -45,12 +45,15 @@ export interface HttpEngineOptions {
   /** What `onExchange` wants to know; absent: what is at hand. */
   readonly recordWants?: RecordWants;
   readonly onExchange?: (record: ExchangeRecord) => void;
+  /** Of a request that never became an exchange. */
+  readonly onRefused?: (failure: Failure, entry: ServicePortState, caller: Caller) => void;
 }
 
 export class HttpEngine implements ConnectionOwner {
   readonly #shared: HttpShared;
   readonly #connections = new Set<CallerConnection>();
   readonly #spare: Exchange[] = [];
+  readonly #onRefused: HttpEngineOptions["onRefused"];
   #tick: Timer | undefined;
   #drained: (() => void) | undefined;
   /** Refused before there was an exchange, by failure. */
@@ -59,6 +62,7 @@ export class HttpEngine implements ConnectionOwner {
   constructor(options: HttpEngineOptions) {
     const { table, clock, log, server, onExchange, connectTimeoutMs, trustedCa } = options;
     const { buffers = new SocketBuffers() } = options;
+    this.#onRefused = options.onRefused;
     const requestParser = new HeadParser();
     const pools = new UpstreamPools({
       clock,
@@ -104,7 +108,7 @@ export class HttpEngine implements ConnectionOwner {
     const { limits, clock } = this.#shared;
     if (this.#connections.size >= limits.maxConnections) {
       const { socket } = caller;
-      this.countRefused("TooManyConnections");
+      this.countRefused("TooManyConnections", entry, this.#shared.table.caller(socket.remoteAddress ?? ""));
       socket.on("error", () => {});
       socket.write(ownAnswerText(failureAnswer("TooManyConnections", 1, false, clock.wall()), true), "latin1");
       socket.destroySoon();
@@ -150,7 +154,8 @@ export class HttpEngine implements ConnectionOwner {
     if (this.#spare.length < MAX_SPARE_EXCHANGES) this.#spare.push(exchange);
   }
 
-  countRefused(failure: Failure): void {
+  countRefused(failure: Failure, entry: ServicePortState, caller: Caller): void {
+    this.#onRefused?.(failure, entry, caller);
     this.refused.set(failure, (this.refused.get(failure) ?? 0) + 1);
   }
 

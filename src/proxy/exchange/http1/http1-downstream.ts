@@ -377,7 +377,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
 
   /** An answer to what is no request. Nothing after it on this connection can be trusted. */
   #refuse(failure: Failure): false {
-    this.#owner.countRefused(failure);
+    this.#owner.countRefused(failure, this.entry, this.caller);
     this.socket.write(ownAnswerText(failureAnswer(failure, 0, false, this.#shared.clock.wall()), true), "latin1");
     this.#finish();
     return false;
@@ -385,7 +385,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
 
   /** What does not even claim to be HTTP could not read an answer either. */
   #leave(): false {
-    this.#owner.countRefused("BadRequest");
+    this.#owner.countRefused("BadRequest", this.entry, this.caller);
     this.#finish();
     return false;
   }

@@ -102,7 +102,7 @@ export class Http2CallerConnection implements CallerConnection, Http2Owner {
   }
 
   onHeadTooLarge(stream: Http2Stream): void {
-    this.#owner.countRefused("HeadTooLarge");
+    this.#owner.countRefused("HeadTooLarge", this.entry, this.caller);
     const { fields, content } = ownAnswerFields(failureAnswer("HeadTooLarge", 0, false, this.#shared.clock.wall()));
     stream.sendHead(fields, false);
     stream.sendData(Buffer.from(content), 0, content.length);
@@ -120,7 +120,7 @@ export class Http2CallerConnection implements CallerConnection, Http2Owner {
   }
 
   onFatal(): void {
-    this.#owner.countRefused("BadRequest");
+    this.#owner.countRefused("BadRequest", this.entry, this.caller);
     this.#linger();
   }
 
