@@ -251,6 +251,8 @@ const WorkloadSchema = z.strictObject({
   namespace: z.string(),
   pod: z.string(),
   serviceAccount: z.string(),
+  /** What the Pod is one of (Deployment, StatefulSet, Job…), for metrics and logs; absent: it is on its own. */
+  workload: z.string().exactOptional(),
   node: z.string().exactOptional(),
   zone: z.string().exactOptional(),
 });

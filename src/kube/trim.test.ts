@@ -7,20 +7,21 @@ function kept(raw: object) {
   return object === undefined ? undefined : trim(object);
 }
 
-test("of a Pod remain its address, node and ServiceAccount, none of its containers and other labels", () => {
+test("of a Pod remain its address, node, ServiceAccount and workload, none of its containers and other labels", () => {
   const pod = kept({
     apiVersion: "v1",
     kind: "Pod",
     metadata: {
       name: "a",
       namespace: "x",
-      labels: { app: "shop", team: "red" },
+      labels: { app: "shop", team: "red", "pod-template-hash": "x1" },
+      ownerReferences: [{ kind: "ReplicaSet", name: "shop-x1", controller: true }],
       annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" },
     },
     spec: { nodeName: "n1", serviceAccountName: "shop", containers: [{ name: "c", ports: [{ containerPort: 80 }] }] },
     status: { podIP: "10.1.0.1", phase: "Running" },
   });
-  expect(pod).toMatchObject({ kind: "Pod", nodeName: "n1", serviceAccount: "shop", containers: [] });
+  expect(pod).toMatchObject({ kind: "Pod", nodeName: "n1", serviceAccount: "shop", workload: "shop", containers: [] });
   expect(pod?.meta).toMatchObject({ labels: { app: "shop" }, annotations: {} });
 });
 

@@ -22,6 +22,7 @@ import {
   type SlicePort,
 } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
+import { workloadName } from "../model/workload-name.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
 import { stableSuffix } from "./stable-name.ts";
 
@@ -150,6 +151,7 @@ function podsOf(template: WorkloadTemplate, nodes: readonly string[], problems: 
     problems.push(problem("ManifestInvalid", refOfTemplate(template), "spec.replicas", detail));
     return [];
   }
+  const { kind, meta } = template;
   return podNames(template, nodes).map(
     ({ name, nodeName }): Pod => ({
       kind: "Pod",
@@ -165,6 +167,7 @@ function podsOf(template: WorkloadTemplate, nodes: readonly string[], problems: 
       ready: !template.completed,
       hostNetwork: template.hostNetwork,
       serviceAccount: template.serviceAccount,
+      workload: workloadName({ kind, name: meta.name }, template.labels) ?? meta.name,
       ...(nodeName === undefined ? {} : { nodeName }),
       containers: template.containers,
     }),

@@ -123,6 +123,8 @@ export interface Pod {
   /** Shares the node's network: its address says nothing about who calls. */
   readonly hostNetwork: boolean;
   readonly serviceAccount: string;
+  /** What it is one of (workloadName); absent: it is on its own. */
+  readonly workload?: string;
   readonly nodeName?: string;
   readonly containers: readonly Container[];
 }

@@ -115,12 +115,13 @@ function indexWorkloads(
 }
 
 function workload(pod: Pod, zoneOf: ReadonlyMap<string, string>): TopologyWorkload {
-  const { nodeName } = pod;
+  const { nodeName, workload: name } = pod;
   const zone = nodeName === undefined ? undefined : zoneOf.get(nodeName);
   return {
     namespace: pod.meta.namespace,
     pod: pod.meta.name,
     serviceAccount: pod.serviceAccount,
+    ...(name === undefined ? {} : { workload: name }),
     ...(nodeName === undefined ? {} : { node: nodeName }),
     ...(zone === undefined ? {} : { zone }),
   };

@@ -14,6 +14,8 @@ export interface TopologyWorkload {
   readonly namespace: string;
   readonly pod: string;
   readonly serviceAccount: string;
+  /** What the Pod is one of; absent: it is on its own. */
+  readonly workload?: string;
   readonly node?: string;
   readonly zone?: string;
 }

@@ -1,6 +1,7 @@
 /** Kinds of Kubernetes itself. */
 import { z } from "zod";
 import type { Container, EndpointSlice, Pod, Service } from "../objects.ts";
+import { workloadName } from "../workload-name.ts";
 import type { KindDecoder } from "./decode-object.ts";
 import { dnsLabel, dnsSubdomain, MetaSchema, metaOf, orEmpty, portName, portNumber, protocol } from "./schemas.ts";
 
@@ -39,9 +40,12 @@ export const PodSpecSchema = z.looseObject({
   nodeName: z.string().nullish(),
 });
 
+/** It names a Pod in metrics, and decides nothing: what is not understood is nobody. */
+const OwnerSchema = z.looseObject({ kind: z.string(), name: z.string(), controller: z.boolean().nullish() });
+
 const PodSchema = z
   .looseObject({
-    metadata: meta,
+    metadata: meta.extend({ ownerReferences: orEmpty(z.array(OwnerSchema)).catch([]) }),
     spec: PodSpecSchema,
     status: orEmpty(
       z.looseObject({
@@ -56,6 +60,8 @@ const PodSchema = z
     const ips = new Set((status?.podIPs ?? []).map(({ ip }) => ip));
     if (status?.podIP) ips.add(status.podIP);
     const ready = status?.conditions?.find(({ type }) => type === "Ready");
+    const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
+    const workload = workloadName(owner, metadata.labels ?? {});
     return {
       kind: "Pod",
       meta: metaOf(metadata),
@@ -64,6 +70,7 @@ const PodSchema = z
       ready: ready?.status === "True",
       hostNetwork: spec.hostNetwork ?? false,
       serviceAccount: spec.serviceAccountName || spec.serviceAccount || "default",
+      ...(workload === undefined ? {} : { workload }),
       ...(spec.nodeName ? { nodeName: spec.nodeName } : {}),
       containers: spec.containers,
     };

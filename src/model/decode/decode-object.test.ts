@@ -39,6 +39,18 @@ describe("objects of Kubernetes", () => {
     });
   });
 
+  test("a Pod is one of what controls it, as people call that", () => {
+    const owned = (references: string) =>
+      decoded(
+        `{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {pod-template-hash: 5d4f}, ownerReferences: ${references}}, spec: {containers: [{name: c}]}}`,
+      );
+    expect(owned("[{kind: Other, name: o}, {kind: ReplicaSet, name: web-5d4f, controller: true}]")).toMatchObject({
+      workload: "web",
+    });
+    for (const references of ["[]", "[{kind: Other, name: o}]", "[{kind: 1}]", "none", "~"])
+      expect(owned(references), references).not.toHaveProperty("workload");
+  });
+
   test("a Pod's account, addresses and readiness are read from wherever they are written", () => {
     expect(decoded(pod("{serviceAccount: old, containers: [{name: c}]}"))).toMatchObject({
       serviceAccount: "old",

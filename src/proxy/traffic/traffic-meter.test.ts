@@ -64,6 +64,16 @@ describe("an exchange is counted", () => {
   });
 });
 
+test("the Pods of a workload are one source", () => {
+  const of = (name: string): Workload => ({ ...pod(name), workload: "client" });
+  const addresses = ["10.1.0.1", "10.1.0.2"];
+  const shared = tableOf(["web"], { "10.1.0.1": of("client-a"), "10.1.0.2": of("client-b") });
+  const meter = new TrafficMeter();
+  for (let round = 0; round < 2; round++)
+    for (const address of addresses) meter.exchange(exchangeRecord(entryOf(shared, "web"), shared.caller(address)));
+  expect(meter.take().edges.map(({ source, exchanges }) => [source, exchanges[2]])).toEqual([["a/client", 4]]);
+});
+
 test("a request that never became an exchange counts as its failure alone", () => {
   const meter = new TrafficMeter();
   meter.refused("HeadTooLarge", web, one);

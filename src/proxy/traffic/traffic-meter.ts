@@ -245,7 +245,7 @@ export class TrafficMeter {
 }
 
 function sourceOf(workload: Workload | undefined): string {
-  return workload === undefined ? "" : `${workload.namespace}/${workload.pod}`;
+  return workload === undefined ? "" : `${workload.namespace}/${workload.workload ?? workload.pod}`;
 }
 
 function bucketOf(durationMs: number): number {

@@ -36,7 +36,7 @@ export interface TrafficCounts {
 export type TrafficProtocol = "http" | "tcp" | "udp";
 
 export interface TrafficEdge extends TrafficCounts {
-  /** `namespace/workload` that called; "" where the caller is none of the mesh's, and in the overflow edges. */
+  /** `namespace/workload` that called (Pods on their own are called by their name); "" where the caller is none of the mesh's, and in the overflow edges. */
   readonly source: string;
   /** `namespace/service:port` that was called; "" in the overflow edges. */
   readonly servicePort: string;
