@@ -25,7 +25,7 @@ const GOLDEN = ["manifests", "topology", "compiler"];
 
 export const ROOMS: Readonly<Record<string, Room>> = {
   model: { rooms: [], packages: ["zod"] },
-  telemetry: { rooms: [] },
+  telemetry: { rooms: [], node: ["fs", "perf_hooks"] },
   config: { rooms: ["model"], node: ["crypto"], packages: ["zod"] },
   manifests: { rooms: ["model", "telemetry"], node: ["*"], packages: ["yaml", "zod"] },
   lines: { rooms: [] },
@@ -64,9 +64,18 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: PROXY_NODE,
   },
   "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
-  "proxy/traffic": { rooms: ["proxy/exchange", "proxy/flow", "proxy/router", ...PROXY_COMMON] },
+  "proxy/traffic": { rooms: ["proxy/exchange", "proxy/flow", "proxy/router", MIDDLEWARE, ...PROXY_COMMON] },
   "proxy/entrypoint": {
-    rooms: ["proxy/socket", "proxy/exchange", "proxy/flow", "proxy/tcp", "proxy/udp", "proxy/router", ...PROXY_COMMON],
+    rooms: [
+      "proxy/socket",
+      "proxy/exchange",
+      "proxy/flow",
+      "proxy/tcp",
+      "proxy/udp",
+      "proxy/router",
+      "proxy/traffic",
+      ...PROXY_COMMON,
+    ],
     node: PROXY_NODE,
   },
 

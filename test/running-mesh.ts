@@ -49,6 +49,7 @@ export class RunningMesh {
     this.folder = folder;
     this.#source = new ManifestSource({ paths: [folder], addresses, clock: systemClock, log: silentLog });
     this.cluster = new LoopbackCluster({
+      version: "0.0.0",
       accessControl,
       defaultTrafficType: "http",
       addresses,

@@ -15,6 +15,7 @@ import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
 import type { TrafficReport } from "../src/proxy/traffic/traffic-report.ts";
 import { silentLog } from "../src/telemetry/log.ts";
+import { sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const WORKERS = 3;
@@ -167,14 +168,6 @@ async function answerOf(port: number, path: string): Promise<string> {
   return text;
 }
 
-const figureOf = (text: string, series: string) =>
-  Number(
-    text
-      .split("\n")
-      .find((line) => line.startsWith(`${series} `))
-      ?.split(" ")[1],
-  );
-
 /** Asks until the answer is as wanted. */
 async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
   for (;;) {
@@ -188,11 +181,11 @@ test("workers share the port, and their counters are one sum", async () => {
   const statuses = await Promise.all(Array.from({ length: 60 }, () => call(portOf(SERVICE))));
   expect(statuses.every((status) => status === 200)).toBe(true);
   const text = await metricsText();
-  expect(figureOf(text, 'tulle_requests_total{code="2xx"}')).toBe(60);
+  expect(sumOfSeries(text, "tulle_requests_total", { code: "2xx" })).toBe(60);
   const report = JSON.parse(await answerOf(portOf(ADMIN), "/api/traffic")) as TrafficReport;
   expect(report.edges.map(({ servicePort, exchanges }) => [servicePort, exchanges[2]])).toEqual([["shop/web:80", 60]]);
   for (let worker = 0; worker < WORKERS; worker++)
-    expect(figureOf(text, `tulle_worker_resident_memory_bytes{worker="${worker}"}`)).toBeGreaterThan(1e6);
+    expect(sumOfSeries(text, "tulle_worker_resident_memory_bytes", { worker: `${worker}` })).toBeGreaterThan(1e6);
 });
 
 test("a rate limit holds for all workers together", async () => {
@@ -234,7 +227,7 @@ test("a worker that dies is replaced, and what it counted stays", async () => {
     async () => call(portOf(SERVICE)).catch(() => 0),
     (status) => status === 200,
   );
-  expect(figureOf(await metricsText(), 'tulle_requests_total{code="2xx"}')).toBeGreaterThanOrEqual(31);
+  expect(sumOfSeries(await metricsText(), "tulle_requests_total", { code: "2xx" })).toBeGreaterThanOrEqual(31);
   expect(log).toContain("a worker ended; it is started again");
 });
 
@@ -242,7 +235,7 @@ test("a signal lets the calls under way finish, and nothing stays behind", async
   await start();
   const children = spawnedBy(daemon.pid as number);
   const slow = Promise.all(Array.from({ length: 9 }, () => call(portOf(SERVICE), "/slow")));
-  await until(metricsText, (text) => figureOf(text, "tulle_upstream_connections") >= 9);
+  await until(metricsText, (text) => sumOfSeries(text, "tulle_upstream_connections") >= 9);
   // As a terminal does it: to the whole group.
   for (const pid of [daemon.pid as number, ...children]) process.kill(pid, "SIGTERM");
   expect(await slow).toEqual(Array.from({ length: 9 }, () => 200));

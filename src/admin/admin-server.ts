@@ -19,7 +19,7 @@ export interface Answer {
 export interface AdminRoute {
   /** One line, for the index. */
   readonly says: string;
-  answer(parameters: readonly string[]): Answer | Promise<Answer>;
+  answer(parameters: readonly string[], headers: http.IncomingHttpHeaders): Answer | Promise<Answer>;
 }
 
 /** By path; a segment `{name}` stands for any, and is given to the route. */
@@ -31,12 +31,6 @@ export const json = (value: unknown, status = 200): Answer => ({
   body: `${JSON.stringify(value, null, 2)}\n`,
 });
 export const text = (body: string, status = 200): Answer => ({ status, type: "text/plain; charset=utf-8", body });
-/** Prometheus text format 0.0.4. */
-export const metrics = (body: string): Answer => ({
-  status: 200,
-  type: "text/plain; version=0.0.4; charset=utf-8",
-  body,
-});
 
 /**
  * `/healthz` and `/readyz`, which every process has.
@@ -65,7 +59,7 @@ export class AdminServer {
       const { status, type, body } =
         checked && !isOwnHost(host)
           ? text(`this API does not answer to the name "${host}": use its address, or localhost\n`, 421)
-          : await this.#answer(request.method ?? "", (request.url ?? "/").split("?", 1)[0] as string);
+          : await this.#answer(request.method ?? "", (request.url ?? "/").split("?", 1)[0] as string, request.headers);
       response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
       response.end(request.method === "HEAD" ? undefined : body);
     });
@@ -90,14 +84,14 @@ export class AdminServer {
     await closed;
   }
 
-  async #answer(method: string, path: string): Promise<Answer> {
+  async #answer(method: string, path: string, headers: http.IncomingHttpHeaders): Promise<Answer> {
     if (method !== "GET" && method !== "HEAD") return text("this API is read only\n", 405);
     if (path === "/") return text(this.#index());
     for (const [pattern, route] of Object.entries(this.#routes)) {
       const parameters = match(pattern, path);
       if (parameters === undefined) continue;
       try {
-        return await route.answer(parameters);
+        return await route.answer(parameters, headers);
       } catch (error) {
         return text(`${(error as Error).message}\n`, 500);
       }

@@ -39,6 +39,7 @@ export async function runController(options: ControllerOptions, version: string)
   const certificate = await readCertificate(options.tlsDir);
   const clusterDomain = options.clusterDomain ?? (await ownClusterDomain());
   const controller = new MeshController({
+    version,
     api,
     clock: systemClock,
     random: Math.random,

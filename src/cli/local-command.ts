@@ -65,6 +65,7 @@ class LocalRun {
     const { dns, socks, admin } = options;
     const maxDescriptors = descriptorLimit();
     this.cluster = new LoopbackCluster({
+      version,
       accessControl: manifests.accessControl,
       defaultTrafficType: options.defaultMode,
       addresses: manifests.addresses,

@@ -44,6 +44,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     token: async () => (await readFile(tokenFile, "utf8")).trim(),
     stateFolder: stateDir,
     name: podName,
+    version,
     ...(options.nodeName === undefined ? {} : { node: options.nodeName }),
     address,
     dnsPort,

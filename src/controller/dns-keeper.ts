@@ -81,6 +81,7 @@ export class DnsKeeper {
   readonly #options: DnsKeeperOptions;
   #status: DnsStatus;
   #hadForce = false;
+  #repairs = 0;
   #takenBack = { fault: "", restUntil: Number.NEGATIVE_INFINITY };
   /** The trial begun last. */
   #begun: Trial | undefined;
@@ -89,6 +90,11 @@ export class DnsKeeper {
   constructor(options: DnsKeeperOptions) {
     this.#options = options;
     this.#status = { mode: options.mode, provider: "", inForce: false, warnings: [], faults: [], byHand: "" };
+  }
+
+  /** How often it had been overwritten, and was put right. */
+  get repairs(): number {
+    return this.#repairs;
   }
 
   get status(): DnsStatus {
@@ -169,6 +175,7 @@ export class DnsKeeper {
 
   #tellPatched({ plan, recorder }: Look): void {
     const repaired = this.#hadForce;
+    if (repaired) this.#repairs++;
     this.#options.log.info(repaired ? "cluster DNS was overwritten and is repaired" : "cluster DNS is patched", {
       provider: nameOf(plan.provider),
     });

@@ -10,6 +10,7 @@ import type { Problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 
 export interface EventRecorderOptions {
+  readonly onWritten?: () => void;
   readonly api: Api;
   readonly clock: Clock;
   readonly log: Log;
@@ -89,6 +90,7 @@ export class EventRecorder {
         reportingInstance: instance,
       };
       await api.request("POST", `/api/v1/namespaces/${namespace}/events`, { body });
+      this.#options.onWritten?.();
     } catch (error) {
       log.debug("an Event could not be written", { object: formatRef(ref), error: (error as Error).message });
     }

@@ -38,6 +38,7 @@ afterEach(async () => {
 async function start(): Promise<MeshController> {
   const api = new ApiClient({ access: server.access(), clock: systemClock, log: silentLog, userAgent: "test" });
   const controller = new MeshController({
+    version: "0.0.0",
     api,
     clock: new HurriedClock(),
     random: () => 0.5,

@@ -2,15 +2,7 @@
  * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
  * one that leads also writes: shadow services, Events, and what DNS needs.
  */
-import {
-  type AdminRoutes,
-  AdminServer,
-  type Answer,
-  healthRoutes,
-  json,
-  metrics,
-  text,
-} from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, type Answer, healthRoutes, json, text } from "../admin/admin-server.ts";
 import { getJson } from "../admin/get-json.ts";
 import { shareUnchanged } from "../config/delta.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
@@ -19,12 +11,15 @@ import type { ObservedDns } from "../coredns/dns-provider.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import type { Pod } from "../model/objects.ts";
+import { KINDS, type Pod } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
+import { DurationHistogram } from "../telemetry/duration-histogram.ts";
+import { expose } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
-import { processFigures, processMetrics } from "../telemetry/process-metrics.ts";
+import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { placeOf } from "./api-places.ts";
 import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
+import { controllerMetrics } from "./controller-metrics.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
@@ -39,6 +34,8 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Of the program. */
+  readonly version: string;
   /** This replica's Pod. */
   readonly podName: string;
   /** PEM, of the config stream. */
@@ -76,6 +73,9 @@ export class MeshController {
   #recorder: EventRecorder | undefined;
   #scheduled = false;
   #lastCompileMs = 0;
+  readonly #compileTimes = new DurationHistogram();
+  readonly #process = new ProcessMeter();
+  #eventsWritten = 0;
   #compiles = 0;
   #runs: Promise<unknown> = Promise.resolve();
 
@@ -147,6 +147,7 @@ export class MeshController {
     await this.#runs;
     await this.#server.close();
     await Promise.all([this.#admin.close(), this.#health.close()]);
+    this.#process.close();
   }
 
   #schedule(): void {
@@ -181,6 +182,7 @@ export class MeshController {
     this.#found = [...this.#source.problems, ...problems];
     this.#report();
     this.#lastCompileMs = clock.now() - startedAt;
+    this.#compileTimes.note(this.#lastCompileMs);
     if (this.#compiles++ === 0)
       log.info("the first configuration is compiled", {
         services: this.#served.size,
@@ -213,6 +215,9 @@ export class MeshController {
       log,
       instance: podName,
       locate: (ref) => placeOf(ref, this.#source.state),
+      onWritten: () => {
+        this.#eventsWritten++;
+      },
     });
     this.#keeper = keeper;
     this.#recorder = recorder;
@@ -271,7 +276,7 @@ export class MeshController {
         answer: () => json(this.#status()),
       },
       "/api/status/readiness": { says: "200 when a configuration is served", answer: readiness },
-      "/metrics": { says: "counters for Prometheus", answer: () => this.#metrics() },
+      "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };
   }
 
@@ -336,22 +341,25 @@ export class MeshController {
     }
   }
 
-  #metrics(): Answer {
-    const { synced, troubles } = this.#source;
-    const rows: readonly (readonly [string, string, string, number])[] = [
-      ["tulle_controller_leads", "gauge", "1 at the replica that leads.", this.#election.leads ? 1 : 0],
-      ["tulle_controller_synced", "gauge", "1 when every object has been read.", synced ? 1 : 0],
-      ["tulle_controller_troubles", "gauge", "Resources that cannot be watched now.", troubles.length],
-      ["tulle_controller_services", "gauge", "Services that the mesh serves.", this.#served.size],
-      ["tulle_controller_problems", "gauge", "Problems of objects.", this.#problems.length],
-      ["tulle_controller_compiles_total", "counter", "Compilations.", this.#compiles],
-      ["tulle_controller_compile_seconds", "gauge", "Length of the last compilation.", this.#lastCompileMs / 1000],
-      ["tulle_controller_proxies", "gauge", "Proxies that follow this replica.", this.#server.status().length],
-    ];
-    return metrics(
-      rows
-        .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
-        .join("") + processMetrics(processFigures(this.#options.clock.wall())),
-    );
+  #metrics(accept: string | undefined): Answer {
+    const { clock, version } = this.#options;
+    const { synced, stale, troubles, state } = this.#source;
+    const figures = controllerMetrics({
+      leads: this.#election.leads,
+      synced,
+      stale,
+      troubles: troubles.length,
+      services: this.#served.size,
+      objects: Object.fromEntries(KINDS.map((kind) => [kind, [...state.list(kind)].length])),
+      problems: this.#problems,
+      compileTimes: this.#compileTimes,
+      version: this.#snapshot?.version ?? "",
+      proxies: this.#server.status(),
+      dnsInForce: this.#dns.status.inForce,
+      dnsRepairs: this.#dns.repairs,
+      eventsWritten: this.#eventsWritten,
+    });
+    const own = processMetrics(this.#process.figures(clock.wall()));
+    return expose([buildInfo(version), ...figures, ...own], accept);
   }
 }

@@ -4,7 +4,7 @@
  * no call finds a hole: first who answers, then the way to it, then its name; and the other way round for what goes.
  */
 
-import { type AdminRoutes, AdminServer, healthRoutes, json, metrics, text } from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, healthRoutes, json, text } from "../admin/admin-server.ts";
 import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { DnsServer } from "../dns/dns-server.ts";
@@ -15,12 +15,14 @@ import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
-import { CallCounters, callMetrics } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
+import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
+import { expose, type Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
+import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
@@ -38,6 +40,8 @@ export interface ListenAddress {
 }
 
 export interface LoopbackOptions {
+  /** Of the program. */
+  readonly version: string;
   readonly accessControl: AccessMode;
   readonly defaultTrafficType: TrafficType;
   readonly addresses: LoopbackAddresses;
@@ -65,7 +69,6 @@ const MAX_ALIASES = 8;
 export class LoopbackCluster {
   readonly #options: LoopbackOptions;
   readonly #ways = new WayLog();
-  readonly #counters = new CallCounters();
   readonly #meter = new TrafficMeter();
   readonly #ledger: TrafficLedger;
   readonly #samples: SampleSet;
@@ -84,6 +87,7 @@ export class LoopbackCluster {
   #closed = false;
   #opening: Promise<void> = Promise.resolve();
   readonly #audit: AuditLog;
+  readonly #process = new ProcessMeter();
 
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
@@ -99,7 +103,6 @@ export class LoopbackCluster {
       substitutePorts: true,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       onExchange: (record) => {
-        this.#counters.exchange(record);
         this.#meter.exchange(record);
         this.#ways.note(record);
         this.#audit.note(record);
@@ -110,7 +113,6 @@ export class LoopbackCluster {
         this.#ways.note(record);
       },
       onFlow: (record) => {
-        this.#counters.flow(record);
         this.#meter.flow(record);
         this.#audit.note(record);
       },
@@ -246,6 +248,7 @@ export class LoopbackCluster {
     await this.#opening;
     await Promise.all([this.#socks.close(DRAIN_MS), this.#proxy.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
     await Promise.all([this.#samples.close(), this.#dns.close(), this.#admin.close()]);
+    this.#process.close();
   }
 
   /** What opens sockets is waited for before they are closed, and never begins after. */
@@ -287,7 +290,7 @@ export class LoopbackCluster {
       ...healthRoutes(notReady),
       "/metrics": {
         says: "counters for Prometheus",
-        answer: () => metrics(callMetrics(this.#counters.totals(this.#proxy))),
+        answer: (_, { accept }) => expose(this.#metrics(), accept),
       },
     };
   }
@@ -295,6 +298,16 @@ export class LoopbackCluster {
   #traffic(): TrafficReport {
     this.#ledger.add(this.#meter.take());
     return this.#ledger.report();
+  }
+
+  #metrics(): Metric[] {
+    const { version, clock } = this.#options;
+    return [
+      buildInfo(version),
+      ...trafficMetrics(this.#traffic()),
+      ...standingMetrics(this.#proxy.standing()),
+      ...processMetrics(this.#process.figures(clock.wall())),
+    ];
   }
 
   #services(): ReadyService[] {

@@ -1,10 +1,11 @@
 import type { MeshConfig } from "../config/mesh-config.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
-import { CallCounters, type CallTotals } from "../proxy/entrypoint/call-counters.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
+import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
+import type { ProcessFigures } from "../telemetry/process-metrics.ts";
 
 /** What carries the calls of a node: this process, or worker processes. */
 export interface DataPlane {
@@ -18,24 +19,22 @@ export interface DataPlane {
   startDraining(): void;
   /** Accepts nothing more and ends after what is under way, or after `drainMs`. */
   close(drainMs: number): Promise<void>;
-  totals(): Promise<CallTotals>;
+  /** As it was when `traffic` was asked last, or newer. */
+  standing(): ProxyStanding;
   /** Since the start. */
   traffic(): Promise<TrafficReport>;
   /** In their order; empty where the figures of this process say all. */
-  workers(): Promise<readonly WorkerFigures[]>;
+  workers(): readonly WorkerFigures[];
 }
 
-export interface WorkerFigures {
+export interface WorkerFigures extends ProcessFigures {
   readonly worker: number;
-  readonly residentBytes: number;
-  readonly cpuSeconds: number;
 }
 
 export type ProxyOptions = Omit<MeshProxyOptions, "onExchange" | "onRefused" | "onFlowOpen" | "onFlow">;
 
 /** All calls are carried by this process. */
 export class OwnDataPlane implements DataPlane {
-  readonly #counters = new CallCounters();
   readonly #meter = new TrafficMeter();
   readonly #ledger: TrafficLedger;
   readonly #proxy: MeshProxy;
@@ -46,14 +45,12 @@ export class OwnDataPlane implements DataPlane {
     this.#proxy = new MeshProxy({
       ...options,
       onExchange: (record) => {
-        this.#counters.exchange(record);
         this.#meter.exchange(record);
         audit.note(record);
       },
       onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
       onFlowOpen: (record) => this.#meter.flowOpened(record),
       onFlow: (record) => {
-        this.#counters.flow(record);
         this.#meter.flow(record);
         audit.note(record);
       },
@@ -78,8 +75,8 @@ export class OwnDataPlane implements DataPlane {
     return this.#proxy.close(drainMs);
   }
 
-  async totals(): Promise<CallTotals> {
-    return this.#counters.totals(this.#proxy);
+  standing(): ProxyStanding {
+    return this.#proxy.standing();
   }
 
   async traffic(): Promise<TrafficReport> {
@@ -92,7 +89,7 @@ export class OwnDataPlane implements DataPlane {
     return this.#meter.take();
   }
 
-  async workers(): Promise<readonly WorkerFigures[]> {
+  workers(): readonly WorkerFigures[] {
     return [];
   }
 }

@@ -89,6 +89,7 @@ async function daemon(
   const [dnsPort, healthPort] = [await freePort(), await freePort()];
   const [metricsPort, adminPort] = [await freePort(), await freePort()];
   const made = new ProxyDaemon({
+    version: "0.0.0",
     controller: { host: "127.0.0.1", port: controllerPort },
     ca: async () => CERTIFICATE,
     token: async () => "token",

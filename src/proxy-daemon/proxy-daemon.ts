@@ -2,16 +2,19 @@
  * The process on each node: the proxy, the DNS server of the mesh names, the config stream that feeds both, and what
  * kubelet and Prometheus ask for. It is ready from its first complete configuration until it is told to stop.
  */
-import { type AdminRoutes, AdminServer, healthRoutes, json, metrics } from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, healthRoutes, json } from "../admin/admin-server.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import { callMetrics } from "../proxy/entrypoint/call-counters.ts";
+import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
+import { DurationHistogram } from "../telemetry/duration-histogram.ts";
+import { expose, type Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
-import { processFigures, processMetrics } from "../telemetry/process-metrics.ts";
-import { type DataPlane, OwnDataPlane, type ProxyOptions, type WorkerFigures } from "./data-plane.ts";
+import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
+import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
+import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
 import { WorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
@@ -23,6 +26,8 @@ export interface ProxyDaemonOptions {
   readonly stateFolder: string;
   /** This proxy's Pod. */
   readonly name: string;
+  /** Of the program. */
+  readonly version: string;
   /** Its node. */
   readonly node?: string;
   /** Where DNS, health and metrics listen. */
@@ -83,6 +88,10 @@ export class ProxyDaemon {
   #lostAt: number;
   #draining = false;
   #dnsListens = false;
+  readonly #process = new ProcessMeter();
+  readonly #applyTimes = new DurationHistogram();
+  /** Seconds since the epoch. */
+  #appliedAt = 0;
 
   constructor(options: ProxyDaemonOptions) {
     const { clock, log, stateFolder, workers } = options;
@@ -145,12 +154,16 @@ export class ProxyDaemon {
     await this.#proxy.close(drainMs);
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
     await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
+    this.#process.close();
   }
 
   async #apply(snapshot: Snapshot): Promise<readonly string[]> {
-    const { address, dnsPort, log } = this.#options;
+    const { address, dnsPort, clock, log } = this.#options;
+    const startedAt = clock.now();
     // Sockets before names: a name that can be looked up can be called.
     await this.#proxy.apply(snapshot.config);
+    this.#applyTimes.note(clock.now() - startedAt);
+    this.#appliedAt = clock.wall() / 1000;
     this.#zone.update(snapshot.config);
     const first = this.#snapshot === undefined;
     this.#snapshot = snapshot;
@@ -178,7 +191,7 @@ export class ProxyDaemon {
     return this.#connected ? 0 : Math.round((this.#options.clock.now() - this.#lostAt) / 1000);
   }
 
-  /** What every Pod may see: it names no workload. */
+  /** What every Pod may see, unless a NetworkPolicy keeps it from that: metrics name who called what. */
   #openRoutes(): AdminRoutes {
     const status = () => ({
       name: this.#options.name,
@@ -194,12 +207,7 @@ export class ProxyDaemon {
       },
       "/metrics": {
         says: "counters for Prometheus",
-        answer: async () => {
-          const calls = callMetrics(await this.#proxy.totals());
-          const workers = workerMetrics(await this.#proxy.workers());
-          const own = processMetrics(processFigures(this.#options.clock.wall()));
-          return metrics(calls + this.#gauges() + workers + own);
-        },
+        answer: async (_, { accept }) => expose(await this.#metricsNow(), accept),
       },
     };
   }
@@ -224,25 +232,24 @@ export class ProxyDaemon {
     };
   }
 
-  #gauges(): string {
-    const rows: readonly (readonly [string, string, number])[] = [
-      ["tulle_config_stream_up", "1 while the controller is heard.", this.#connected ? 1 : 0],
-      ["tulle_config_silent_seconds", "Since the controller was last heard.", this.#silentSeconds],
+  async #metricsNow(): Promise<Metric[]> {
+    const proxy = this.#proxy;
+    // The workers are asked once, for all that they have to say.
+    const traffic = await proxy.traffic();
+    return [
+      buildInfo(this.#options.version),
+      ...trafficMetrics(traffic),
+      ...standingMetrics(proxy.standing()),
+      ...configMetrics({
+        version: this.#snapshot?.version ?? "",
+        appliedAt: this.#appliedAt,
+        applyTimes: this.#applyTimes,
+        connected: this.#connected,
+        silentSeconds: this.#silentSeconds,
+        closedEntrypoints: proxy.closedEntrypoints().length,
+      }),
+      ...workerMetrics(proxy.workers()),
+      ...processMetrics(this.#process.figures(this.#options.clock.wall())),
     ];
-    return rows
-      .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
-      .join("");
   }
-}
-
-/** Of each worker; empty where there is none. */
-function workerMetrics(workers: readonly WorkerFigures[]): string {
-  if (workers.length === 0) return "";
-  const memory = "tulle_worker_resident_memory_bytes";
-  const cpu = "tulle_worker_cpu_seconds_total";
-  const lines = [`# HELP ${memory} Resident memory of a worker.`, `# TYPE ${memory} gauge`];
-  for (const { worker, residentBytes } of workers) lines.push(`${memory}{worker="${worker}"} ${residentBytes}`);
-  lines.push(`# HELP ${cpu} User and system time of a worker since its start.`, `# TYPE ${cpu} counter`);
-  for (const { worker, cpuSeconds } of workers) lines.push(`${cpu}{worker="${worker}"} ${cpuSeconds}`);
-  return `${lines.join("\n")}\n`;
 }

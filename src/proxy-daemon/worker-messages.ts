@@ -1,9 +1,9 @@
 /** What the process of a node and its workers say to each other, over the channel that their runtime gives them. */
 import type { MergePatch } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
-import type { CallTotals } from "../proxy/entrypoint/call-counters.ts";
+import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
-import type { WorkerFigures } from "./data-plane.ts";
+import type { ProcessFigures } from "../telemetry/process-metrics.ts";
 
 export type ToWorker =
   /** `round` counts configurations; an answer names the one that it is about. */
@@ -21,8 +21,8 @@ export type FromWorker =
   | { readonly type: "reopened"; readonly closed: readonly string[] }
   | {
       readonly type: "report";
-      readonly totals: CallTotals;
+      readonly standing: ProxyStanding;
       /** What passed since the report before. */
       readonly traffic: TrafficReport;
-      readonly figures: Omit<WorkerFigures, "worker">;
+      readonly figures: ProcessFigures;
     };

@@ -9,7 +9,7 @@ import cluster, { type Worker } from "node:cluster";
 import { diff } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { Clock, Timer } from "../model/clock.ts";
-import { type CallTotals, NO_CALLS, sumOfTotals } from "../proxy/entrypoint/call-counters.ts";
+import { IDLE, type ProxyStanding, sumOfStandings, whatRemains } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -51,7 +51,7 @@ interface Place {
   /** The last configuration that is in force there. */
   appliedRound: number;
   closed: readonly string[];
-  totals: CallTotals;
+  standing: ProxyStanding;
   figures: WorkerFigures | undefined;
   /** Waits for what the process says next. */
   readonly waiting: Set<() => void>;
@@ -63,7 +63,7 @@ export class WorkerPool implements DataPlane {
   #config: MeshConfig | undefined;
   #round = 0;
   /** Of processes that are gone. */
-  #past: CallTotals = NO_CALLS;
+  #past: ProxyStanding = IDLE;
   /** Of those and of those that run. */
   readonly #ledger: TrafficLedger;
   #draining = false;
@@ -82,7 +82,7 @@ export class WorkerPool implements DataPlane {
       config: undefined,
       appliedRound: 0,
       closed: [],
-      totals: NO_CALLS,
+      standing: IDLE,
       figures: undefined,
       waiting: new Set(),
     }));
@@ -129,9 +129,8 @@ export class WorkerPool implements DataPlane {
     timer.cancel();
   }
 
-  async totals(): Promise<CallTotals> {
-    await this.#askForReports();
-    return sumOfTotals([this.#past, ...this.#places.map(({ totals }) => totals)]);
+  standing(): ProxyStanding {
+    return sumOfStandings([this.#past, ...this.#places.map(({ standing }) => standing)]);
   }
 
   async traffic(): Promise<TrafficReport> {
@@ -139,7 +138,7 @@ export class WorkerPool implements DataPlane {
     return this.#ledger.report();
   }
 
-  async workers(): Promise<readonly WorkerFigures[]> {
+  workers(): readonly WorkerFigures[] {
     return this.#places.flatMap(({ figures }) => (figures === undefined ? [] : [figures]));
   }
 
@@ -160,11 +159,11 @@ export class WorkerPool implements DataPlane {
   #onExit(place: Place, reason: string): void {
     const { clock, log } = this.#options;
     // What was open there is not any more.
-    this.#past = sumOfTotals([this.#past, { ...place.totals, connections: 0, upstreamConnections: 0 }]);
+    this.#past = sumOfStandings([this.#past, whatRemains(place.standing)]);
     place.process = undefined;
     place.ready = false;
     place.config = undefined;
-    place.totals = NO_CALLS;
+    place.standing = IDLE;
     place.figures = undefined;
     place.closed = [];
     this.#wake(place);
@@ -190,7 +189,7 @@ export class WorkerPool implements DataPlane {
         this.#options.onReopened();
         break;
       case "report":
-        place.totals = message.totals;
+        place.standing = message.standing;
         this.#ledger.add(message.traffic);
         place.figures = { worker: place.index, ...message.figures };
     }

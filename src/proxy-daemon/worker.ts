@@ -4,7 +4,7 @@
  */
 import { applyPatch } from "../config/delta.ts";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
-import { processFigures } from "../telemetry/process-metrics.ts";
+import { ProcessMeter } from "../telemetry/process-metrics.ts";
 import { OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
 
@@ -19,6 +19,7 @@ export interface Channel {
 /** Carries calls until the parent says that it is over. */
 export async function runWorker(options: Omit<ProxyOptions, "onReopened">, channel: Channel): Promise<void> {
   const { clock } = options;
+  const processMeter = new ProcessMeter();
   const plane: OwnDataPlane = new OwnDataPlane({
     ...options,
     onReopened: () => channel.send({ type: "reopened", closed: plane.closedEntrypoints() }),
@@ -29,14 +30,14 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
     await plane.apply(next);
     channel.send({ type: "applied", round, closed: plane.closedEntrypoints() });
   };
-  const report = async () => {
-    const { cpuSeconds, residentBytes } = processFigures(clock.wall());
-    const figures = { cpuSeconds, residentBytes };
-    channel.send({ type: "report", totals: await plane.totals(), traffic: plane.takeTraffic(), figures });
+  const report = () => {
+    const standing = plane.standing();
+    const figures = processMeter.figures(clock.wall());
+    channel.send({ type: "report", standing, traffic: plane.takeTraffic(), figures });
   };
   const reportLater = () =>
     clock.after(REPORT_MS, () => {
-      void report();
+      report();
       reporting = reportLater();
     });
   let reporting = reportLater();
@@ -50,7 +51,7 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
           void apply(applyPatch(config, message.patch), message.round);
           break;
         case "report":
-          void report();
+          report();
           break;
         case "drain":
           plane.startDraining();
@@ -62,4 +63,5 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
     channel.send({ type: "ready" });
   });
   reporting.cancel();
+  processMeter.close();
 }

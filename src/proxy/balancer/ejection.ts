@@ -30,6 +30,7 @@ export class Ejection<T extends Ejectable> {
   #members: readonly T[] = [];
   /** In the order in which they were ejected. */
   readonly #ejected: T[] = [];
+  #total = 0;
   /** 0: off. */
   #threshold = DEFAULT_FAILURES;
   #ceilingPercent = DEFAULT_CEILING_PERCENT;
@@ -43,6 +44,11 @@ export class Ejection<T extends Ejectable> {
 
   get count(): number {
     return this.#ejected.length;
+  }
+
+  /** Ejections since it was made. */
+  get total(): number {
+    return this.#total;
   }
 
   get ceiling(): number {
@@ -90,6 +96,7 @@ export class Ejection<T extends Ejectable> {
     const ms = Math.min(FIRST_EJECTION_MS * 2 ** (member.ejections - 1), LONGEST_EJECTION_MS);
     member.ejectedUntil = this.#clock.now() + ms;
     this.#ejected.push(member);
+    this.#total++;
     this.#onEject(member, ms);
   }
 

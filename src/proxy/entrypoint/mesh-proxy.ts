@@ -16,6 +16,7 @@ import type { Caller, RouteTable, ServicePortState } from "../router/types.ts";
 import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { TcpEngine } from "../tcp/tcp-engine.ts";
+import { type ProxyStanding, standingsOf } from "../traffic/proxy-standing.ts";
 import { UdpEngine } from "../udp/udp-engine.ts";
 import { Newcomers } from "./newcomers.ts";
 import { type BoundPort, bindFirst, candidatePorts, TcpListener } from "./tcp-listener.ts";
@@ -139,6 +140,17 @@ export class MeshProxy {
 
   get udp(): UdpEngine {
     return this.#udp;
+  }
+
+  /** What is open, held back or left out now. */
+  standing(): ProxyStanding {
+    return {
+      connections: this.#http.openConnections,
+      upstreamConnections: this.#http.openUpstreamConnections,
+      tcpFlows: this.#tcp.activeFlows,
+      udpFlows: this.#udp.activeFlows,
+      servicePorts: standingsOf(this.#table.servicePorts()),
+    };
   }
 
   /** Where each entrypoint listens, by its key. */

@@ -71,6 +71,10 @@ export class MeshRouteTable implements RouteTable {
     return this.#generation;
   }
 
+  servicePorts(): Iterable<ServicePortState> {
+    return this.#entries.values();
+  }
+
   servicePort(key: string): ServicePortState | undefined {
     return this.#entries.get(key);
   }

@@ -90,6 +90,7 @@ export interface Decision {
 }
 
 export interface RouteTable {
+  servicePorts(): Iterable<ServicePortState>;
   /** The service port with that key, or undefined where the configuration has none. */
   servicePort(key: string): ServicePortState | undefined;
   /** @param address as the socket gives it; `::ffff:` is taken off. */

@@ -16,8 +16,9 @@ import {
 const RETIRE_MS = 10 * 60_000;
 
 /**
- * The sum of what meters tell, since the start: at most a ceiling of edges. Who comes when all places are taken is counted
- * in the overflow edge of its protocol, so that the edges that are there go on as counters do. Nothing is lost in totals.
+ * The sum of what meters tell, since the start: at most a ceiling of edges. Who comes when all places are taken is
+ * counted in the overflow edge of its protocol, so that the edges that are there go on as counters do. Nothing is
+ * lost in totals.
  */
 export class TrafficLedger {
   readonly #clock: Clock;

@@ -1,10 +1,10 @@
 /**
- * Counts what passes, on the hot path: for an edge that has had traffic since the last `take`, nothing is allocated and no
- * text is made. An edge's row of a typed array is found by the identity of its parts; most calls are of the same edge as
- * the call before.
+ * Counts what passes, on the hot path: for an edge that has had traffic since the last `take`, nothing is allocated
+ * and no text is made. An edge's row of a typed array is found by the identity of its parts; most calls are of the
+ * same edge as the call before.
  *
- * What was counted is taken away, by whoever adds it up (TrafficLedger), and the meter begins anew: so it holds nothing of
- * what is gone, and what several meters tell adds up.
+ * What was counted is taken away, by whoever adds it up (TrafficLedger), and the meter begins anew: so it holds
+ * nothing of what is gone, and what several meters tell adds up.
  */
 import type { Workload } from "../../config/mesh-config.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";

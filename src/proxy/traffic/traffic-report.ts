@@ -1,10 +1,10 @@
 /**
- * What has passed, by who called what: plain data, as JSON at `/api/traffic`. Counters only grow, and reports add up: over
- * the workers of a node, over nodes, and over time. What passed between two looks is their difference.
+ * What has passed, by who called what: plain data, as JSON at `/api/traffic`. Counters only grow, and reports add
+ * up: over the workers of a node, over nodes, and over time. What passed between two looks is their difference.
  *
- * An edge is one caller workload with one service port, by the service port whose endpoints served it; the edges of a
- * report are its graph. There are never more than a ceiling of them (see TrafficLedger): what is beyond it is counted in
- * an overflow edge, whose `servicePort` is empty, so a total over all edges is exact all the same.
+ * An edge is one caller workload with one service port, by the service port whose endpoints served it; the edges of
+ * a report are its graph. There are never more than a ceiling of them (see TrafficLedger): what is beyond it is
+ * counted in an overflow edge, whose `servicePort` is empty, so a total over all edges is exact all the same.
  */
 import type { Failure } from "../../model/failures.ts";
 
@@ -36,7 +36,7 @@ export interface TrafficCounts {
 export type TrafficProtocol = "http" | "tcp" | "udp";
 
 export interface TrafficEdge extends TrafficCounts {
-  /** `namespace/workload` that called (Pods on their own are called by their name); "" where the caller is none of the mesh's, and in the overflow edges. */
+  /** `namespace/workload` that called, or `namespace/pod` for one on its own; "" for strangers and overflow edges. */
   readonly source: string;
   /** `namespace/service:port` that was called; "" in the overflow edges. */
   readonly servicePort: string;
@@ -114,8 +114,8 @@ export function totalTraffic({ edges, retired }: TrafficReport): TrafficCounts {
 }
 
 /**
- * What passed between two reports of the same counters; edges without traffic are left out. Of an edge that counts less
- * than before, everything is new: who counted it began again.
+ * What passed between two reports of the same counters; edges without traffic are left out. Of an edge that counts
+ * less than before, everything is new: who counted it began again.
  */
 export function differenceOfTraffic(now: TrafficReport, before: TrafficReport): TrafficReport {
   const earlier = new Map(before.edges.map((edge) => [edgeKey(edge), edge]));

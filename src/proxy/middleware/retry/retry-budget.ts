@@ -11,6 +11,8 @@ export const DEFAULT_BUDGET_PERCENT = 20;
 
 export class RetryBudget {
   percent = DEFAULT_BUDGET_PERCENT;
+  /** Tries that it did not give. */
+  refused = 0;
   readonly #requests = new Float64Array(BUCKETS);
   readonly #retries = new Float64Array(BUCKETS);
   #requestsInWindow = 0;
@@ -29,7 +31,10 @@ export class RetryBudget {
   /** @returns whether a try may be repeated; it counts then */
   take(now: number): boolean {
     this.#advance(now);
-    if (this.#retriesInWindow + 1 > FREE_RETRIES + (this.#requestsInWindow * this.percent) / 100) return false;
+    if (this.#retriesInWindow + 1 > FREE_RETRIES + (this.#requestsInWindow * this.percent) / 100) {
+      this.refused++;
+      return false;
+    }
     const at = this.#bucket % BUCKETS;
     this.#retries[at] = (this.#retries[at] as number) + 1;
     this.#retriesInWindow++;

@@ -1,0 +1,139 @@
+/** What a proxy tells Prometheus of its calls: docs/metrics.md has it as a table. */
+import { type Labels, type Metric, single } from "../../telemetry/exposition.ts";
+import { BREAKER_STATES, type ProxyStanding, type ServicePortStanding } from "./proxy-standing.ts";
+import { DURATION_BOUNDS_MS, type TrafficCounts, type TrafficEdge, type TrafficReport } from "./traffic-report.ts";
+
+/** No Service can be called so. */
+const OVERFLOW = "_overflow";
+const BOUNDS = DURATION_BOUNDS_MS.map((ms) => ms / 1000);
+
+interface LabelledEdge {
+  readonly edge: TrafficEdge;
+  readonly labels: Labels;
+}
+
+export function trafficMetrics(report: TrafficReport): Metric[] {
+  const edges = report.edges.map((edge) => ({ edge, labels: labelsOf(edge) }));
+  const http = edges.filter(({ edge }) => edge.protocol === "http");
+  const flows = edges.filter(({ edge }) => edge.protocol !== "http");
+  const told = report.edges.filter(({ servicePort }) => servicePort !== "").length;
+  return [
+    counter("tulle_requests_total", "HTTP requests by class of status; none: ended without an answer.", http, byClass),
+    {
+      type: "histogram",
+      name: "tulle_request_duration_seconds",
+      help: "From the request's head to the end of its answer, tries included; tunnels are left out.",
+      bounds: BOUNDS,
+      samples: http.map(({ edge, labels }) => ({ labels, counts: edge.durations, sum: edge.durationUs / 1e6 })),
+    },
+    counter("tulle_retries_total", "Tries after the first.", http, (edge) => count(edge.retries)),
+    counter("tulle_failures_total", "Calls that were not served as asked, by reason.", edges, byReason),
+    counter("tulle_audited_denials_total", "Calls that access control would refuse.", edges, ({ protocol, audited }) =>
+      count(audited, { protocol }),
+    ),
+    counter("tulle_received_bytes_total", "Content from callers.", edges, (edge) => bytes(edge, "bytesUp")),
+    counter("tulle_sent_bytes_total", "Content to callers.", edges, (edge) => bytes(edge, "bytesDown")),
+    counter("tulle_flows_opened_total", "Flows that got an endpoint.", flows, ({ protocol, flowsOpened }) =>
+      count(flowsOpened, { protocol }),
+    ),
+    counter("tulle_flows_total", "Flows that have ended.", flows, ({ protocol, flowsEnded }) =>
+      count(flowsEnded, { protocol }),
+    ),
+    single("gauge", "tulle_traffic_edges", "Callers, services and backends that are told apart; 2,000 at most.", told),
+  ];
+}
+
+export function standingMetrics(standing: ProxyStanding): Metric[] {
+  const ports = Object.entries(standing.servicePorts).map(([key, each]) => ({ each, labels: destinationOf(key) }));
+  const gauge = (name: string, help: string, read: (each: ServicePortStanding) => number | undefined): Metric => ({
+    type: "gauge",
+    name,
+    help,
+    samples: samplesOf(ports, read),
+  });
+  const breakerOf = ({ breaker }: ServicePortStanding) =>
+    breaker === undefined ? undefined : BREAKER_STATES.indexOf(breaker);
+  return [
+    single("gauge", "tulle_connections", "HTTP connections of callers.", standing.connections),
+    single("gauge", "tulle_upstream_connections", "HTTP connections to endpoints.", standing.upstreamConnections),
+    {
+      type: "gauge",
+      name: "tulle_open_flows",
+      help: "Flows that are open.",
+      samples: [
+        { labels: { protocol: "tcp" }, value: standing.tcpFlows },
+        { labels: { protocol: "udp" }, value: standing.udpFlows },
+      ],
+    },
+    gauge("tulle_breaker_state", "Circuit breaker: 0 closed, 1 open, 2 recovering.", breakerOf),
+    gauge("tulle_service_connections", "Connections to a service's endpoints.", ({ connections }) => connections),
+    gauge("tulle_waiting_calls", "Calls that wait for a connection.", ({ waiting }) => waiting),
+    gauge("tulle_ejected_endpoints", "Endpoints that are left out for a while.", ({ ejected }) => ejected),
+    {
+      type: "counter",
+      name: "tulle_ejections_total",
+      help: "How often an endpoint was left out.",
+      samples: samplesOf(ports, ({ ejections }) => ejections),
+    },
+    {
+      type: "counter",
+      name: "tulle_retries_refused_total",
+      help: "Tries that a retry budget did not give.",
+      samples: samplesOf(ports, ({ retriesRefused }) => retriesRefused),
+    },
+  ];
+}
+
+type LabelledPort = { readonly each: ServicePortStanding; readonly labels: Labels };
+
+function samplesOf(ports: readonly LabelledPort[], read: (each: ServicePortStanding) => number | undefined) {
+  return ports.flatMap(({ each, labels }) => {
+    const value = read(each);
+    return value === undefined ? [] : [{ labels, value }];
+  });
+}
+
+type Counted = readonly (readonly [number, Labels])[];
+
+/** What has not happened has no series: the least labels that an edge needs are many already. */
+function counter(
+  name: string,
+  help: string,
+  edges: readonly LabelledEdge[],
+  of: (edge: TrafficEdge) => Counted,
+): Metric {
+  const samples = edges.flatMap(({ edge, labels }) =>
+    of(edge)
+      .filter(([value]) => value > 0)
+      .map(([value, more]) => ({ labels: { ...labels, ...more }, value })),
+  );
+  return { type: "counter", name, help, samples };
+}
+
+const count = (value: number, labels: Labels = {}): Counted => [[value, labels]];
+
+const byClass = ({ exchanges }: TrafficCounts): Counted =>
+  exchanges.map((value, index) => [value, { code: index === 0 ? "none" : `${index}xx` }]);
+
+const byReason = ({ failures, protocol }: TrafficEdge): Counted =>
+  Object.entries(failures).map(([reason, value]) => [value, { protocol, reason }]);
+
+const bytes = (edge: TrafficEdge, which: "bytesUp" | "bytesDown"): Counted =>
+  count(edge[which], { protocol: edge.protocol });
+
+function labelsOf({ source, servicePort, backend }: TrafficEdge): Labels {
+  if (servicePort === "") return { destination_service: OVERFLOW };
+  const [namespace = "", workload = ""] = source.split("/");
+  return { source_namespace: namespace, source_workload: workload, ...destinationOf(servicePort), backend };
+}
+
+/** Of `namespace/service:port`. */
+function destinationOf(servicePort: string): Labels {
+  const slash = servicePort.indexOf("/");
+  const colon = servicePort.lastIndexOf(":");
+  return {
+    destination_namespace: servicePort.slice(0, slash),
+    destination_service: servicePort.slice(slash + 1, colon),
+    destination_port: servicePort.slice(colon + 1),
+  };
+}
