@@ -7,7 +7,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
 import { seal } from "../src/config/snapshot.ts";
 import { ConfigServer } from "../src/config-stream/config-server.ts";
@@ -15,7 +15,7 @@ import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
 import type { TrafficReport } from "../src/proxy/traffic/traffic-report.ts";
 import { silentLog } from "../src/telemetry/log.ts";
-import { sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
+import { parseExposition, sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const WORKERS = 3;
@@ -160,8 +160,8 @@ async function call(port: number, path = "/"): Promise<number> {
 
 const metricsText = () => answerOf(portOf(METRICS), "/metrics");
 
-async function answerOf(port: number, path: string): Promise<string> {
-  const request = http.get({ host: "127.0.0.1", port, path, agent: false });
+async function answerOf(port: number, path: string, headers: Record<string, string> = {}): Promise<string> {
+  const request = http.get({ host: "127.0.0.1", port, path, headers, agent: false });
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   let text = "";
   for await (const piece of response) text += piece;
@@ -260,6 +260,162 @@ test("one worker is the process itself", async () => {
   expect(await call(portOf(SERVICE))).toBe(200);
   expect(spawnedBy(daemon.pid as number)).toEqual([]);
   expect(await metricsText()).not.toContain("tulle_worker_");
+});
+
+describe("what is counted", () => {
+  /** An endpoint, and the requests that it got. */
+  async function endpointThat(answer: (hit: number, response: http.ServerResponse) => void) {
+    const counted = { hits: 0, key: "" };
+    const server = http.createServer((_request, response) => answer(++counted.hits, response)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closing.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    counted.key = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+    return counted;
+  }
+
+  const servicePort = (
+    service: string,
+    endpoints: readonly string[],
+    rest: Partial<ServicePort> = {},
+  ): ServicePort => ({
+    namespace: "shop",
+    service,
+    port: 80,
+    trafficType: "http",
+    scheme: "http",
+    middlewares: {},
+    endpoints: Object.fromEntries(endpoints.map((key) => [key, { identity: "shop/web" }])),
+    ...rest,
+  });
+  const backends = [
+    { servicePort: "shop/v1:80", weight: 3 },
+    { servicePort: "shop/v2:80", weight: 1 },
+  ];
+  const origin = { kind: "TrafficSplit", namespace: "shop", name: "web" };
+  const [FRIEND, STRANGER] = ["127.0.0.2", "127.0.0.3"];
+  const workload = (name: string) => ({ namespace: "a", pod: `${name}-x1`, serviceAccount: name, workload: name });
+
+  /** One call, and what became of it: its status, or 0 where it was broken off once the endpoint had it. */
+  async function callAs(localAddress: string, port: number, under?: () => Promise<void>): Promise<number> {
+    const request = http.get({ host: "127.0.0.1", port, localAddress, agent: false });
+    if (under !== undefined) {
+      request.on("error", () => {});
+      await under();
+      // A caller that only ends its side still waits for its answer.
+      request.socket?.resetAndDestroy();
+      return 0;
+    }
+    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    response.resume();
+    await once(response, "end");
+    return response.statusCode ?? 0;
+  }
+
+  test("is what callers and endpoints count, to the request, with retries, splits, denials and aborts", async () => {
+    const v1 = await endpointThat((_, response) => response.end("12345"));
+    const v2 = await endpointThat((hit, response) => response.writeHead(hit % 2 === 0 ? 500 : 200).end());
+    const flaky = await endpointThat((hit, response) => response.writeHead(hit % 3 === 0 ? 503 : 200).end());
+    const arrivals: (() => void)[] = [];
+    const silent = await endpointThat(() => arrivals.shift()?.());
+    const entrypoint = (port: number, service: string) => ({
+      [`127.0.0.1:${port}/tcp`]: { address: "127.0.0.1", port, transport: "tcp" as const, servicePort: service },
+    });
+    const [webPort, flakyPort, silentPort] = [portOf(SERVICE), portOf(LIMITED), portOf(6)];
+    await start(2);
+    await putInForce({
+      ...emptyMeshConfig(),
+      accessControl: "on",
+      entrypoints: {
+        ...entrypoint(webPort, "shop/web:80"),
+        ...entrypoint(flakyPort, "shop/flaky:80"),
+        ...entrypoint(silentPort, "shop/silent:80"),
+      },
+      servicePorts: {
+        "shop/web:80": servicePort("web", [v1.key], { routes: [{ origin, matches: [], backends }] }),
+        "shop/v1:80": servicePort("v1", [v1.key]),
+        "shop/v2:80": servicePort("v2", [v2.key]),
+        "shop/flaky:80": servicePort("flaky", [flaky.key], {
+          middlewares: { retry: { attempts: 3, statuses: [[503, 504]] } },
+        }),
+        "shop/silent:80": servicePort("silent", [silent.key]),
+      },
+      accessRules: {
+        "shop/t": {
+          origin: { kind: "TrafficTarget", namespace: "shop", name: "t" },
+          destination: "shop/web",
+          sources: ["a/friend"],
+          http: { matches: [] },
+        },
+      },
+      workloads: { [FRIEND]: workload("friend"), [STRANGER]: workload("stranger") },
+    });
+    const tally = new Map<string, number>();
+    const count = (key: string) => tally.set(key, (tally.get(key) ?? 0) + 1);
+    const load = async (name: string, calls: number, from: string, port: number) => {
+      const source = from === FRIEND ? "a/friend" : "a/stranger";
+      for (let left = calls; left > 0; left--)
+        count(`${source} shop/${name}:80 ${Math.floor((await callAs(from, port)) / 100)}`);
+    };
+    const aborts = async (calls: number) => {
+      for (let left = calls; left > 0; left--) {
+        const arrived = new Promise<void>((resolve) => arrivals.push(resolve));
+        await callAs(FRIEND, silentPort, () => arrived);
+        count("a/friend shop/silent:80 0");
+      }
+    };
+    const lanes = [0, 1, 2, 3].flatMap(() => [
+      load("web", 50, FRIEND, webPort),
+      load("web", 25, STRANGER, webPort),
+      load("flaky", 30, FRIEND, flakyPort),
+    ]);
+    await Promise.all([...lanes, aborts(10)]);
+
+    // The last abort is known once its connection's end has come.
+    const report = await until(
+      async () => JSON.parse(await answerOf(portOf(ADMIN), "/api/traffic")) as TrafficReport,
+      ({ edges }) => edges.some(({ exchanges }) => exchanges[0] === 10),
+    );
+    const counted = new Map<string, number>();
+    for (const { source, servicePort: called, exchanges } of report.edges)
+      for (const [index, calls] of exchanges.entries()) {
+        const key = `${source} ${called} ${index}`;
+        if (calls > 0) counted.set(key, (counted.get(key) ?? 0) + calls);
+      }
+    expect(Object.fromEntries(counted)).toEqual(Object.fromEntries(tally));
+    expect(counted.get("a/stranger shop/web:80 4")).toBe(100);
+
+    const text = await metricsText();
+    const requests = (labels: Record<string, string>) => sumOfSeries(text, "tulle_requests_total", labels);
+    expect(requests({})).toBe([...tally.values()].reduce((a, b) => a + b, 0));
+    expect(requests({ backend: "shop/v1:80" })).toBe(v1.hits);
+    expect(requests({ backend: "shop/v2:80" })).toBe(v2.hits);
+    expect(requests({ source_workload: "friend", destination_service: "web" })).toBe(v1.hits + v2.hits);
+    expect(sumOfSeries(text, "tulle_sent_bytes_total", { backend: "shop/v1:80" })).toBe(5 * v1.hits);
+    const flakyLabels = { destination_service: "flaky" };
+    expect(sumOfSeries(text, "tulle_retries_total", flakyLabels)).toBe(flaky.hits - 120);
+    expect(sumOfSeries(text, "tulle_retries_total")).toBe(flaky.hits - 120);
+    expect(sumOfSeries(text, "tulle_failures_total", { reason: "AccessDenied", source_workload: "stranger" })).toBe(
+      100,
+    );
+    expect(sumOfSeries(text, "tulle_failures_total", { reason: "ClientGone", destination_service: "silent" })).toBe(10);
+    expect(sumOfSeries(text, "tulle_request_duration_seconds_count")).toBe(requests({}));
+  });
+
+  test("is told in either format, each metric with its row in docs/metrics.md", async () => {
+    await start(2);
+    await call(portOf(SERVICE));
+    const table = readFileSync(join(ROOT, "docs/metrics.md"), "utf8");
+    for (const open of [false, true]) {
+      const headers = open ? { accept: "application/openmetrics-text; version=1.0.0" } : {};
+      const families = parseExposition(await answerOf(portOf(METRICS), "/metrics", headers), open);
+      const suffixes: Readonly<Record<string, string>> = open ? { counter: "_total", info: "_info" } : {};
+      for (const [name, { type }] of families) expect.soft(table).toContain(`| \`${name}${suffixes[type] ?? ""}\` |`);
+      expect(families.size).toBeGreaterThan(25);
+    }
+  });
 });
 
 /** Processes that this one started, from /proc. */
