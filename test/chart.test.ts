@@ -50,6 +50,9 @@ test.each([
   ["an unknown mode of DNS", { dns: { mode: "Forward" } }],
   ["no replica", { controller: { replicas: 0 } }],
   ["no surge", { proxy: { updateStrategy: { maxSurge: 0 } } }],
+  ["a format of the access log that there is not", { proxy: { accessLog: { format: "xml" } } }],
+  ["a sampling above 1", { proxy: { accessLog: { sampling: 2 } } }],
+  ["a class as a status", { proxy: { accessLog: { filters: { status: ["5xx"] } } } }],
   ["a flag that is not one", { proxy: { additionalArguments: ["drain=5"] } }],
 ])("the schema refuses %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(false);
@@ -61,6 +64,10 @@ test.each([
   ["acl: audit", { acl: "audit" }],
   ["a share of the nodes as surge", { proxy: { updateStrategy: { maxSurge: "10%" } } }],
   ["a registry with a port", { image: { repository: "localhost:5000/tulle", tag: "dev" } }],
+  [
+    "a status and a range of them",
+    { proxy: { accessLog: { filters: { status: [404, "500-599"], minDuration: "1.5s" } } } },
+  ],
   ["Kubernetes' resources", { proxy: { resources: { limits: { cpu: 2, memory: "1Gi" } } } }],
 ])("the schema takes %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(true);

@@ -1,7 +1,7 @@
 /** The program as people run it: `bin/tulle` in a process of its own. Built by `npm test` before the tests. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -88,6 +88,47 @@ test("a reader that has seen enough is no error", async () => {
   const child = start(["--help"]);
   child.stdout.destroy();
   expect(await finish(child)).toEqual({ code: 0, out: "", err: "" });
+});
+
+describe("the access log of tulle local", () => {
+  test("has a line for each call that passed the mesh, as JSON on standard output", async () => {
+    const { code, out } = await tulle(["local", "--once", "--access-log", ...ANY_PORTS]);
+    expect(code).toBe(0);
+    const lines = out.split("\n").filter((line) => line.startsWith("{"));
+    const kinds = new Set(lines.map((line) => (JSON.parse(line) as { kind: string }).kind));
+    expect(kinds).toEqual(new Set(["http", "tcp", "udp"]));
+    expect(lines.length).toBeGreaterThan(3);
+  });
+
+  test("goes to a file, with what was chosen", async () => {
+    const folder = await folderOf("none", "");
+    const file = join(folder, "access.log");
+    const chosen = { TULLE_ACCESS_LOG_FILE: file, TULLE_ACCESS_LOG_FIELDS: "kind,service,status" };
+    const { out } = await tulle(["local", "--once", "--json", "--access-log-filter-status=200", ...ANY_PORTS], chosen);
+    expect(out.trim().split("\n")).toHaveLength(1);
+    const lines = (await readFile(file, "utf8")).trim().split("\n");
+    expect(lines.length).toBeGreaterThan(1);
+    for (const line of lines) expect(line).toMatch(/^{"kind":"http","service":"[^"]+","status":200}$/);
+  });
+
+  test.each([
+    [["--access-log", "--json"], "with --json, standard output has the ready line alone: give --access-log-file"],
+    [
+      ["--access-log", "--access-log-format=common", "--access-log-fields=time"],
+      "the format common has its own fields",
+    ],
+    [["--access-log-fields=statsu"], '"statsu" is no field. Did you mean status?'],
+    [["--access-log-fields=time,-status"], "Name the fields to have, or with - those to leave out."],
+    [["--access-log-format=xml"], '"xml" is none of json, common.'],
+    [["--access-log-filter-status=5xx"], '"5xx" is neither a status nor a range such as 500-599.'],
+    [["--access-log-filter-status=599-500"], '"599-500" is neither'],
+    [["--access-log-filter-min-duration=2"], '"2" is not a duration such as 200ms or 1.5s.'],
+    [["--access-log-sampling=2"], '"2" is not a number from 0 to 1.'],
+    [["--access-log-headers=a b"], '"a b" is not NAME, NAME=keep or NAME=redact.'],
+  ])("%j is wrong usage", async (args, message) => {
+    const { code, err } = await tulle(["local", "--once", ...args, ...ANY_PORTS]);
+    expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
 });
 
 describe("tulle check", () => {

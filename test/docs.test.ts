@@ -1,7 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { Command } from "commander";
 import { expect, test } from "vitest";
+import { addAccessLogOptions } from "../src/cli/access-log-options.ts";
 import { FAILURES } from "../src/model/failures.ts";
 import { PROBLEMS } from "../src/model/problems.ts";
+import { CALL_FIELDS } from "../src/proxy/access-log/call-fields.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 
@@ -94,4 +97,16 @@ test("links between our pages lead somewhere", () => {
       if (!existsSync(url) || (fragment !== "" && !headingsOf(url).includes(fragment))) broken.push(`${page}: ${link}`);
     }
   expect(broken).toEqual([]);
+});
+
+test("docs/access-log.md has the fields of a line, in their order, and what the program says of each", () => {
+  const table = read("docs/access-log.md").split("\n## JSON\n")[1]?.split("\n## ")[0] ?? "";
+  const rows = table.split("\n").filter((line) => line.startsWith("| `"));
+  expect(rows).toEqual(CALL_FIELDS.map(({ name, says }) => `| \`${name}\` | ${says} |`));
+});
+
+test("docs/access-log.md has the flags of the access log", () => {
+  const documented = [...read("docs/access-log.md").matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);
+  const flags = addAccessLogOptions(new Command()).options.map((option) => option.name());
+  expect(documented).toEqual(flags);
 });

@@ -79,13 +79,29 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: PROXY_NODE,
   },
 
+  "proxy/access-log": {
+    rooms: ["proxy/exchange", "proxy/flow", "proxy/router", ...PROXY_COMMON],
+    // Of all rooms of the proxy this one writes a file.
+    node: ["fs"],
+  },
+
   "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
   controller: {
     rooms: ["kube", "topology", "compiler", "config", "config-stream", "coredns", "admin", "model", "telemetry"],
     node: ["crypto"],
   },
   "proxy-daemon": {
-    rooms: ["proxy/entrypoint", "proxy/traffic", "dns", "config", "config-stream", "admin", "model", "telemetry"],
+    rooms: [
+      "proxy/entrypoint",
+      "proxy/traffic",
+      "proxy/access-log",
+      "dns",
+      "config",
+      "config-stream",
+      "admin",
+      "model",
+      "telemetry",
+    ],
     node: ["fs/promises", "cluster"],
     packages: ["zod"],
   },

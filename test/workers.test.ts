@@ -1,7 +1,7 @@
 /** `tulle proxy` on several cores: worker processes, one configuration, one sum. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -113,7 +113,7 @@ async function putInForce(config: MeshConfig): Promise<void> {
   await acknowledged;
 }
 
-async function start(workers: number | "auto" = WORKERS): Promise<void> {
+async function start(workers: number | "auto" = WORKERS, more: Readonly<Record<string, string>> = {}): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "tulle-workers-"));
   closing.push(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "ca.crt"), CERTIFICATE);
@@ -131,6 +131,7 @@ async function start(workers: number | "auto" = WORKERS): Promise<void> {
     workers,
     "lame-duck": 0,
     drain: 5,
+    ...more,
   };
   const flags = Object.entries(args).map(([name, value]) => `--${name}=${value}`);
   const child = spawn(process.execPath, [join(ROOT, "bin/tulle"), "proxy", ...flags], {
@@ -186,6 +187,45 @@ test("workers share the port, and their counters are one sum", async () => {
   expect(report.edges.map(({ servicePort, exchanges }) => [servicePort, exchanges[2]])).toEqual([["shop/web:80", 60]]);
   for (let worker = 0; worker < WORKERS; worker++)
     expect(sumOfSeries(text, "tulle_worker_resident_memory_bytes", { worker: `${worker}` })).toBeGreaterThan(1e6);
+});
+
+test("workers write whole lines to one access log, and open it anew when their parent is told to", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tulle-workers-log-"));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "access.log");
+  await start(WORKERS, { "access-log-file": file, "access-log-headers": "authorization" });
+  const pathsIn = (path: string) =>
+    readFileSync(path, { encoding: "utf8", flag: "a+" })
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { path: string }).path);
+  const callAll = (from: number) =>
+    Promise.all(Array.from({ length: 100 }, (_, index) => call(portOf(SERVICE), `/${from + index}`)));
+  const sorted = (paths: readonly string[]) => paths.map((path) => Number(path.slice(1))).sort((a, b) => a - b);
+  await callAll(0);
+  const before = await until(
+    async () => pathsIn(file),
+    (paths) => paths.length === 100,
+  );
+  expect(sorted(before)).toEqual(Array.from({ length: 100 }, (_, index) => index));
+  renameSync(file, `${file}.1`);
+  daemon.kill("SIGUSR1");
+  await until(
+    async () => existsSync(file),
+    (exists) => exists,
+  );
+  await callAll(100);
+  await until(
+    async () => pathsIn(file).length + pathsIn(`${file}.1`).length,
+    (count) => count === 200,
+  );
+  await callAll(200);
+  const all = await until(
+    async () => [...pathsIn(`${file}.1`), ...pathsIn(file)],
+    (paths) => paths.length === 300,
+  );
+  expect(sorted(all)).toEqual(Array.from({ length: 300 }, (_, index) => index));
+  expect(sorted(pathsIn(file)).filter((path) => path >= 200)).toHaveLength(100);
 });
 
 test("a rate limit holds for all workers together", async () => {

@@ -2,12 +2,13 @@ import { Resolver } from "node:dns/promises";
 import type { AccessMode } from "../config/mesh-config.ts";
 import type { CallResult } from "../local/example-calls.ts";
 import { makeExampleCalls } from "../local/example-calls.ts";
-import { LoopbackCluster } from "../local/loopback-cluster.ts";
+import { LoopbackCluster, type LoopbackOptions } from "../local/loopback-cluster.ts";
 import type { ReadyLine } from "../local/ready-line.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import type { ManifestSource, ManifestUpdate } from "../manifests/manifest-source.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Problem } from "../model/problems.ts";
+import { type AccessLogFlags, accessLogSettings } from "./access-log-options.ts";
 import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
@@ -17,8 +18,9 @@ import { portSummary } from "./port-summary.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
+import { UsageError } from "./usage-error.ts";
 
-export interface LocalOptions extends ManifestOptions, UpstreamCaOptions {
+export interface LocalOptions extends ManifestOptions, UpstreamCaOptions, AccessLogFlags {
   readonly once?: boolean;
   readonly json?: boolean;
   readonly dns: ListenAddress;
@@ -30,9 +32,17 @@ const MAX_LISTED_PODS = 20;
 
 /** Runs the mesh until Ctrl-C, or with --once until the example's calls are made. */
 export async function runLocal(options: LocalOptions, version: string): Promise<number> {
+  const accessLog = accessLogSettings(options);
+  if (options.json === true && accessLog !== undefined && accessLog.file === undefined)
+    throw new UsageError("with --json, standard output has the ready line alone: give --access-log-file");
   await refuseMissing(options);
   const manifests = await openManifests(options, stderrLog());
-  const run = new LocalRun(options, version, manifests, await readUpstreamCa(options));
+  const run = new LocalRun(options, version, manifests, {
+    ...(await readUpstreamCa(options)),
+    ...(accessLog === undefined ? {} : { accessLog }),
+  });
+  const onReopen = () => run.cluster.reopenLogs();
+  process.on("SIGUSR1", onReopen);
   const stop = stopSignals();
   try {
     // Also while it starts: a big mesh takes its time.
@@ -43,6 +53,7 @@ export async function runLocal(options: LocalOptions, version: string): Promise<
   } finally {
     stop.controller.abort();
     await run.cluster.close();
+    process.off("SIGUSR1", onReopen);
     stop.release();
   }
 }
@@ -57,7 +68,12 @@ class LocalRun {
   /** `address:port` of which it is said already. */
   #substituted: ReadonlySet<string> = new Set();
 
-  constructor(options: LocalOptions, version: string, manifests: Manifests, ca: { readonly trustedCa?: string }) {
+  constructor(
+    options: LocalOptions,
+    version: string,
+    manifests: Manifests,
+    more: Pick<LoopbackOptions, "trustedCa" | "accessLog">,
+  ) {
     this.#options = options;
     this.#version = version;
     this.#manifests = manifests;
@@ -72,7 +88,7 @@ class LocalRun {
       dns,
       socks,
       admin,
-      ...ca,
+      ...more,
       ...(maxDescriptors === undefined ? {} : { maxDescriptors }),
       asWritten: (problems) => manifests.source.locate(problems).map(({ problem }) => problem),
       clock: systemClock,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Command, CommanderError } from "commander";
 import { nearest } from "../model/nearest.ts";
+import { addAccessLogOptions } from "./access-log-options.ts";
 import {
   addLogOptions,
   addressOption,
@@ -143,7 +144,7 @@ function command(program: Command, name: string, description: string): Command {
 }
 
 function addLocal(program: Command, onResult: (code: number) => void): void {
-  command(program, "local", "run a mesh on this machine from manifests (without -f: the whoami example)")
+  const local = command(program, "local", "run a mesh on this machine from manifests (without -f: the whoami example)")
     .addOption(fileOption("manifests to run"))
     .addOption(setting("--once", "start, make the example's calls, and end: 0 if all came out as they should"))
     .addOption(setting("--json", "when ready, one line of JSON on standard output, and nothing else there"))
@@ -152,7 +153,8 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
     .addOption(listenOption("dns", "where DNS answers, over UDP and TCP", "127.0.0.1:15353"))
     .addOption(listenOption("socks", "where the SOCKS5 entry listens", "127.0.0.1:15080"))
     .addOption(listenOption("admin", "where the admin API listens", "127.0.0.1:19000"))
-    .addOption(upstreamCaOption())
+    .addOption(upstreamCaOption());
+  addAccessLogOptions(local)
     .addHelpText(
       "after",
       `
@@ -280,6 +282,7 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
     .addOption(workersOption())
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
     .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
+  addAccessLogOptions(proxy);
   addLogOptions(proxy).action(async (options) => {
     const { runProxy } = await import("./proxy-command.ts");
     onResult(await runProxy(options, version()));

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../model/clock.ts";
+import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { ProxyDaemon } from "../proxy-daemon/proxy-daemon.ts";
+import { type AccessLogFlags, accessLogSettings } from "./access-log-options.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
 import type { WorkerArguments } from "./proxy-worker.ts";
@@ -9,7 +11,7 @@ import { stopSignals } from "./stop-signals.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 import { usableCores } from "./usable-cores.ts";
 
-export interface ProxyOptions extends LogOptions, UpstreamCaOptions {
+export interface ProxyOptions extends LogOptions, UpstreamCaOptions, AccessLogFlags {
   readonly podName: string;
   readonly nodeName?: string;
   readonly controller: { readonly host: string; readonly port: number };
@@ -37,6 +39,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   const { controller, caFile, tokenFile, stateDir, podName, address } = options;
   const { dnsPort, healthPort, metricsPort, adminPort } = options;
   const workers = options.workers === "auto" ? Math.min(await usableCores(), MAX_AUTO_WORKERS) : options.workers;
+  const accessLog = accessLogSettings(options);
   log.info("proxy starting", { version, pod: podName, workers });
   const daemon = new ProxyDaemon({
     controller,
@@ -52,18 +55,28 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     metricsPort,
     adminPort,
     ...(await readUpstreamCa(options)),
+    ...(accessLog === undefined ? {} : { accessLog }),
     ...(workers === 1
       ? {}
-      : { workers: { workers, program: WORKER_PROGRAM, programArguments: [workerArguments(options, workers)] } }),
+      : {
+          workers: {
+            workers,
+            program: WORKER_PROGRAM,
+            programArguments: [workerArguments(options, workers, accessLog)],
+          },
+        }),
     clock: systemClock,
     random: Math.random,
     log,
   });
+  const onReopen = () => daemon.reopenLogs();
+  process.on("SIGUSR1", onReopen);
   await daemon.start();
   await stop.asked;
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });
   await daemon.stop(options.lameDuck * 1000, options.drain * 1000);
   log.info("proxy stopped");
+  process.off("SIGUSR1", onReopen);
   stop.release();
   return EXIT_FINE;
 }
@@ -71,11 +84,13 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
 function workerArguments(
   { podName, nodeName, logLevel, logFormat, upstreamCaFile }: ProxyOptions,
   workers: number,
+  accessLog: AccessLogSettings | undefined,
 ): string {
   const own: WorkerArguments = {
     podName,
     ...(nodeName === undefined ? {} : { nodeName }),
     workers,
+    ...(accessLog === undefined ? {} : { accessLog }),
     logLevel,
     logFormat,
     ...(upstreamCaFile === undefined ? {} : { upstreamCaFile }),

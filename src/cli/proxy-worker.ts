@@ -2,7 +2,9 @@
  * A worker process of `tulle proxy`; see `src/proxy-daemon/worker-pool.ts`. It is told to stop by its parent alone: a
  * signal to the whole group must not end it before the calls under way.
  */
+
 import { systemClock } from "../model/clock.ts";
+import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { nodeProxyOptions } from "../proxy-daemon/proxy-daemon.ts";
 import { runWorker } from "../proxy-daemon/worker.ts";
 import type { ToWorker } from "../proxy-daemon/worker-messages.ts";
@@ -13,13 +15,14 @@ import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 export interface WorkerArguments extends LogOptions, UpstreamCaOptions {
   readonly podName: string;
   readonly nodeName?: string;
+  readonly accessLog?: AccessLogSettings;
   /** How many there are. */
   readonly workers: number;
 }
 
 const options = JSON.parse(process.argv[2] ?? "{}") as WorkerArguments;
 const log = logOf(options);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(0));
 await runWorker(
   {
@@ -30,6 +33,7 @@ await runWorker(
       name: options.podName,
       ...(options.nodeName === undefined ? {} : { node: options.nodeName }),
       ...(await readUpstreamCa(options)),
+      ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
     }),
     sharers: options.workers,
   },

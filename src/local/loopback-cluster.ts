@@ -14,6 +14,8 @@ import type { Clock, Random } from "../model/clock.ts";
 import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
+import { AccessLog } from "../proxy/access-log/access-log.ts";
+import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
@@ -50,6 +52,8 @@ export interface LoopbackOptions {
   readonly admin: ListenAddress;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
+  /** Absent: no access log. */
+  readonly accessLog?: AccessLogSettings;
   /** How many file descriptors this process may have; absent: as many as it needs. */
   readonly maxDescriptors?: number;
   /** Of what was found wrong with objects, what is wrong with those that the user wrote. */
@@ -88,6 +92,7 @@ export class LoopbackCluster {
   #opening: Promise<void> = Promise.resolve();
   readonly #audit: AuditLog;
   readonly #process = new ProcessMeter();
+  readonly #accessLog: AccessLog | undefined;
 
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
@@ -95,6 +100,9 @@ export class LoopbackCluster {
     this.#ledger = new TrafficLedger(clock);
     this.#samples = new SampleSet(clock, log);
     this.#audit = new AuditLog(log, clock);
+    const { accessLog: settings } = options;
+    const accessLog = settings === undefined ? undefined : new AccessLog({ settings, clock, random, log });
+    this.#accessLog = accessLog;
     this.#proxy = new MeshProxy({
       clock,
       random,
@@ -102,10 +110,12 @@ export class LoopbackCluster {
       name: "tulle-local",
       substitutePorts: true,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
+      ...(accessLog === undefined ? {} : { recordWants: accessLog.wants }),
       onExchange: (record) => {
         this.#meter.exchange(record);
         this.#ways.note(record);
         this.#audit.note(record);
+        accessLog?.note(record);
       },
       onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
       onFlowOpen: (record) => {
@@ -115,6 +125,7 @@ export class LoopbackCluster {
       onFlow: (record) => {
         this.#meter.flow(record);
         this.#audit.note(record);
+        accessLog?.note(record);
       },
     });
     // Past the mesh, an endpoint sees its caller, as behind kube-proxy.
@@ -242,11 +253,17 @@ export class LoopbackCluster {
     };
   }
 
+  /** The file of the access log was moved away. */
+  reopenLogs(): void {
+    this.#accessLog?.reopen();
+  }
+
   /** Ends everything: no new calls, then those under way, then what serves them. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#opening;
     await Promise.all([this.#socks.close(DRAIN_MS), this.#proxy.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
+    await this.#accessLog?.close();
     await Promise.all([this.#samples.close(), this.#dns.close(), this.#admin.close()]);
     this.#process.close();
   }

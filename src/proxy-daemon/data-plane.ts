@@ -1,4 +1,5 @@
 import type { MeshConfig } from "../config/mesh-config.ts";
+import type { AccessLog } from "../proxy/access-log/access-log.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
@@ -17,6 +18,8 @@ export interface DataPlane {
   closedEntrypoints(): string[];
   /** Goes on serving, and asks callers with each answer to connect anew. */
   startDraining(): void;
+  /** Files of the access log were moved away. */
+  reopenLogs(): void;
   /** Accepts nothing more and ends after what is under way, or after `drainMs`. */
   close(drainMs: number): Promise<void>;
   /** As it was when `traffic` was asked last, or newer. */
@@ -31,28 +34,36 @@ export interface WorkerFigures extends ProcessFigures {
   readonly worker: number;
 }
 
-export type ProxyOptions = Omit<MeshProxyOptions, "onExchange" | "onRefused" | "onFlowOpen" | "onFlow">;
+export interface ProxyOptions
+  extends Omit<MeshProxyOptions, "onExchange" | "onRefused" | "onFlowOpen" | "onFlow" | "recordWants"> {
+  readonly accessLog?: AccessLog;
+}
 
 /** All calls are carried by this process. */
 export class OwnDataPlane implements DataPlane {
   readonly #meter = new TrafficMeter();
   readonly #ledger: TrafficLedger;
   readonly #proxy: MeshProxy;
+  readonly #accessLog: AccessLog | undefined;
 
-  constructor(options: ProxyOptions) {
+  constructor({ accessLog, ...options }: ProxyOptions) {
     this.#ledger = new TrafficLedger(options.clock);
+    this.#accessLog = accessLog;
     const audit = new AuditLog(options.log, options.clock);
     this.#proxy = new MeshProxy({
       ...options,
+      ...(accessLog === undefined ? {} : { recordWants: accessLog.wants }),
       onExchange: (record) => {
         this.#meter.exchange(record);
         audit.note(record);
+        accessLog?.note(record);
       },
       onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
       onFlowOpen: (record) => this.#meter.flowOpened(record),
       onFlow: (record) => {
         this.#meter.flow(record);
         audit.note(record);
+        accessLog?.note(record);
       },
     });
   }
@@ -71,8 +82,13 @@ export class OwnDataPlane implements DataPlane {
     this.#proxy.startDraining();
   }
 
-  close(drainMs: number): Promise<void> {
-    return this.#proxy.close(drainMs);
+  reopenLogs(): void {
+    this.#accessLog?.reopen();
+  }
+
+  async close(drainMs: number): Promise<void> {
+    await this.#proxy.close(drainMs);
+    await this.#accessLog?.close();
   }
 
   standing(): ProxyStanding {

@@ -8,6 +8,8 @@ import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
 import type { Clock, Random } from "../model/clock.ts";
+import { AccessLog } from "../proxy/access-log/access-log.ts";
+import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
 import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { expose, type Metric } from "../telemetry/exposition.ts";
@@ -39,6 +41,8 @@ export interface ProxyDaemonOptions {
   readonly adminPort: number;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
+  /** Absent: no access log. */
+  readonly accessLog?: AccessLogSettings;
   /** Processes that carry calls beside this one; absent: this one carries them itself. */
   readonly workers?: Omit<WorkerPoolOptions, "clock" | "log" | "onReopened">;
   readonly clock: Clock;
@@ -56,9 +60,9 @@ const NEWCOMER_WAIT_MS = 1_000;
 
 /** How a node's proxy is set up, in this process or in a worker. */
 export function nodeProxyOptions(
-  options: Pick<ProxyDaemonOptions, "clock" | "random" | "log" | "name" | "node" | "trustedCa">,
+  options: Pick<ProxyDaemonOptions, "clock" | "random" | "log" | "name" | "node" | "trustedCa" | "accessLog">,
 ): ProxyOptions {
-  const { clock, random, log, name, node, trustedCa } = options;
+  const { clock, random, log, name, node, trustedCa, accessLog: settings } = options;
   return {
     clock,
     random,
@@ -68,6 +72,7 @@ export function nodeProxyOptions(
     newcomerWaitMs: NEWCOMER_WAIT_MS,
     ...(node === undefined ? {} : { node }),
     ...(trustedCa === undefined ? {} : { trustedCa }),
+    ...(settings === undefined ? {} : { accessLog: new AccessLog({ settings, clock, random, log }) }),
   };
 }
 
@@ -155,6 +160,11 @@ export class ProxyDaemon {
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
     await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
     this.#process.close();
+  }
+
+  /** Files of the access log were moved away. */
+  reopenLogs(): void {
+    this.#proxy.reopenLogs();
   }
 
   async #apply(snapshot: Snapshot): Promise<readonly string[]> {

@@ -11,6 +11,7 @@ export type ToWorker =
   | { readonly type: "patch"; readonly round: number; readonly patch: MergePatch }
   | { readonly type: "report" }
   | { readonly type: "drain" }
+  | { readonly type: "reopenLogs" }
   | { readonly type: "close"; readonly drainMs: number };
 
 export type FromWorker =

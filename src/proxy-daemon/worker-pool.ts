@@ -113,6 +113,10 @@ export class WorkerPool implements DataPlane {
     for (const place of this.#places) this.#send(place, { type: "drain" });
   }
 
+  reopenLogs(): void {
+    for (const place of this.#places) this.#send(place, { type: "reopenLogs" });
+  }
+
   async close(drainMs: number): Promise<void> {
     this.#closing = true;
     for (const place of this.#places) {

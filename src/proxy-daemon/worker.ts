@@ -56,6 +56,9 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
         case "drain":
           plane.startDraining();
           break;
+        case "reopenLogs":
+          plane.reopenLogs();
+          break;
         case "close":
           void plane.close(message.drainMs).then(report).then(resolve);
       }

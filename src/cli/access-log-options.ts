@@ -1,0 +1,149 @@
+/** `--access-log…`, of the commands that carry calls. */
+import { type Command, InvalidArgumentError } from "commander";
+import { parseGoDuration } from "../model/go-duration.ts";
+import { nearest } from "../model/nearest.ts";
+import {
+  type AccessLogFormat,
+  type AccessLogSettings,
+  DEFAULT_ACCESS_LOG,
+  type HeaderChoice,
+  isSecretHeader,
+} from "../proxy/access-log/access-log-settings.ts";
+import { CALL_FIELDS, HEADERS_FIELD } from "../proxy/access-log/call-fields.ts";
+import { setting } from "./settings.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface AccessLogFlags {
+  readonly accessLog?: boolean;
+  readonly accessLogFile?: string;
+  readonly accessLogFormat: AccessLogFormat;
+  readonly accessLogFields?: readonly string[];
+  readonly accessLogHeaders?: readonly HeaderChoice[];
+  readonly accessLogFilterStatus?: readonly (readonly [number, number])[];
+  readonly accessLogFilterMinDuration?: number;
+  readonly accessLogFilterRetries?: boolean;
+  readonly accessLogSampling: number;
+}
+
+const FIELD_NAMES = [...CALL_FIELDS.map(({ name }) => name), HEADERS_FIELD];
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+
+export function addAccessLogOptions(command: Command): Command {
+  return command
+    .addOption(setting("--access-log", "write a line for each call to standard output"))
+    .addOption(setting("--access-log-file <file>", "or to this file, which is opened anew on SIGUSR1"))
+    .addOption(
+      setting("--access-log-format <format>", "json, or common: the Common Log Format as Traefik writes it")
+        .default(DEFAULT_ACCESS_LOG.format)
+        .argParser(parseFormat),
+    )
+    .addOption(
+      setting("--access-log-fields <names>", "fields of a JSON line, by commas; -name: all but that").argParser(
+        parseFields,
+      ),
+    )
+    .addOption(
+      setting(
+        "--access-log-headers <names>",
+        "fields of the request in a JSON line, by commas; secret ones are redacted but for name=keep",
+      ).argParser(parseHeaders),
+    )
+    .addOption(
+      setting("--access-log-filter-status <ranges>", "only calls with these, such as 404,500-599").argParser(
+        parseStatuses,
+      ),
+    )
+    .addOption(
+      setting("--access-log-filter-min-duration <duration>", "or that took so long, such as 200ms").argParser(
+        parseDuration,
+      ),
+    )
+    .addOption(setting("--access-log-filter-retries", "or that were tried again"))
+    .addOption(
+      setting("--access-log-sampling <ratio>", "of those, this share: 0.01 is one in a hundred; failures always")
+        .default(DEFAULT_ACCESS_LOG.sampling)
+        .argParser(parseRatio),
+    );
+}
+
+/** @returns undefined where there is to be none. @throws UsageError where two flags contradict each other */
+export function accessLogSettings(flags: AccessLogFlags): AccessLogSettings | undefined {
+  const { accessLog, accessLogFile: file, accessLogFormat: format, accessLogFields: fields } = flags;
+  if (accessLog !== true && file === undefined) return undefined;
+  if (format === "common" && (fields !== undefined || flags.accessLogHeaders !== undefined))
+    throw new UsageError(
+      "the format common has its own fields: --access-log-fields and --access-log-headers are for json",
+    );
+  const { accessLogFilterMinDuration: minDurationMs } = flags;
+  return {
+    format,
+    headers: flags.accessLogHeaders ?? DEFAULT_ACCESS_LOG.headers,
+    statuses: flags.accessLogFilterStatus ?? DEFAULT_ACCESS_LOG.statuses,
+    retried: flags.accessLogFilterRetries ?? DEFAULT_ACCESS_LOG.retried,
+    sampling: flags.accessLogSampling,
+    ...(file === undefined ? {} : { file }),
+    ...(fields === undefined ? {} : { fields }),
+    ...(minDurationMs === undefined ? {} : { minDurationMs }),
+  };
+}
+
+function parseFormat(text: string): AccessLogFormat {
+  if (text === "json" || text === "common") return text;
+  throw new InvalidArgumentError(`"${text}" is none of json, common.`);
+}
+
+function partsOf(text: string): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+function parseFields(text: string): string[] {
+  const parts = partsOf(text);
+  const names = parts.map((part) => part.replace(/^-/, ""));
+  for (const name of names) {
+    if (FIELD_NAMES.includes(name)) continue;
+    const meant = nearest(name, FIELD_NAMES);
+    const hint = meant === undefined ? `There are ${FIELD_NAMES.join(", ")}.` : `Did you mean ${meant}?`;
+    throw new InvalidArgumentError(`"${name}" is no field. ${hint}`);
+  }
+  const dropped = parts.filter((part) => part.startsWith("-")).length;
+  if (dropped === 0) return names;
+  if (dropped < parts.length) throw new InvalidArgumentError("Name the fields to have, or with - those to leave out.");
+  return FIELD_NAMES.filter((name) => !names.includes(name));
+}
+
+function parseHeaders(text: string): HeaderChoice[] {
+  return partsOf(text).map((part) => {
+    const [, name = "", mode] = /^([^=]*)(?:=(keep|redact))?$/.exec(part.toLowerCase()) ?? [];
+    if (!TOKEN.test(name)) throw new InvalidArgumentError(`"${part}" is not NAME, NAME=keep or NAME=redact.`);
+    return { name, redact: mode === undefined ? isSecretHeader(name) : mode === "redact" };
+  });
+}
+
+/** @returns ranges, both ends included */
+function parseStatuses(text: string): [number, number][] {
+  const parts = partsOf(text);
+  if (parts.length === 0) throw new InvalidArgumentError("It is empty.");
+  return parts.map((part) => {
+    const [, from = "", to = from] = /^(\d{3})(?:-(\d{3}))?$/.exec(part) ?? [];
+    if (from === "" || Number(to) < Number(from))
+      throw new InvalidArgumentError(`"${part}" is neither a status nor a range such as 500-599.`);
+    return [Number(from), Number(to)];
+  });
+}
+
+/** @returns milliseconds */
+function parseDuration(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms < 0) throw new InvalidArgumentError(`"${text}" is not a duration such as 200ms or 1.5s.`);
+  return ms;
+}
+
+function parseRatio(text: string): number {
+  const ratio = Number(text);
+  if (text.trim() === "" || !(ratio >= 0 && ratio <= 1))
+    throw new InvalidArgumentError(`"${text}" is not a number from 0 to 1.`);
+  return ratio;
+}

@@ -1,0 +1,48 @@
+/**
+ * The Common Log Format of web servers, and what Traefik appends to it: referrer, user agent, number of the call, name of
+ * what routed it, URL of the endpoint, duration. The user is the caller's service account. A flow has its Service in the
+ * place of the target, and no status.
+ */
+import { type CallRecord, isExchange } from "./call-fields.ts";
+import { quotedText, wordOf } from "./escaped-text.ts";
+
+/** Fields of the request that a line has. */
+export const COMMON_HEADERS: readonly string[] = ["referer", "user-agent"];
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+export class CommonLine {
+  #count = 0;
+
+  /** @returns with its line feed */
+  of(record: CallRecord, endedAtMs: number): string {
+    const { caller, endpoint, entry, durationMs, bytesDown } = record;
+    const time = clfTime(new Date(endedAtMs - durationMs));
+    const call = `${wordOf(caller.address)} - ${wordOf(caller.identity ?? "")} [${time}]`;
+    const server = endpoint === undefined ? "-" : `${schemeOf(record)}://${endpoint.address}:${endpoint.dialPort}`;
+    const rest = `${++this.#count} ${quotedText((record.path.at(-1) ?? entry).key)} ${quotedText(server)}`;
+    return `${call} ${whatOf(record, bytesDown)} ${rest} ${Math.trunc(durationMs)}ms\n`;
+  }
+}
+
+function whatOf(record: CallRecord, bytesDown: number): string {
+  if (!isExchange(record)) {
+    const transport = record.transport.toUpperCase();
+    return `"${transport} ${wordOf(record.entry.key)} ${transport}" - ${bytesDown} "-" "-"`;
+  }
+  const { method, target, protocol, status } = record;
+  const request = quotedText(`${method} ${target} ${protocol === "HTTP/2" ? "HTTP/2.0" : protocol}`);
+  const [referrer, agent] = COMMON_HEADERS.map((name) => quotedText(record.requestField(name) ?? "-"));
+  return `${request} ${status === 0 ? "-" : status} ${bytesDown} ${referrer} ${agent}`;
+}
+
+function schemeOf(record: CallRecord): string {
+  return isExchange(record) ? (record.endpoint?.owner.config.scheme ?? "http") : record.transport;
+}
+
+/** `10/Oct/2000:13:55:36 +0000` */
+function clfTime(at: Date): string {
+  const two = (number: number) => String(number).padStart(2, "0");
+  const day = `${two(at.getUTCDate())}/${MONTHS[at.getUTCMonth()]}/${at.getUTCFullYear()}`;
+  return `${day}:${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())} +0000`;
+}

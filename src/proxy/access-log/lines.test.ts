@@ -1,0 +1,163 @@
+/** What a call's line says, in each format. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { CommonLine } from "./common-line.ts";
+import { JsonLine } from "./json-line.ts";
+import { ENDED_AT, exchangeRecord, flowRecord } from "./testkit/records.ts";
+
+const json = new JsonLine({ headers: [] });
+const read = (line: string): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>;
+/** Any bytes, one character each, as parsers hand them on. */
+const anyText = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+const VISIBLE_LINE = /^[ -~]*\n$/;
+
+describe("a line of JSON", () => {
+  test("says all that is known of an exchange", () => {
+    expect(read(json.of(exchangeRecord(), ENDED_AT))).toEqual({
+      time: "2026-11-25T20:33:07.237Z",
+      kind: "http",
+      sourceAddress: "10.1.0.7",
+      source: "shop/client-1",
+      sourceServiceAccount: "shop/client",
+      service: "shop/web:80",
+      backend: "shop/web-canary:80",
+      endpoint: "10.1.0.9:8080",
+      endpointPod: "shop/web-1",
+      protocol: "HTTP/1.1",
+      method: "GET",
+      host: "web.shop.traefik.mesh",
+      path: "/cart",
+      query: "id=7",
+      status: 200,
+      attempts: 1,
+      decidedBy: "TrafficSplit shop/canary",
+      bytesUp: 0,
+      bytesDown: 512,
+      durationMs: 12.346,
+      firstByteMs: 11.5,
+    });
+  });
+
+  test("says of a flow what a flow has", () => {
+    expect(read(json.of(flowRecord({ transport: "udp", failure: "AccessDenied" }), ENDED_AT))).toEqual({
+      time: "2026-11-25T20:33:03.250Z",
+      kind: "udp",
+      sourceAddress: "10.1.0.7",
+      source: "shop/client-1",
+      sourceServiceAccount: "shop/client",
+      service: "shop/db:5432",
+      endpoint: "10.1.0.9:5432",
+      endpointPod: "shop/web-1",
+      reason: "AccessDenied",
+      bytesUp: 100,
+      bytesDown: 2000,
+      durationMs: 4000,
+    });
+  });
+
+  test("leaves out what there is not, and says what there is seldom", () => {
+    const stranger = { address: "192.0.2.1", workload: undefined, identity: undefined };
+    const refused = { caller: stranger, path: [], endpoint: undefined, origin: undefined, target: "/", host: "" };
+    const line = read(
+      json.of(
+        exchangeRecord({
+          ...refused,
+          status: 0,
+          grpcStatus: 0,
+          failure: "ClientGone",
+          firstByteMs: -1,
+          wouldDeny: true,
+        }),
+        ENDED_AT,
+      ),
+    );
+    expect(line).toMatchObject({ grpcStatus: 0, reason: "ClientGone", wouldDeny: true, path: "/" });
+    const absent = ["source", "sourceServiceAccount", "backend", "endpoint", "endpointPod", "decidedBy", "host"];
+    for (const name of [...absent, "status", "query", "firstByteMs"]) expect(line).not.toHaveProperty(name);
+  });
+
+  test("has the chosen fields only, in their order", () => {
+    const line = new JsonLine({ fields: ["status", "time"], headers: [] }).of(exchangeRecord(), ENDED_AT);
+    expect(line).toBe('{"time":"2026-11-25T20:33:07.237Z","status":200}\n');
+  });
+
+  test("is an object even where the call has none of the chosen fields", () => {
+    expect(new JsonLine({ fields: ["wouldDeny"], headers: [] }).of(exchangeRecord(), ENDED_AT)).toBe("{}\n");
+  });
+
+  test("has chosen headers that there were, and of redacted ones that there were", () => {
+    const headers = [
+      { name: "user-agent", redact: false },
+      { name: "authorization", redact: true },
+      { name: "x-other", redact: false },
+    ];
+    const sent = { "user-agent": "curl/8", authorization: "Bearer secret", cookie: "secret" };
+    const line = new JsonLine({ headers }).of(exchangeRecord({}, sent), ENDED_AT);
+    expect(read(line)).toMatchObject({ headers: { "user-agent": "curl/8", authorization: "REDACTED" } });
+    expect(line).not.toMatch(/secret|x-other/);
+    expect(read(new JsonLine({ headers }).of(exchangeRecord(), ENDED_AT))).not.toHaveProperty("headers");
+    expect(read(new JsonLine({ headers }).of(flowRecord(), ENDED_AT))).not.toHaveProperty("headers");
+    expect(new JsonLine({ headers, fields: ["headers"] }).of(exchangeRecord({}, { "user-agent": "a" }), ENDED_AT)).toBe(
+      '{"headers":{"user-agent":"a"}}\n',
+    );
+    expect(new JsonLine({ headers, fields: ["kind"] }).of(exchangeRecord({}, sent), ENDED_AT)).toBe(
+      '{"kind":"http"}\n',
+    );
+  });
+
+  test("is one line of visible ASCII that reads back as what was sent, whatever a caller sends", () => {
+    const line = new JsonLine({ headers: [{ name: "x-any", redact: false }] });
+    fc.assert(
+      fc.property(anyText, anyText, anyText, anyText, (method, target, host, value) => {
+        const text = line.of(exchangeRecord({ method, target, host }, { "x-any": value }), ENDED_AT);
+        expect(text).toMatch(VISIBLE_LINE);
+        const { path, query, ...rest } = read(text);
+        expect(query === undefined ? path : `${path}?${query}`).toBe(target);
+        expect(rest).toMatchObject({ method, headers: { "x-any": value } });
+        expect(rest["host"]).toBe(host === "" ? undefined : host);
+      }),
+    );
+  });
+});
+
+describe("a line of the common format", () => {
+  const fields = { referer: "http://shop/", "user-agent": 'curl/8 "x"' };
+
+  test("is Traefik's: call, referrer, user agent, number, what routed it, endpoint, duration", () => {
+    const lines = new CommonLine();
+    expect(lines.of(exchangeRecord({}, fields), ENDED_AT)).toBe(
+      '10.1.0.7 - shop/client [25/Nov/2026:20:33:07 +0000] "GET /cart?id=7 HTTP/1.1" 200 512 ' +
+        '"http://shop/" "curl/8 \\"x\\"" 1 "shop/web-canary:80" "http://10.1.0.9:8080" 12ms\n',
+    );
+    const stranger = { address: "::1", workload: undefined, identity: undefined };
+    const failed = { caller: stranger, path: [], endpoint: undefined, status: 0, bytesDown: 0 };
+    expect(lines.of(exchangeRecord({ ...failed, protocol: "HTTP/2" }), ENDED_AT)).toBe(
+      '::1 - - [25/Nov/2026:20:33:07 +0000] "GET /cart?id=7 HTTP/2.0" - 0 "-" "-" 2 "shop/web:80" "-" 12ms\n',
+    );
+  });
+
+  test("of a flow has its Service in the target's place", () => {
+    expect(new CommonLine().of(flowRecord(), ENDED_AT)).toBe(
+      '10.1.0.7 - shop/client [25/Nov/2026:20:33:03 +0000] "TCP shop/db:5432 TCP" - 2000 ' +
+        '"-" "-" 1 "shop/db:5432" "tcp://10.1.0.9:5432" 4000ms\n',
+    );
+  });
+
+  test("has the same parts whatever a caller sends, and no bytes but visible ASCII", () => {
+    const parts =
+      /^\S+ - \S+ \[[^\]]+\] "((?:[^"\\]|\\.)*)" (?:\d{3}|-) \d+ "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)" \d+ "\S+" "\S+" \d+ms\n$/;
+    const plainOf = (text = "") =>
+      text.replace(/\\(?:x(..)|(.))/g, (_, hex?: string, plain = "") =>
+        hex === undefined ? plain : String.fromCharCode(Number.parseInt(hex, 16)),
+      );
+    fc.assert(
+      fc.property(anyText, anyText, anyText, (target, referer, agent) => {
+        const line = new CommonLine().of(exchangeRecord({ target }, { referer, "user-agent": agent }), ENDED_AT);
+        expect(line).toMatch(VISIBLE_LINE);
+        const [, request, ...rest] = parts.exec(line) ?? [];
+        expect(plainOf(request)).toBe(`GET ${target} HTTP/1.1`);
+        expect(rest.map(plainOf)).toEqual([referer, agent]);
+      }),
+    );
+  });
+});
