@@ -5,6 +5,7 @@ import { addAccessLogOptions } from "../src/cli/access-log-options.ts";
 import { FAILURES } from "../src/model/failures.ts";
 import { PROBLEMS } from "../src/model/problems.ts";
 import { CALL_FIELDS } from "../src/proxy/access-log/call-fields.ts";
+import { TAP_PARAMETERS } from "../src/proxy/tap/tap-filter.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 
@@ -109,4 +110,9 @@ test("docs/access-log.md has the flags of the access log", () => {
   const documented = [...read("docs/access-log.md").matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);
   const flags = addAccessLogOptions(new Command()).options.map((option) => option.name());
   expect(documented).toEqual(flags);
+});
+
+test("docs/tap.md has the parameters of a tap, in their order", () => {
+  const documented = [...read("docs/tap.md").matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+  expect(documented).toEqual(TAP_PARAMETERS);
 });

@@ -85,6 +85,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: ["fs"],
   },
 
+  "proxy/tap": {
+    rooms: ["proxy/access-log", "proxy/exchange", "proxy/router", ...PROXY_COMMON],
+    packages: ["re2js"],
+  },
+
   "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
   controller: {
     rooms: ["kube", "topology", "compiler", "config", "config-stream", "coredns", "admin", "model", "telemetry"],
@@ -95,6 +100,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "proxy/entrypoint",
       "proxy/traffic",
       "proxy/access-log",
+      "proxy/tap",
       "dns",
       "config",
       "config-stream",

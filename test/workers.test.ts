@@ -228,6 +228,41 @@ test("workers write whole lines to one access log, and open it anew when their p
   expect(sorted(pathsIn(file)).filter((path) => path >= 200)).toHaveLength(100);
 });
 
+/** Of the admin API, as long as it lasts. */
+async function tapAt(query: string): Promise<AsyncIterable<string>> {
+  const request = http.get({ host: "127.0.0.1", port: portOf(ADMIN), path: `/api/tap?${query}`, agent: false });
+  closing.push(() => request.destroy());
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  response.setEncoding("utf8");
+  return response;
+}
+
+/** @returns statuses of the calls that it showed until its end */
+async function statusesOf(tap: AsyncIterable<string>): Promise<number[]> {
+  let text = "";
+  for await (const piece of tap) text += piece;
+  const lines = text.split("\n").slice(0, -1);
+  return lines.map((line) => (JSON.parse(line) as { status: number }).status);
+}
+
+test("a tap shows the calls of all workers, also of those that were started after it", async () => {
+  await start();
+  const shown = statusesOf(await tapAt("to=shop/web&count=30&path=/seen"));
+  await Promise.all(Array.from({ length: 10 }, () => call(portOf(SERVICE), "/unseen")));
+  await Promise.all(Array.from({ length: 30 }, () => call(portOf(SERVICE), "/seen")));
+  expect(await shown).toEqual(Array.from({ length: 30 }, () => 200));
+
+  const later = statusesOf(await tapAt("path=/later&count=1"));
+  const children = spawnedBy(daemon.pid as number);
+  for (const pid of children) process.kill(pid, "SIGKILL");
+  await until(
+    () => call(portOf(SERVICE), "/later").catch(() => 0),
+    (status) => status === 200,
+  );
+  expect(await later).toEqual([200]);
+});
+
 test("a rate limit holds for all workers together", async () => {
   await start();
   const statuses = await Promise.all(Array.from({ length: 40 }, () => call(portOf(LIMITED))));

@@ -15,11 +15,30 @@ export interface Answer {
   readonly body: string;
 }
 
+/** An answer without end: pieces as they come, until its reader goes or the server closes. */
+export interface StreamAnswer {
+  readonly type: string;
+  /** @returns what is called once, when it is over for whatever reason */
+  start(output: StreamOutput): () => void;
+}
+
+export interface StreamOutput {
+  /** @returns false where the reader is behind, or gone: nothing was written */
+  write(text: string): boolean;
+  end(): void;
+}
+
+export interface AdminRequest {
+  readonly query: URLSearchParams;
+  /** Of the Accept field; "" where absent. */
+  readonly accept: string;
+}
+
 /** What is answered at a path; called for each request, so that answers are never stale. */
 export interface AdminRoute {
   /** One line, for the index. */
   readonly says: string;
-  answer(parameters: readonly string[], headers: http.IncomingHttpHeaders): Answer | Promise<Answer>;
+  answer(parameters: readonly string[], request: AdminRequest): Answer | StreamAnswer | Promise<Answer>;
 }
 
 /** By path; a segment `{name}` stands for any, and is given to the route. */
@@ -54,12 +73,18 @@ export class AdminServer {
   constructor(routes: AdminRoutes, hosts: "on-loopback" | "everywhere" = "on-loopback") {
     this.#routes = routes;
     this.#server = http.createServer(async (request, response) => {
-      const { host = "" } = request.headers;
+      const { host = "", accept = "" } = request.headers;
       const checked = hosts === "everywhere" || isLoopback(request.socket.localAddress ?? "");
-      const { status, type, body } =
+      const [path = "", query = ""] = (request.url ?? "/").split("?", 2);
+      const answer =
         checked && !isOwnHost(host)
           ? text(`this API does not answer to the name "${host}": use its address, or localhost\n`, 421)
-          : await this.#answer(request.method ?? "", (request.url ?? "/").split("?", 1)[0] as string, request.headers);
+          : await this.#answer(request.method ?? "", path, { query: new URLSearchParams(query), accept });
+      if ("start" in answer) {
+        stream(answer, request, response);
+        return;
+      }
+      const { status, type, body } = answer;
       response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
       response.end(request.method === "HEAD" ? undefined : body);
     });
@@ -84,14 +109,14 @@ export class AdminServer {
     await closed;
   }
 
-  async #answer(method: string, path: string, headers: http.IncomingHttpHeaders): Promise<Answer> {
+  async #answer(method: string, path: string, request: AdminRequest): Promise<Answer | StreamAnswer> {
     if (method !== "GET" && method !== "HEAD") return text("this API is read only\n", 405);
     if (path === "/") return text(this.#index());
     for (const [pattern, route] of Object.entries(this.#routes)) {
       const parameters = match(pattern, path);
       if (parameters === undefined) continue;
       try {
-        return await route.answer(parameters, headers);
+        return await route.answer(parameters, request);
       } catch (error) {
         return text(`${(error as Error).message}\n`, 500);
       }
@@ -105,6 +130,24 @@ export class AdminServer {
       .map(([path, { says }]) => `${path.padEnd(width)}${says}\n`)
       .join("");
   }
+}
+
+function stream({ type, start }: StreamAnswer, request: http.IncomingMessage, response: http.ServerResponse): void {
+  response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store" });
+  if (request.method === "HEAD" || response.destroyed) {
+    response.end();
+    return;
+  }
+  response.flushHeaders();
+  const stop = start({
+    write(text) {
+      if (response.writableNeedDrain || response.writableEnded || response.destroyed) return false;
+      response.write(text);
+      return true;
+    },
+    end: () => response.end(),
+  });
+  response.on("close", stop);
 }
 
 function isLoopback(address: string): boolean {

@@ -18,10 +18,12 @@ import { AccessLog } from "../proxy/access-log/access-log.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import { Taps } from "../proxy/tap/taps.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
 import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
+import { tapRoute } from "../proxy-daemon/tap-route.ts";
 import { expose, type Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
@@ -93,6 +95,7 @@ export class LoopbackCluster {
   readonly #audit: AuditLog;
   readonly #process = new ProcessMeter();
   readonly #accessLog: AccessLog | undefined;
+  readonly #taps: Taps;
 
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
@@ -103,6 +106,8 @@ export class LoopbackCluster {
     const { accessLog: settings } = options;
     const accessLog = settings === undefined ? undefined : new AccessLog({ settings, clock, random, log });
     this.#accessLog = accessLog;
+    const taps = new Taps(clock, accessLog?.wants);
+    this.#taps = taps;
     this.#proxy = new MeshProxy({
       clock,
       random,
@@ -110,12 +115,13 @@ export class LoopbackCluster {
       name: "tulle-local",
       substitutePorts: true,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
-      ...(accessLog === undefined ? {} : { recordWants: accessLog.wants }),
+      recordWants: taps.wants,
       onExchange: (record) => {
         this.#meter.exchange(record);
         this.#ways.note(record);
         this.#audit.note(record);
         accessLog?.note(record);
+        taps.note(record);
       },
       onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
       onFlowOpen: (record) => {
@@ -126,6 +132,7 @@ export class LoopbackCluster {
         this.#meter.flow(record);
         this.#audit.note(record);
         accessLog?.note(record);
+        taps.note(record);
       },
     });
     // Past the mesh, an endpoint sees its caller, as behind kube-proxy.
@@ -301,6 +308,7 @@ export class LoopbackCluster {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
         answer: () => json(this.#traffic()),
       },
+      ...tapRoute(this.#taps, this.#options.clock),
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
       "/api/status/readiness": { says: "200 when a configuration is in force", answer: readiness },

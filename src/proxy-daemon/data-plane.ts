@@ -2,6 +2,8 @@ import type { MeshConfig } from "../config/mesh-config.ts";
 import type { AccessLog } from "../proxy/access-log/access-log.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
+import type { TapFilter } from "../proxy/tap/tap-filter.ts";
+import { type OpenTap, type TapReader, type TapSource, Taps } from "../proxy/tap/taps.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
@@ -9,7 +11,7 @@ import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
 
 /** What carries the calls of a node: this process, or worker processes. */
-export interface DataPlane {
+export interface DataPlane extends TapSource {
   /** Resolves when calls can be carried. */
   start(): Promise<void>;
   /** Resolves when the configuration is in force everywhere. */
@@ -45,18 +47,22 @@ export class OwnDataPlane implements DataPlane {
   readonly #ledger: TrafficLedger;
   readonly #proxy: MeshProxy;
   readonly #accessLog: AccessLog | undefined;
+  readonly #taps: Taps;
 
   constructor({ accessLog, ...options }: ProxyOptions) {
     this.#ledger = new TrafficLedger(options.clock);
     this.#accessLog = accessLog;
+    const taps = new Taps(options.clock, accessLog?.wants);
+    this.#taps = taps;
     const audit = new AuditLog(options.log, options.clock);
     this.#proxy = new MeshProxy({
       ...options,
-      ...(accessLog === undefined ? {} : { recordWants: accessLog.wants }),
+      recordWants: taps.wants,
       onExchange: (record) => {
         this.#meter.exchange(record);
         audit.note(record);
         accessLog?.note(record);
+        taps.note(record);
       },
       onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
       onFlowOpen: (record) => this.#meter.flowOpened(record),
@@ -64,8 +70,17 @@ export class OwnDataPlane implements DataPlane {
         this.#meter.flow(record);
         audit.note(record);
         accessLog?.note(record);
+        taps.note(record);
       },
     });
+  }
+
+  get tapCount(): number {
+    return this.#taps.tapCount;
+  }
+
+  openTap(filter: TapFilter, reader: TapReader): OpenTap {
+    return this.#taps.openTap(filter, reader);
   }
 
   async start(): Promise<void> {}

@@ -18,6 +18,7 @@ import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-me
 import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
 import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
+import { tapRoute } from "./tap-route.ts";
 import { WorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
 export interface ProxyDaemonOptions {
@@ -224,6 +225,7 @@ export class ProxyDaemon {
 
   #configRoutes(): AdminRoutes {
     return {
+      ...tapRoute(this.#proxy, this.#options.clock),
       "/api/config": {
         says: "the configuration in force (MeshConfig) and its version",
         answer: () => json(this.#snapshot ?? {}),

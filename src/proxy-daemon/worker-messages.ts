@@ -1,6 +1,7 @@
 /** What the process of a node and its workers say to each other, over the channel that their runtime gives them. */
 import type { MergePatch } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
+import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
@@ -12,6 +13,8 @@ export type ToWorker =
   | { readonly type: "report" }
   | { readonly type: "drain" }
   | { readonly type: "reopenLogs" }
+  | { readonly type: "tap"; readonly tap: number; readonly filter: TapFilter }
+  | { readonly type: "untap"; readonly tap: number }
   | { readonly type: "close"; readonly drainMs: number };
 
 export type FromWorker =
@@ -20,6 +23,8 @@ export type FromWorker =
   | { readonly type: "applied"; readonly round: number; readonly closed: readonly string[] }
   /** An entrypoint that could not be opened is open now. */
   | { readonly type: "reopened"; readonly closed: readonly string[] }
+  /** Calls that a tap shows, and how many it would have shown besides. */
+  | { readonly type: "tapped"; readonly tap: number; readonly lines: readonly string[]; readonly lost: number }
   | {
       readonly type: "report";
       readonly standing: ProxyStanding;

@@ -9,6 +9,8 @@ import cluster, { type Worker } from "node:cluster";
 import { diff } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { Clock, Timer } from "../model/clock.ts";
+import type { TapFilter } from "../proxy/tap/tap-filter.ts";
+import type { OpenTap, TapReader } from "../proxy/tap/taps.ts";
 import { IDLE, type ProxyStanding, sumOfStandings, whatRemains } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
@@ -66,6 +68,8 @@ export class WorkerPool implements DataPlane {
   #past: ProxyStanding = IDLE;
   /** Of those and of those that run. */
   readonly #ledger: TrafficLedger;
+  readonly #taps = new Map<number, { readonly filter: TapFilter; readonly reader: TapReader }>();
+  #nextTap = 0;
   #draining = false;
   #closing = false;
 
@@ -111,6 +115,21 @@ export class WorkerPool implements DataPlane {
   startDraining(): void {
     this.#draining = true;
     for (const place of this.#places) this.#send(place, { type: "drain" });
+  }
+
+  get tapCount(): number {
+    return this.#taps.size;
+  }
+
+  openTap(filter: TapFilter, reader: TapReader): OpenTap {
+    const tap = this.#nextTap++;
+    this.#taps.set(tap, { filter, reader });
+    for (const place of this.#places) this.#send(place, { type: "tap", tap, filter });
+    return {
+      close: () => {
+        if (this.#taps.delete(tap)) for (const place of this.#places) this.#send(place, { type: "untap", tap });
+      },
+    };
   }
 
   reopenLogs(): void {
@@ -182,6 +201,7 @@ export class WorkerPool implements DataPlane {
     switch (message.type) {
       case "ready":
         place.ready = true;
+        for (const [tap, { filter }] of this.#taps) this.#send(place, { type: "tap", tap, filter });
         this.#sendConfig(place);
         break;
       case "applied":
@@ -192,12 +212,21 @@ export class WorkerPool implements DataPlane {
         place.closed = message.closed;
         this.#options.onReopened();
         break;
+      case "tapped":
+        this.#onTapped(message.tap, message.lines, message.lost);
+        return;
       case "report":
         place.standing = message.standing;
         this.#ledger.add(message.traffic);
         place.figures = { worker: place.index, ...message.figures };
     }
     this.#wake(place);
+  }
+
+  #onTapped(tap: number, lines: readonly string[], lost: number): void {
+    const reader = this.#taps.get(tap)?.reader;
+    for (const line of lines) reader?.onCall(line);
+    if (lost > 0) reader?.onLost(lost);
   }
 
   #sendConfig(place: Place): void {

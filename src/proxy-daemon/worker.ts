@@ -7,6 +7,7 @@ import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
 import { ProcessMeter } from "../telemetry/process-metrics.ts";
 import { OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
+import { WorkerTaps } from "./worker-taps.ts";
 
 /** How often what was counted is told unasked: a worker that dies takes no more than that with it. */
 const REPORT_MS = 1_000;
@@ -41,6 +42,7 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
       reporting = reportLater();
     });
   let reporting = reportLater();
+  const taps = new WorkerTaps(plane, clock, (message) => channel.send(message));
   await new Promise<void>((resolve) => {
     channel.onMessage((message) => {
       switch (message.type) {
@@ -58,6 +60,12 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
           break;
         case "reopenLogs":
           plane.reopenLogs();
+          break;
+        case "tap":
+          taps.open(message.tap, message.filter);
+          break;
+        case "untap":
+          taps.close(message.tap);
           break;
         case "close":
           void plane.close(message.drainMs).then(report).then(resolve);

@@ -95,7 +95,7 @@ export const CALL_FIELDS: readonly CallField[] = [
 /** Field lines of the request, an object; only where some were chosen. */
 export const HEADERS_FIELD = "headers";
 
-function pathOf(target: string): string {
+export function pathOf(target: string): string {
   const question = target.indexOf("?");
   return question < 0 ? target : target.slice(0, question);
 }
