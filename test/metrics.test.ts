@@ -8,12 +8,12 @@ import { controllerMetrics } from "../src/controller/controller-metrics.ts";
 import { problem } from "../src/model/problems.ts";
 import { MAX_EDGES } from "../src/proxy/traffic/traffic-meter.ts";
 import { standingMetrics, trafficMetrics } from "../src/proxy/traffic/traffic-metrics.ts";
-import { NO_COUNTS, overflowEdge, type TrafficEdge } from "../src/proxy/traffic/traffic-report.ts";
 import { configMetrics, workerMetrics } from "../src/proxy-daemon/proxy-metrics.ts";
 import { DurationHistogram } from "../src/telemetry/duration-histogram.ts";
 import { expose, type Metric } from "../src/telemetry/exposition.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../src/telemetry/process-metrics.ts";
 import { parseExposition } from "../src/telemetry/testkit/parse-exposition.ts";
+import { NO_COUNTS, overflowEdge, type TrafficEdge } from "../src/traffic/traffic-report.ts";
 
 const OPEN = "application/openmetrics-text";
 const TEXT = readFileSync(new URL("../docs/metrics.md", import.meta.url), "utf8");

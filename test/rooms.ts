@@ -29,6 +29,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { rooms: ["model"], node: ["crypto"], packages: ["zod"] },
   manifests: { rooms: ["model", "telemetry"], node: ["*"], packages: ["yaml", "zod"] },
   lines: { rooms: [] },
+  traffic: { rooms: ["model"] },
   admin: { rooms: [], node: ["http", "net"] },
   kube: { rooms: ["model", "telemetry", "lines"], node: ["*"], packages: ["@kubernetes/client-node"] },
   topology: { rooms: ["model"], tests: GOLDEN },
@@ -64,7 +65,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: PROXY_NODE,
   },
   "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
-  "proxy/traffic": { rooms: ["proxy/exchange", "proxy/flow", "proxy/router", MIDDLEWARE, ...PROXY_COMMON] },
+  "proxy/traffic": { rooms: ["traffic", "proxy/exchange", "proxy/flow", "proxy/router", MIDDLEWARE, ...PROXY_COMMON] },
   "proxy/entrypoint": {
     rooms: [
       "proxy/socket",
@@ -92,13 +93,25 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
   controller: {
-    rooms: ["kube", "topology", "compiler", "config", "config-stream", "coredns", "admin", "model", "telemetry"],
+    rooms: [
+      "kube",
+      "topology",
+      "compiler",
+      "config",
+      "config-stream",
+      "coredns",
+      "admin",
+      "traffic",
+      "model",
+      "telemetry",
+    ],
     node: ["crypto"],
   },
   "proxy-daemon": {
     rooms: [
       "proxy/entrypoint",
       "proxy/traffic",
+      "traffic",
       "proxy/access-log",
       "proxy/tap",
       "dns",

@@ -13,9 +13,9 @@ import { seal } from "../src/config/snapshot.ts";
 import { ConfigServer } from "../src/config-stream/config-server.ts";
 import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
-import type { TrafficReport } from "../src/proxy/traffic/traffic-report.ts";
 import { silentLog } from "../src/telemetry/log.ts";
 import { parseExposition, sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
+import type { TrafficReport } from "../src/traffic/traffic-report.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const WORKERS = 3;
@@ -65,7 +65,7 @@ beforeEach(async () => {
     key: KEY,
     clock: systemClock,
     log: silentLog,
-    authenticate: async () => ({ pod: "p", node: "n" }),
+    authenticate: async () => ({ role: "proxy", pod: "p", node: "n" }),
     onStatus: () => onAcknowledged(),
   });
   controllerPort = await controller.listen("localhost", 0);

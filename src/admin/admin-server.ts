@@ -38,6 +38,11 @@ export interface AdminRequest {
 export interface AdminRoute {
   /** One line, for the index. */
   readonly says: string;
+  /**
+   * Only for who connects by loopback: on this machine, or let into the Pod, as by kubectl port-forward. What single calls
+   * say is not for every Pod that can reach this port.
+   */
+  readonly private?: boolean;
   answer(parameters: readonly string[], request: AdminRequest): Answer | StreamAnswer | Promise<Answer>;
 }
 
@@ -65,6 +70,8 @@ export function healthRoutes(notReady: () => string): AdminRoutes {
   };
 }
 
+const PRIVATE = "this is answered on loopback only: use kubectl port-forward, or a command of tulle that does\n";
+
 export class AdminServer {
   readonly #server: http.Server;
   readonly #routes: AdminRoutes;
@@ -79,7 +86,7 @@ export class AdminServer {
       const answer =
         checked && !isOwnHost(host)
           ? text(`this API does not answer to the name "${host}": use its address, or localhost\n`, 421)
-          : await this.#answer(request.method ?? "", path, { query: new URLSearchParams(query), accept });
+          : await this.#answer(request, path, { query: new URLSearchParams(query), accept });
       if ("start" in answer) {
         stream(answer, request, response);
         return;
@@ -109,19 +116,16 @@ export class AdminServer {
     await closed;
   }
 
-  async #answer(method: string, path: string, request: AdminRequest): Promise<Answer | StreamAnswer> {
+  async #answer(
+    { method, socket }: http.IncomingMessage,
+    path: string,
+    request: AdminRequest,
+  ): Promise<Answer | StreamAnswer> {
     if (method !== "GET" && method !== "HEAD") return text("this API is read only\n", 405);
     if (path === "/") return text(this.#index());
-    for (const [pattern, route] of Object.entries(this.#routes)) {
-      const parameters = match(pattern, path);
-      if (parameters === undefined) continue;
-      try {
-        return await route.answer(parameters, request);
-      } catch (error) {
-        return text(`${(error as Error).message}\n`, 500);
-      }
-    }
-    return text(`nothing here; there is:\n${this.#index()}`, 404);
+    const found = find(this.#routes, path);
+    if (found?.route.private === true && !isLoopback(socket.localAddress ?? "")) return text(PRIVATE, 403);
+    return (await answerAt(this.#routes, path, request)) ?? text(`nothing here; there is:\n${this.#index()}`, 404);
   }
 
   #index(): string {
@@ -130,6 +134,28 @@ export class AdminServer {
       .map(([path, { says }]) => `${path.padEnd(width)}${says}\n`)
       .join("");
   }
+}
+
+/** @returns undefined where there is no such route */
+export async function answerAt(
+  routes: AdminRoutes,
+  path: string,
+  request: AdminRequest,
+): Promise<Answer | StreamAnswer | undefined> {
+  const found = find(routes, path);
+  try {
+    return await found?.route.answer(found.parameters, request);
+  } catch (error) {
+    return text(`${(error as Error).message}\n`, 500);
+  }
+}
+
+function find(routes: AdminRoutes, path: string): { route: AdminRoute; parameters: readonly string[] } | undefined {
+  for (const [pattern, route] of Object.entries(routes)) {
+    const parameters = match(pattern, path);
+    if (parameters !== undefined) return { route, parameters };
+  }
+  return undefined;
 }
 
 function stream({ type, start }: StreamAnswer, request: http.IncomingMessage, response: http.ServerResponse): void {

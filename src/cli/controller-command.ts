@@ -21,6 +21,7 @@ export interface ControllerOptions extends ClusterOptions, LogOptions {
   readonly clusterDomain?: string;
   readonly dnsMode: DnsMode;
   readonly tlsDir: string;
+  readonly tokenFile: string;
   readonly address: string;
   readonly apiPort: number;
   readonly configPort: number;
@@ -55,6 +56,7 @@ export async function runController(options: ControllerOptions, version: string)
     ...(clusterDomain === undefined ? {} : { clusterDomain }),
     certificate,
     address: options.address,
+    peerCredentials: () => readPeerCredentials(options),
     adminPort: options.apiPort,
     configPort: options.configPort,
     healthPort: options.healthPort,
@@ -78,6 +80,12 @@ async function ownClusterDomain(): Promise<string | undefined> {
 async function readCertificate(folder: string): Promise<{ cert: string; key: string }> {
   const [cert, key] = await Promise.all([readFile(`${folder}/tls.crt`, "utf8"), readFile(`${folder}/tls.key`, "utf8")]);
   return { cert, key };
+}
+
+/** Both are renewed while the controller runs. */
+async function readPeerCredentials({ tlsDir, tokenFile }: ControllerOptions): Promise<{ ca: string; token: string }> {
+  const [ca, token] = await Promise.all([readFile(`${tlsDir}/ca.crt`, "utf8"), readFile(tokenFile, "utf8")]);
+  return { ca, token: token.trim() };
 }
 
 async function renew(controller: MeshController, folder: string, log: Log): Promise<void> {

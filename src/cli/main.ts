@@ -250,7 +250,14 @@ function addController(program: Command, onResult: (code: number) => void): void
     .addOption(meshDomainsOption())
     .addOption(dnsModeOption())
     .addOption(clusterDomainOption())
-    .addOption(setting("--tls-dir <folder>", "tls.crt and tls.key of the config stream").default("/etc/tulle/tls"))
+    .addOption(
+      setting("--tls-dir <folder>", "tls.crt, tls.key and ca.crt of the config stream").default("/etc/tulle/tls"),
+    )
+    .addOption(
+      setting("--token-file <file>", "token of this replica, for the audience tulle-config").default(
+        "/var/run/secrets/tulle/token",
+      ),
+    )
     .addOption(addressOption("where it listens"))
     .addOption(portOption("api-port", "of the admin API", 9000))
     .addOption(portOption("config-port", "of the config stream", 9443))

@@ -10,6 +10,7 @@ import { LineSplitter } from "../lines/line-splitter.ts";
 import type { Clock, Random, Timer } from "../model/clock.ts";
 import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
+import { type Answerer, AskChannel, AskMessageSchema } from "./ask-channel.ts";
 import { ALPN, MAX_SERVER_LINE_BYTES, PING_MS, RefusedSchema, SILENCE_MS } from "./stream-messages.ts";
 
 export interface ConfigClientOptions {
@@ -33,12 +34,16 @@ export interface ConfigClientOptions {
    */
   apply(snapshot: Snapshot): Promise<readonly string[]>;
   onConnected?(connected: boolean): void;
+  /** What the controller may ask; absent: nothing. */
+  readonly answerer?: Answerer;
 }
 
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5_000;
 /** Time for connecting, TLS and the first message. */
 const GREETING_MS = 15_000;
+/** Beyond that, answers without end leave out what comes. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
 
 export class ConfigClient {
   readonly #options: ConfigClientOptions;
@@ -98,7 +103,9 @@ export class ConfigClient {
     });
     socket.setNoDelay(true);
     const version = this.#snapshot?.version;
-    const hello = { type: "hello", token, ...(version === undefined ? {} : { version }) };
+    const answers = this.#options.answerer !== undefined;
+    const hello = { type: "hello", token, answers, ...(version === undefined ? {} : { version }) };
+    const channel = this.#channelOver(socket);
     const timers: { silence: Timer; ping: Timer | undefined } = {
       silence: clock.after(GREETING_MS, () => socket.destroy(new Error("the controller did not greet in time"))),
       ping: undefined,
@@ -119,20 +126,35 @@ export class ConfigClient {
         });
         socket.once("error", reject);
         socket.once("close", () => resolve());
-        this.#readFrom(socket, timers, reject);
+        this.#readFrom(socket, timers, channel, reject);
       });
     } finally {
       timers.silence.cancel();
       timers.ping?.cancel();
       signal.removeEventListener("abort", onAbort);
       socket.destroy();
+      channel.close();
       // The next hello names what is in force then: what has come is put in force before.
       await this.#taking;
       this.#acknowledged = undefined;
     }
   }
 
-  #readFrom(socket: tls.TLSSocket, timers: { silence: Timer }, fail: (error: Error) => void): void {
+  #channelOver(socket: tls.TLSSocket): AskChannel {
+    const { answerer } = this.#options;
+    return new AskChannel({
+      send: (message) => void socket.write(`${JSON.stringify(message)}\n`),
+      isBehind: () => socket.writableLength > MAX_UNSENT_BYTES,
+      ...(answerer === undefined ? {} : { answerer }),
+    });
+  }
+
+  #readFrom(
+    socket: tls.TLSSocket,
+    timers: { silence: Timer },
+    channel: AskChannel,
+    fail: (error: Error) => void,
+  ): void {
     const { clock } = this.#options;
     const lines = new LineSplitter(MAX_SERVER_LINE_BYTES);
     socket.on("data", (bytes: Buffer) => {
@@ -140,7 +162,11 @@ export class ConfigClient {
       timers.silence = clock.after(SILENCE_MS, () => socket.destroy(new Error("the controller fell silent")));
       try {
         lines.push(bytes, (line) => {
-          this.#taking = this.#taking.then(() => this.#take(JSON.parse(line), socket)).catch(fail);
+          const message = JSON.parse(line);
+          const question = AskMessageSchema.safeParse(message);
+          // A question does not wait for configurations to be in force.
+          if (question.success) channel.take(question.data);
+          else this.#taking = this.#taking.then(() => this.#take(message, socket)).catch(fail);
         });
       } catch (error) {
         fail(error as Error);

@@ -9,6 +9,7 @@ import type { Snapshot } from "../config/snapshot.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
 import type { Clock, Timer } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { type Answerer, type AnswerReader, AskChannel } from "./ask-channel.ts";
 import {
   ALPN,
   MAX_CLIENT_LINE_BYTES,
@@ -24,13 +25,27 @@ export interface ProxyIdentity {
   readonly node: string;
 }
 
+/** Who may connect: proxies get configurations, other controllers may ask. */
+export interface PeerIdentity extends ProxyIdentity {
+  readonly role: "proxy" | "controller";
+}
+
+/** A proxy that can be asked. */
+export interface AskableProxy {
+  readonly pod: string;
+  /** @returns says that the answer is not wanted any more */
+  ask(path: string, reader: AnswerReader): () => void;
+}
+
 export interface ConfigServerOptions {
   readonly cert: Buffer | string;
   readonly key: Buffer | string;
   readonly clock: Clock;
   readonly log: Log;
   /** @throws Error with the reason, for the log and the proxy */
-  authenticate(token: string): Promise<ProxyIdentity>;
+  authenticate(token: string): Promise<PeerIdentity>;
+  /** What other controllers may ask; absent: nothing. */
+  readonly answerer?: Answerer;
   /** A proxy came, went, acknowledged or refused. */
   onStatus?(status: ProxyStatus): void;
 }
@@ -52,6 +67,8 @@ export interface ProxyStatus extends ProxyIdentity {
 const HISTORY = 32;
 /** Time from accept to an authenticated hello. */
 const HELLO_MS = 10_000;
+/** Beyond that, answers without end leave out what comes. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
 
 interface Published {
   readonly snapshot: Snapshot;
@@ -69,6 +86,7 @@ export class ConfigServer {
   readonly #options: ConfigServerOptions;
   readonly #server: tls.Server;
   readonly #subscribers = new Set<Subscriber>();
+  readonly #followers = new Set<(proxy: AskableProxy) => void>();
   readonly #history: Published[] = [];
   /** The last message made, for the many proxies that need the same. */
   #lastMessage: (Message & { readonly from: string; readonly sequence: number }) | undefined;
@@ -122,6 +140,18 @@ export class ConfigServer {
     if (reason !== "") for (const subscriber of this.#subscribers) subscriber.refuse(reason);
   }
 
+  /** The proxies connected here that can be asked. */
+  askable(): AskableProxy[] {
+    return [...this.#subscribers].filter(({ canBeAsked }) => canBeAsked);
+  }
+
+  /** Calls `onProxy` for each proxy connected here that can be asked, and for each that comes. @returns ends that */
+  follow(onProxy: (proxy: AskableProxy) => void): () => void {
+    for (const proxy of this.askable()) onProxy(proxy);
+    this.#followers.add(onProxy);
+    return () => this.#followers.delete(onProxy);
+  }
+
   /** The proxies connected here. */
   status(): ProxyStatus[] {
     return [...this.#subscribers].flatMap((subscriber) => subscriber.status ?? []);
@@ -139,6 +169,9 @@ export class ConfigServer {
       suspended: () => this.#suspended,
       latest: () => this.#history.at(-1),
       message: (from) => this.#message(from),
+      onAskable: () => {
+        for (const onProxy of [...this.#followers]) onProxy(subscriber);
+      },
       onClose: () => this.#subscribers.delete(subscriber),
     });
     this.#subscribers.add(subscriber);
@@ -167,15 +200,19 @@ interface SubscriberOptions extends ConfigServerOptions {
   suspended(): string;
   latest(): Published | undefined;
   message(from: string): Message;
+  /** It is known, and can be asked. */
+  onAskable(): void;
   onClose(): void;
 }
 
-/** One proxy's connection. */
-class Subscriber {
+/** One proxy's connection, or another controller's. */
+class Subscriber implements AskableProxy {
   readonly #socket: tls.TLSSocket;
   readonly #options: SubscriberOptions;
   readonly #lines = new LineSplitter(MAX_CLIENT_LINE_BYTES);
-  #identity: ProxyIdentity | undefined;
+  #identity: PeerIdentity | undefined;
+  #answers = false;
+  #channel: AskChannel | undefined;
   /** What the proxy has in force, as far as it said. */
   #version = "";
   #sequence = 0;
@@ -198,17 +235,31 @@ class Subscriber {
     socket.once("close", () => {
       this.#silence?.cancel();
       this.#ping?.cancel();
+      this.#channel?.close();
       options.onClose();
       if (this.#identity !== undefined)
-        options.log.info("proxy gone", { pod: this.#identity.pod, node: this.#identity.node });
+        options.log.info(`${this.#identity.role} gone`, { pod: this.#identity.pod, node: this.#identity.node });
     });
+  }
+
+  get pod(): string {
+    return this.#identity?.pod ?? "";
+  }
+
+  get canBeAsked(): boolean {
+    return this.#identity?.role === "proxy" && this.#answers && !this.#socket.destroyed;
+  }
+
+  ask(path: string, reader: AnswerReader): () => void {
+    return (this.#channel as AskChannel).ask(path, reader);
   }
 
   get status(): ProxyStatus | undefined {
     const identity = this.#identity;
-    if (identity === undefined) return undefined;
+    if (identity?.role !== "proxy") return undefined;
     return {
-      ...identity,
+      pod: identity.pod,
+      node: identity.node,
       address: this.#socket.remoteAddress ?? "",
       version: this.#version,
       sequence: this.#sequence,
@@ -221,7 +272,7 @@ class Subscriber {
   /** There may be something newer than what it has. */
   update(): void {
     const latest = this.#options.latest();
-    if (this.#identity === undefined || this.#pending !== undefined || latest === undefined) return;
+    if (this.#identity?.role !== "proxy" || this.#pending !== undefined || latest === undefined) return;
     if (latest.snapshot.version === this.#version && this.#sequence > 0) return;
     const { type, text } = this.#options.message(this.#version);
     this.#pending = { ...latest, sentAs: type };
@@ -251,7 +302,7 @@ class Subscriber {
       const suspended = this.#options.suspended();
       if (suspended !== "") this.refuse(suspended);
       else if (this.#greeted) this.refuse("a second hello");
-      else void this.#greet(message.token, message.version ?? "");
+      else void this.#greet(message);
       this.#greeted = true;
       return;
     }
@@ -261,6 +312,10 @@ class Subscriber {
     }
     this.#heard();
     if (message.type === "ping") return;
+    if (message.type !== "ack" && message.type !== "nack") {
+      this.#channel?.take(message);
+      return;
+    }
     const pending = this.#pending;
     if (pending === undefined || pending.sequence !== message.sequence) {
       if (message.type === "ack" && message.sequence === this.#sequence) this.#setClosed(message.closed);
@@ -292,8 +347,8 @@ class Subscriber {
     if (this.status !== undefined) this.#options.onStatus?.(this.status);
   }
 
-  async #greet(token: string, version: string): Promise<void> {
-    let identity: ProxyIdentity;
+  async #greet({ token, version = "", answers = false }: ProxyMessage & { type: "hello" }): Promise<void> {
+    let identity: PeerIdentity;
     try {
       identity = await this.#options.authenticate(token);
     } catch (error) {
@@ -305,12 +360,25 @@ class Subscriber {
     // Gone while its token was looked at: there is nobody to speak to, and no close to end it.
     if (this.#socket.destroyed) return;
     this.#identity = identity;
-    const { pod, node } = identity;
-    this.#options.log.info("proxy connected", { pod, node });
+    const { pod, node, role } = identity;
+    this.#options.log.info(`${role} connected`, { pod, node });
+    this.#answers = answers;
+    this.#channel = this.#channelFor(role);
     this.#version = version;
     this.#heard();
     this.#pingLater();
     this.update();
+    if (this.canBeAsked) this.#options.onAskable();
+  }
+
+  #channelFor(role: PeerIdentity["role"]): AskChannel {
+    const { answerer } = this.#options;
+    return new AskChannel({
+      send: (message) => this.#write(`${JSON.stringify(message)}\n`),
+      isBehind: () => this.#socket.writableLength > MAX_UNSENT_BYTES,
+      // A proxy has nothing to ask: what others do is none of its business.
+      ...(answerer === undefined || role === "proxy" ? {} : { answerer }),
+    });
   }
 
   #heard(): void {

@@ -8,6 +8,8 @@ import { LineSplitter } from "../lines/line-splitter.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
+import type { Answerer } from "./ask-channel.ts";
+import { askPeer } from "./ask-peer.ts";
 import { ConfigClient } from "./config-client.ts";
 import { ConfigServer, type ProxyStatus } from "./config-server.ts";
 import { ALPN, PING_MS, SILENCE_MS } from "./stream-messages.ts";
@@ -30,7 +32,7 @@ interface Served {
   next(fits: (status: ProxyStatus) => boolean): Promise<ProxyStatus>;
 }
 
-async function serve(port = 0, tokenReviewed: Promise<void> = Promise.resolve()): Promise<Served> {
+async function serve(port = 0, tokenReviewed: Promise<void> = Promise.resolve(), answerer?: Answerer): Promise<Served> {
   const clock = new ManualClock();
   const waiting = new Set<{ fits: (status: ProxyStatus) => boolean; resolve: (status: ProxyStatus) => void }>();
   const server = new ConfigServer({
@@ -38,10 +40,12 @@ async function serve(port = 0, tokenReviewed: Promise<void> = Promise.resolve())
     key: KEY,
     clock,
     log: silentLog,
+    ...(answerer === undefined ? {} : { answerer }),
     async authenticate(token) {
       await tokenReviewed;
       if (!token.startsWith("token-of-")) throw new Error("the token is not valid");
-      return { pod: token.slice("token-of-".length), node: "n1" };
+      const pod = token.slice("token-of-".length);
+      return { role: pod.startsWith("controller") ? "controller" : "proxy", pod, node: "n1" };
     },
     onStatus: (status) => {
       for (const each of waiting)
@@ -115,6 +119,7 @@ interface FollowOptions {
   readonly serverName?: string;
   /** Entrypoints that cannot be opened. */
   readonly closed?: readonly string[];
+  readonly answerer?: Answerer;
 }
 
 function follow(port: number, options: FollowOptions = {}): Followed {
@@ -134,6 +139,7 @@ function follow(port: number, options: FollowOptions = {}): Followed {
     log: silentLog,
     signal,
     ...(options.initial === undefined ? {} : { initial: options.initial }),
+    ...(options.answerer === undefined ? {} : { answerer: options.answerer }),
     async apply({ version }) {
       await followed.holdBack;
       followed.applied.push(version);
@@ -437,3 +443,81 @@ async function advanceUntil(clock: ManualClock, stepMs: number, settled: Promise
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+/** Says the path that it is asked for. */
+const echo: Answerer = (path, output) => {
+  output.write(`asked for ${path}`);
+  output.end(200);
+  return () => {};
+};
+
+/** What came, and the status that ended it. */
+function answer(ask: (reader: { onText(text: string): void; onEnd(status: number): void }) => unknown) {
+  let text = "";
+  return new Promise<{ text: string; status: number }>((resolve) =>
+    ask({
+      onText: (piece) => {
+        text += piece;
+      },
+      onEnd: (status) => resolve({ text, status }),
+    }),
+  );
+}
+
+test("a proxy that answers can be asked, also while a configuration is not in force yet", async () => {
+  const { server, port } = await serve();
+  const proxy = follow(port, { answerer: echo });
+  let go = () => {};
+  proxy.holdBack = new Promise((resolve) => {
+    go = resolve;
+  });
+  const connected = proxy.connected(true);
+  server.publish(FIRST);
+  await connected;
+  const [askable] = server.askable();
+  expect(askable?.pod).toBe("p1");
+  const said = await answer((reader) => askable?.ask("/api/traffic", reader));
+  expect(said).toEqual({ text: "asked for /api/traffic", status: 200 });
+  expect(proxy.applied).toEqual([]);
+  go();
+});
+
+test("who follows the proxies hears of those that are here and of those that come", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const first = next(({ pod }) => pod === "p1");
+  follow(port, { answerer: echo });
+  await first;
+  const met: string[] = [];
+  const leave = server.follow(({ pod }) => met.push(pod));
+  const second = next(({ pod }) => pod === "p2");
+  follow(port, { answerer: echo, token: "token-of-p2" });
+  await second;
+  leave();
+  const third = next(({ pod }) => pod === "p3");
+  follow(port, { answerer: echo, token: "token-of-p3" });
+  await third;
+  expect(met).toEqual(["p1", "p2"]);
+});
+
+test("a question ends without an answer when its proxy goes", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const here = next(has(FIRST.version));
+  const { stop } = follow(port, { answerer: () => () => {} });
+  await here;
+  const said = answer((reader) => server.askable()[0]?.ask("/api/tap", reader));
+  await stop();
+  expect(await said).toEqual({ text: "", status: 0 });
+});
+
+test("another controller asks and gets no configuration; a proxy may not ask", async () => {
+  const { server, port, clock } = await serve(0, undefined, echo);
+  server.publish(FIRST);
+  const place = { host: "127.0.0.1", port, serverName: "tulle-controller.test", ca: CERTIFICATE };
+  const ask = (token: string) => answer((reader) => askPeer({ ...place, token }, clock, "/api/traffic", reader));
+  expect(await ask("token-of-controller")).toEqual({ text: "asked for /api/traffic", status: 200 });
+  expect(await ask("token-of-p1")).toEqual({ text: "", status: 404 });
+  expect(await ask("no token")).toEqual({ text: "", status: 0 });
+  expect(server.status()).toEqual([]);
+});

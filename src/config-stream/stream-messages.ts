@@ -3,9 +3,12 @@
  *
  *     proxy → controller   hello, then an ack or a nack for each configuration
  *     controller → proxy   full or delta (config-message.ts), or refused, which ends the connection
- *     both                 ping, whenever nothing else was said for a while
+ *     both                 ping, whenever nothing else was said for a while; questions (ask-channel.ts)
+ *
+ * Another controller may come too: it says hello, gets no configuration, and asks.
  */
 import { z } from "zod";
+import { ASK_SCHEMAS } from "./ask-channel.ts";
 
 export const ALPN = "tulle-config-1";
 /** Both sides speak at least this often, and give the other up after three times of silence. */
@@ -18,6 +21,8 @@ export const MAX_SERVER_LINE_BYTES = 256 * 1024 * 1024;
 
 const HelloSchema = z.object({
   type: z.literal("hello"),
+  /** It can be asked (ask-channel.ts). */
+  answers: z.boolean().exactOptional(),
   /** ServiceAccount token for the audience of the config stream. */
   token: z.string(),
   /** What it has in force, to get a delta from there. */
@@ -39,7 +44,13 @@ const NackSchema = z.object({
 const PingSchema = z.object({ type: z.literal("ping") });
 
 /** Newer proxies may say more than this controller knows: fields that it does not know are passed over. */
-export const ProxyMessageSchema = z.discriminatedUnion("type", [HelloSchema, AckSchema, NackSchema, PingSchema]);
+export const ProxyMessageSchema = z.discriminatedUnion("type", [
+  HelloSchema,
+  AckSchema,
+  NackSchema,
+  PingSchema,
+  ...ASK_SCHEMAS,
+]);
 export type ProxyMessage = z.infer<typeof ProxyMessageSchema>;
 
 /** Why a controller does not serve a proxy. */

@@ -52,6 +52,7 @@ async function start(): Promise<MeshController> {
     meshDomains: ["traefik.mesh"],
     dnsMode: "manual",
     certificate: { cert: CERTIFICATE, key: KEY },
+    peerCredentials: async () => ({ ca: CERTIFICATE, token: "t" }),
     address: "127.0.0.1",
     adminPort: 0,
     configPort: 0,

@@ -6,6 +6,8 @@ import { type AdminRoutes, AdminServer, type Answer, healthRoutes, json, text } 
 import { getJson } from "../admin/get-json.ts";
 import { shareUnchanged } from "../config/delta.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
+import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
+import { askPeer } from "../config-stream/ask-peer.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
@@ -23,8 +25,9 @@ import { controllerMetrics } from "./controller-metrics.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
-import { DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { CONTROLLER, DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
 import { domainOf } from "./prepare-cluster.ts";
+import { ProxyRelay } from "./proxy-relay.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
 import { longNamesIn, type Served, servedServices } from "./shadow-services.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
@@ -45,6 +48,8 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
   readonly configPort: number;
   readonly healthPort: number;
   readonly dnsMode: DnsMode;
+  /** Authority of the config stream's certificate, and this replica's own token for it, to ask other replicas with. */
+  peerCredentials(): Promise<{ readonly ca: string; readonly token: string }>;
   /** The cluster's DNS domain, where it was said. */
   readonly clusterDomain?: string;
 }
@@ -57,6 +62,7 @@ export class MeshController {
   readonly #options: MeshControllerOptions;
   readonly #source: KubeSource;
   readonly #server: ConfigServer;
+  readonly #relay: ProxyRelay;
   readonly #election: LeaderElection;
   readonly #admin: AdminServer;
   readonly #health: AdminServer;
@@ -98,7 +104,15 @@ export class MeshController {
       namespace,
       nodeOf: (pod) => this.#source.state.get("Pod", `${namespace}/${pod}`)?.nodeName,
     });
-    this.#server = new ConfigServer({ ...certificate, clock, log, authenticate: (token) => reviewer.identify(token) });
+    const authenticate = (token: string) => reviewer.identify(token);
+    const answerer: Answerer = (path, output) => this.#relay.answerer(path, output);
+    this.#server = new ConfigServer({ ...certificate, clock, log, authenticate, answerer });
+    this.#relay = new ProxyRelay({
+      server: this.#server,
+      clock,
+      peers: () => this.#peers().length,
+      askPeers: (path, reader) => this.#askPeers(path, reader),
+    });
     this.#election = new LeaderElection({
       api,
       namespace,
@@ -276,6 +290,7 @@ export class MeshController {
         answer: () => json(this.#status()),
       },
       "/api/status/readiness": { says: "200 when a configuration is served", answer: readiness },
+      ...this.#relay.routes(),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };
   }
@@ -298,8 +313,7 @@ export class MeshController {
   /** Each proxy follows one replica; the others are asked for theirs. */
   async #nodes(): Promise<object[]> {
     const streams = new Map(this.#server.status().map((status) => [status.pod, status] as const));
-    const peers = this.#pods("controller").filter(({ meta }) => meta.name !== this.#options.podName);
-    const asked = await Promise.all(peers.map((peer) => this.#askPeer(peer)));
+    const asked = await Promise.all(this.#peers().map((peer) => this.#askPeer(peer)));
     for (const status of asked.flat()) streams.set(status.pod, status);
     const version = this.#snapshot?.version;
     return this.#pods("proxy").map(({ meta, ips, nodeName = "", ready }) => {
@@ -327,6 +341,36 @@ export class MeshController {
         meta.labels["app.kubernetes.io/component"] === component,
     );
     return pods.sort((a, b) => (a.meta.name < b.meta.name ? -1 : 1));
+  }
+
+  /** The other replicas. */
+  #peers(): Pod[] {
+    return this.#pods("controller").filter(({ meta }) => meta.name !== this.#options.podName);
+  }
+
+  #askPeers(path: string, reader: () => AnswerReader): () => void {
+    const { clock, namespace, peerCredentials } = this.#options;
+    let over = false;
+    const stops: (() => void)[] = [];
+    const serverName = `${CONTROLLER}.${namespace}.svc`;
+    const readers = this.#peers().map(({ ips }) => ({ host: ips[0], reader: reader() }));
+    const ask = ({ ca, token }: { readonly ca: string; readonly token: string }) => {
+      if (over) return;
+      for (const { host, reader } of readers) {
+        const place = { host: host ?? "", port: this.#ports.config, serverName, ca, token };
+        if (host === undefined) reader.onEnd(0);
+        else stops.push(askPeer(place, clock, path, reader));
+      }
+    };
+    const unable = (error: Error) => {
+      this.#options.log.warn("other replicas cannot be asked", { error: error.message });
+      if (!over) for (const { reader } of readers) reader.onEnd(0);
+    };
+    if (readers.length > 0) peerCredentials().then(ask, unable);
+    return () => {
+      over = true;
+      for (const stop of stops) stop();
+    };
   }
 
   /** A replica that does not answer has nothing to say of proxies either. */

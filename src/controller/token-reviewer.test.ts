@@ -33,7 +33,15 @@ function reviewer(status: () => object) {
 
 test("a proxy is its Pod on its node, as its token says", async () => {
   const { tokens } = reviewer(() => GOOD);
-  expect(await tokens.identify(token(9_999_999))).toEqual({ pod: "p1", node: "n1" });
+  expect(await tokens.identify(token(9_999_999))).toEqual({ role: "proxy", pod: "p1", node: "n1" });
+});
+
+test("another replica of the controller is told from a proxy", async () => {
+  const { tokens } = reviewer(() => ({
+    ...GOOD,
+    user: { ...GOOD.user, username: "system:serviceaccount:mesh:tulle-controller" },
+  }));
+  expect((await tokens.identify(token(9_999_999))).role).toBe("controller");
 });
 
 test("where the review says no node, the Pod's is taken", async () => {

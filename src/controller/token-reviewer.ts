@@ -3,10 +3,10 @@
  * as the token lives, so a proxy that reconnects is known while the API server is away.
  */
 import { createHash } from "node:crypto";
-import type { ProxyIdentity } from "../config-stream/config-server.ts";
+import type { PeerIdentity } from "../config-stream/config-server.ts";
 import type { Api } from "../kube/api-client.ts";
 import type { Clock } from "../model/clock.ts";
-import { CONFIG_AUDIENCE, PROXY } from "./own-objects.ts";
+import { CONFIG_AUDIENCE, CONTROLLER, PROXY } from "./own-objects.ts";
 
 interface TokenReview {
   readonly status?: {
@@ -26,7 +26,7 @@ export class TokenReviewer {
   readonly #clock: Clock;
   readonly #namespace: string;
   readonly #nodeOf: (pod: string) => string | undefined;
-  readonly #known = new Map<string, { identity: ProxyIdentity; until: number }>();
+  readonly #known = new Map<string, { identity: PeerIdentity; until: number }>();
 
   /** @param nodeOf the node of a Pod of our namespace, for servers before 1.30, whose reviews do not say it */
   constructor(options: {
@@ -42,7 +42,7 @@ export class TokenReviewer {
   }
 
   /** @throws Error with the reason */
-  async identify(token: string): Promise<ProxyIdentity> {
+  async identify(token: string): Promise<PeerIdentity> {
     const hash = createHash("sha256").update(token).digest("hex");
     const known = this.#known.get(hash);
     if (known !== undefined && known.until > this.#clock.wall()) return known.identity;
@@ -52,7 +52,7 @@ export class TokenReviewer {
     return identity;
   }
 
-  async #review(token: string): Promise<ProxyIdentity> {
+  async #review(token: string): Promise<PeerIdentity> {
     const { status } = await this.#api.request<TokenReview>("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {
       body: {
         apiVersion: "authentication.k8s.io/v1",
@@ -65,11 +65,20 @@ export class TokenReviewer {
     if (!(status.audiences ?? []).includes(CONFIG_AUDIENCE))
       throw new Error(`the token is not for the audience ${CONFIG_AUDIENCE}`);
     const { username = "", extra = {} } = status.user ?? {};
-    const wanted = `system:serviceaccount:${this.#namespace}:${PROXY}`;
-    if (username !== wanted) throw new Error(`the token is of ${username}, not of ${wanted}`);
+    const role = this.#roleOf(username);
+    if (role === undefined) {
+      const wanted = `system:serviceaccount:${this.#namespace}:${PROXY}`;
+      throw new Error(`the token is of ${username}, not of ${wanted}`);
+    }
     const pod = extra[POD_NAME]?.[0];
     if (pod === undefined) throw new Error("the token is bound to no Pod: a projected token is expected");
-    return { pod, node: extra[NODE_NAME]?.[0] ?? this.#nodeOf(pod) ?? "" };
+    return { role, pod, node: extra[NODE_NAME]?.[0] ?? this.#nodeOf(pod) ?? "" };
+  }
+
+  #roleOf(username: string): PeerIdentity["role"] | undefined {
+    const prefix = `system:serviceaccount:${this.#namespace}:`;
+    if (username === prefix + PROXY) return "proxy";
+    return username === prefix + CONTROLLER ? "controller" : undefined;
   }
 }
 

@@ -7,8 +7,8 @@ import { type OpenTap, type TapReader, type TapSource, Taps } from "../proxy/tap
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
-import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
+import type { TrafficReport } from "../traffic/traffic-report.ts";
 
 /** What carries the calls of a node: this process, or worker processes. */
 export interface DataPlane extends TapSource {

@@ -10,8 +10,8 @@ import { ConfigServer } from "../config-stream/config-server.ts";
 import { systemClock } from "../model/clock.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
-import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import { silentLog } from "../telemetry/log.ts";
+import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { ProxyDaemon } from "./proxy-daemon.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -72,7 +72,7 @@ async function controller(
     key: KEY,
     clock: systemClock,
     log: silentLog,
-    authenticate: async () => ({ pod: "p", node: "n" }),
+    authenticate: async () => ({ role: "proxy", pod: "p", node: "n" }),
     onStatus: () => heard(),
   });
   const port = await server.listen("127.0.0.1", 0);

@@ -3,6 +3,7 @@
  * kubelet and Prometheus ask for. It is ready from its first complete configuration until it is told to stop.
  */
 import { type AdminRoutes, AdminServer, healthRoutes, json } from "../admin/admin-server.ts";
+import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
@@ -144,6 +145,7 @@ export class ProxyDaemon {
         return closed;
       },
       onConnected: (connected) => this.#onConnected(connected),
+      answerer: answererOf(this.#configRoutes()),
     });
     this.#stream = this.#client.run();
   }

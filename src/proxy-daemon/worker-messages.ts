@@ -3,8 +3,8 @@ import type { MergePatch } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
-import type { TrafficReport } from "../proxy/traffic/traffic-report.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
+import type { TrafficReport } from "../traffic/traffic-report.ts";
 
 export type ToWorker =
   /** `round` counts configurations; an answer names the one that it is about. */

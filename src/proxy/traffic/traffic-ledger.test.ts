@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
-import { trafficReport } from "./testkit/generators.ts";
+import { trafficReport } from "../../traffic/testkit/generators.ts";
+import { NO_COUNTS, sumOfTraffic, type TrafficEdge, totalTraffic } from "../../traffic/traffic-report.ts";
 import { TrafficLedger } from "./traffic-ledger.ts";
-import { NO_COUNTS, sumOfTraffic, type TrafficEdge, totalTraffic } from "./traffic-report.ts";
 
 const edge = (source: string, retries = 1): TrafficEdge => ({
   source,

@@ -1,5 +1,4 @@
 import type { Clock } from "../../model/clock.ts";
-import { MAX_EDGES } from "./traffic-meter.ts";
 import {
   edgeKey,
   NO_COUNTS,
@@ -10,7 +9,8 @@ import {
   type TrafficCounts,
   type TrafficEdge,
   type TrafficReport,
-} from "./traffic-report.ts";
+} from "../../traffic/traffic-report.ts";
+import { MAX_EDGES } from "./traffic-meter.ts";
 
 /** An edge without traffic for so long makes place for another, where there is none left. */
 const RETIRE_MS = 10 * 60_000;

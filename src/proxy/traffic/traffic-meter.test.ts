@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Workload } from "../../config/mesh-config.ts";
+import { DURATION_BOUNDS_MS, NO_TRAFFIC, type TrafficEdge, totalTraffic } from "../../traffic/traffic-report.ts";
 import { entryOf, exchangeRecord, flowRecord, tableOf } from "./testkit/records.ts";
 import { TrafficMeter } from "./traffic-meter.ts";
-import { DURATION_BOUNDS_MS, NO_TRAFFIC, type TrafficEdge, totalTraffic } from "./traffic-report.ts";
 
 const pod = (name: string): Workload => ({ namespace: "a", pod: name, serviceAccount: "default" });
 const table = tableOf(["web", "web-v2"], { "10.1.0.1": pod("one"), "10.1.0.2": pod("two") });

@@ -8,9 +8,6 @@
  */
 import type { Workload } from "../../config/mesh-config.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
-import type { ExchangeRecord } from "../exchange/exchange-record.ts";
-import type { FlowRecord } from "../flow/flow-record.ts";
-import type { Caller, ServicePortState } from "../router/types.ts";
 import {
   DURATION_BOUNDS_MS,
   NO_COUNTS,
@@ -19,7 +16,10 @@ import {
   type TrafficEdge,
   type TrafficProtocol,
   type TrafficReport,
-} from "./traffic-report.ts";
+} from "../../traffic/traffic-report.ts";
+import type { ExchangeRecord } from "../exchange/exchange-record.ts";
+import type { FlowRecord } from "../flow/flow-record.ts";
+import type { Caller, ServicePortState } from "../router/types.ts";
 
 /** Edges told apart, besides the overflow edges: a few thousand make a few megabytes of text for Prometheus. */
 export const MAX_EDGES = 2_000;

@@ -1,7 +1,12 @@
 /** What a proxy tells Prometheus of its calls: docs/metrics.md has it as a table. */
 import { type Labels, type Metric, single } from "../../telemetry/exposition.ts";
+import {
+  DURATION_BOUNDS_MS,
+  type TrafficCounts,
+  type TrafficEdge,
+  type TrafficReport,
+} from "../../traffic/traffic-report.ts";
 import { BREAKER_STATES, type ProxyStanding, type ServicePortStanding } from "./proxy-standing.ts";
-import { DURATION_BOUNDS_MS, type TrafficCounts, type TrafficEdge, type TrafficReport } from "./traffic-report.ts";
 
 /** No Service can be called so. */
 const OVERFLOW = "_overflow";

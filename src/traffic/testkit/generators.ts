@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Failure } from "../../../model/failures.ts";
+import type { Failure } from "../../model/failures.ts";
 import {
   DURATION_BOUNDS_MS,
   NO_COUNTS,

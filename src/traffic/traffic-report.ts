@@ -6,7 +6,7 @@
  * a report are its graph. There are never more than a ceiling of them (see TrafficLedger): what is beyond it is
  * counted in an overflow edge, whose `servicePort` is empty, so a total over all edges is exact all the same.
  */
-import type { Failure } from "../../model/failures.ts";
+import type { Failure } from "../model/failures.ts";
 
 export interface TrafficCounts {
   /** HTTP, ended, by class of the status that the caller got: [2] is 2xx. [0]: ended without an answer. */

@@ -1,0 +1,152 @@
+import { expect, test } from "vitest";
+import type { AdminRoutes, Answer, StreamAnswer } from "../admin/admin-server.ts";
+import type { AnswerReader } from "../config-stream/ask-channel.ts";
+import type { AskableProxy } from "../config-stream/config-server.ts";
+import { ManualClock } from "../model/testkit/manual-clock.ts";
+import { NO_COUNTS, NO_TRAFFIC, type TrafficReport, totalTraffic } from "../traffic/traffic-report.ts";
+import { ProxyRelay } from "./proxy-relay.ts";
+
+/** A far end that answers when the test says so. */
+class FarProxy implements AskableProxy {
+  readonly pod: string;
+  readonly asked: { path: string; reader: AnswerReader; cancelled: boolean }[] = [];
+
+  constructor(pod: string) {
+    this.pod = pod;
+  }
+
+  ask(path: string, reader: AnswerReader): () => void {
+    const asked = { path, reader, cancelled: false };
+    this.asked.push(asked);
+    return () => {
+      asked.cancelled = true;
+    };
+  }
+
+  /** Answers the last question. */
+  say(text: string, status?: number): void {
+    const { reader } = this.asked.at(-1) as FarProxy["asked"][number];
+    reader.onText(text);
+    if (status !== undefined) reader.onEnd(status);
+  }
+}
+
+function relay(proxies: FarProxy[], peers: FarProxy[] = []) {
+  const clock = new ManualClock();
+  const followers = new Set<(proxy: AskableProxy) => void>();
+  const made = new ProxyRelay({
+    clock,
+    server: {
+      askable: () => proxies,
+      follow: (onProxy) => {
+        for (const proxy of proxies) onProxy(proxy);
+        followers.add(onProxy);
+        return () => followers.delete(onProxy);
+      },
+    },
+    peers: () => peers.length,
+    askPeers: (path, reader) => {
+      const stops = peers.map((peer) => peer.ask(path, reader()));
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
+  });
+  const routes = made.routes();
+  const traffic = async () => JSON.parse(((await at(routes, "/api/traffic")) as Answer).body) as TrafficReport;
+  return { relay: made, clock, routes, traffic, followers };
+}
+
+const at = (routes: AdminRoutes, path: string, query = "") =>
+  routes[path]?.answer([], { query: new URLSearchParams(query), accept: "" });
+
+const passed = (retries: number): string =>
+  JSON.stringify({
+    ...NO_TRAFFIC,
+    edges: [{ source: "a/b", servicePort: "n/s:80", backend: "n/s:80", protocol: "http", ...NO_COUNTS, retries }],
+  });
+
+test("traffic is the sum over the proxies of this replica and of the others", async () => {
+  const [one, two, peer] = [new FarProxy("p1"), new FarProxy("p2"), new FarProxy("c2")];
+  const { traffic } = relay([one, two], [peer]);
+  const report = traffic();
+  one.say(passed(1), 200);
+  two.say(passed(20), 200);
+  peer.say(passed(300), 200);
+  expect(totalTraffic(await report).retries).toBe(321);
+});
+
+test("a proxy that does not answer in time is left out, and so is one that went", async () => {
+  const [one, slow, gone] = [new FarProxy("p1"), new FarProxy("p2"), new FarProxy("p3")];
+  const { traffic, clock } = relay([one, slow, gone]);
+  const report = traffic();
+  one.say(passed(1), 200);
+  gone.say("", 0);
+  clock.advance(1_000);
+  expect(totalTraffic(await report).retries).toBe(1);
+  expect(slow.asked[0]?.cancelled).toBe(true);
+});
+
+test("who looks often is told the same for half a second, and the proxies are not asked each time", async () => {
+  const one = new FarProxy("p1");
+  const { traffic, clock } = relay([one]);
+  const first = traffic();
+  one.say(passed(1), 200);
+  await first;
+  expect(totalTraffic(await traffic()).retries).toBe(1);
+  clock.advance(600);
+  const later = traffic();
+  one.say(passed(2), 200);
+  expect(totalTraffic(await later).retries).toBe(2);
+});
+
+/** A tap that is read. */
+function tap(routes: AdminRoutes, query = "") {
+  const read = { text: "", over: false };
+  const stop = (at(routes, "/api/tap", query) as StreamAnswer).start({
+    write: (text) => {
+      read.text += text;
+      return true;
+    },
+    end: () => {
+      read.over = true;
+    },
+  });
+  return { read, stop };
+}
+
+test("a tap shows whole lines of all proxies, also of those that come later, and ends at all of them", () => {
+  const [one, peer, late] = [new FarProxy("p1"), new FarProxy("c2"), new FarProxy("p2")];
+  const { routes, followers } = relay([one], [peer]);
+  const { read, stop } = tap(routes, "to=whoami");
+  expect(one.asked[0]?.path).toBe("/api/tap?to=whoami");
+  one.say('{"a":');
+  peer.say('{"b":2}\n');
+  one.say("1}\n");
+  for (const follower of followers) follower(late);
+  late.say('{"c":3}\n');
+  expect(read.text).toBe('{"b":2}\n{"a":1}\n{"c":3}\n');
+  stop();
+  expect([...one.asked, ...peer.asked, ...late.asked].every(({ cancelled }) => cancelled)).toBe(true);
+  expect(followers.size).toBe(0);
+});
+
+test("a tap of so many calls ends after so many, of whichever proxies", () => {
+  const [one, two] = [new FarProxy("p1"), new FarProxy("p2")];
+  const { routes } = relay([one, two]);
+  const { read } = tap(routes, "count=2");
+  one.say('{"a":1}\n');
+  one.say('{"kind":"lost","calls":3}\n');
+  expect(read.over).toBe(false);
+  two.say('{"b":2}\n{"c":3}\n');
+  expect(read).toEqual({ text: '{"a":1}\n{"kind":"lost","calls":3}\n{"b":2}\n', over: true });
+  expect(one.asked[0]?.cancelled).toBe(true);
+});
+
+test("what the proxies refuse is said", () => {
+  const one = new FarProxy("p1");
+  const { routes } = relay([one]);
+  const { read } = tap(routes, "status=blue");
+  one.say('status: "blue" is not a status', 400);
+  expect(JSON.parse(read.text)).toEqual({ kind: "error", status: 400, message: 'status: "blue" is not a status' });
+});

@@ -1,0 +1,177 @@
+/**
+ * The proxies' own admin API, asked through their config streams: of the proxies that follow this replica directly, of the
+ * others by way of the replica that they follow. Whoever looks at a replica sees the whole mesh.
+ */
+import type { AdminRoutes, StreamAnswer } from "../admin/admin-server.ts";
+import { json } from "../admin/admin-server.ts";
+import { answererOf } from "../admin/answer-in-pieces.ts";
+import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
+import type { ConfigServer } from "../config-stream/config-server.ts";
+import type { Clock } from "../model/clock.ts";
+import { sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
+
+export interface ProxyRelayOptions {
+  readonly server: Pick<ConfigServer, "askable" | "follow">;
+  readonly clock: Clock;
+  /** Asks each of the other replicas. @returns says that the answers are not wanted any more */
+  askPeers(path: string, reader: () => AnswerReader): () => void;
+  /** The other replicas, at this moment. */
+  peers(): number;
+}
+
+/** A proxy that has not answered by then is left out. */
+const ANSWER_MS = 1_000;
+/** What is looked at often is asked for this often. */
+const FRESH_MS = 500;
+
+const TRAFFIC = "/api/traffic";
+const TAP = "/api/tap";
+
+export class ProxyRelay {
+  readonly #options: ProxyRelayOptions;
+  #traffic: { readonly at: number; readonly report: Promise<TrafficReport> } | undefined;
+
+  constructor(options: ProxyRelayOptions) {
+    this.#options = options;
+  }
+
+  /** For those who look at this replica. */
+  routes(): AdminRoutes {
+    return {
+      [TRAFFIC]: {
+        says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport)",
+        private: true,
+        answer: async () => json(await this.#allTraffic()),
+      },
+      [TAP]: {
+        says: "live calls at all proxies, as JSON lines or as events; filters as of `tulle tap`",
+        private: true,
+        answer: (_parameters, { query, accept }) => this.#tap(query, accept, true),
+      },
+    };
+  }
+
+  /** For the other replicas: of the proxies that follow this one. */
+  get answerer(): Answerer {
+    return answererOf({
+      [TRAFFIC]: { says: "", answer: async () => json(await this.#ownTraffic()) },
+      [TAP]: { says: "", answer: (_parameters, { query }) => this.#tap(query, "", false) },
+    });
+  }
+
+  #allTraffic(): Promise<TrafficReport> {
+    const now = this.#options.clock.now();
+    if (this.#traffic === undefined || now - this.#traffic.at > FRESH_MS)
+      this.#traffic = { at: now, report: this.#gather() };
+    return this.#traffic.report;
+  }
+
+  async #gather(): Promise<TrafficReport> {
+    const { askPeers, peers } = this.#options;
+    const own = this.#ownTraffic();
+    const theirs = this.#collect(peers(), (reader) => askPeers(TRAFFIC, reader));
+    return sumOfTraffic([await own, ...(await theirs)]);
+  }
+
+  async #ownTraffic(): Promise<TrafficReport> {
+    const proxies = this.#options.server.askable();
+    const ask = (reader: () => AnswerReader) => {
+      const stops = proxies.map((proxy) => proxy.ask(TRAFFIC, reader()));
+      return () => {
+        for (const stop of stops) stop();
+      };
+    };
+    return sumOfTraffic(await this.#collect(proxies.length, ask));
+  }
+
+  /** Waits for `count` answers, for a time. @returns those that came whole */
+  #collect(count: number, ask: (reader: () => AnswerReader) => () => void): Promise<TrafficReport[]> {
+    if (count === 0) return Promise.resolve([]);
+    return new Promise((resolve) => {
+      const reports: TrafficReport[] = [];
+      let left = count;
+      const finish = () => {
+        timer.cancel();
+        stop();
+        resolve(reports);
+      };
+      const timer = this.#options.clock.after(ANSWER_MS, finish);
+      const reader = (): AnswerReader => {
+        let text = "";
+        return {
+          onText: (piece) => {
+            text += piece;
+          },
+          onEnd: (status) => {
+            if (status === 200) reports.push(JSON.parse(text) as TrafficReport);
+            if (--left === 0) finish();
+          },
+        };
+      };
+      const stop = ask(reader);
+    });
+  }
+
+  /** @param peersToo and not only the proxies that follow this replica */
+  #tap(query: URLSearchParams, accept: string, peersToo: boolean): StreamAnswer {
+    const events = accept.includes("text/event-stream");
+    const path = `${TAP}?${query}`;
+    return {
+      type: events ? "text/event-stream" : "application/x-ndjson",
+      start: (output) => {
+        // Pieces of one proxy are not mixed with another's: a line is passed on when it is whole.
+        const lines = new MergedLines(Number(query.get("count") ?? Number.POSITIVE_INFINITY), (line) =>
+          output.write(events ? `data: ${line}\n\n` : `${line}\n`),
+        );
+        const asked: (() => void)[] = [];
+        const unfollow = this.#options.server.follow((proxy) => asked.push(proxy.ask(path, lines.reader())));
+        if (peersToo) asked.push(this.#options.askPeers(path, () => lines.reader()));
+        const stop = () => {
+          unfollow();
+          for (const end of asked) end();
+        };
+        lines.onEnough = () => {
+          stop();
+          output.end();
+        };
+        return stop;
+      },
+    };
+  }
+}
+
+/** Lines of several answers; each is passed on when it is whole, so that pieces of one are not mixed with another's. */
+class MergedLines {
+  readonly #write: (line: string) => void;
+  #left: number;
+  /** As many calls as were asked for have been passed on. */
+  onEnough = () => {};
+
+  constructor(count: number, write: (line: string) => void) {
+    this.#left = count;
+    this.#write = write;
+  }
+
+  reader(): AnswerReader {
+    let begun = "";
+    return {
+      onText: (piece) => {
+        const lines = (begun + piece).split("\n");
+        begun = lines.pop() as string;
+        for (const line of lines) this.#take(line);
+      },
+      // Such as 400 and why: the proxies read the query.
+      onEnd: (status) => {
+        if (status >= 400) this.#write(JSON.stringify({ kind: "error", status, message: begun }));
+      },
+    };
+  }
+
+  #take(line: string): void {
+    if (this.#left <= 0) return;
+    this.#write(line);
+    if (line.startsWith('{"kind":"lost"')) return;
+    this.#left--;
+    if (this.#left === 0) this.onEnough();
+  }
+}
