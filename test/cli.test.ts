@@ -131,6 +131,86 @@ describe("the access log of tulle local", () => {
   });
 });
 
+describe("tulle tap", () => {
+  interface Ready {
+    readonly admin: string;
+    readonly services: readonly { readonly name: string; readonly meshIP: string; readonly ports: readonly Port[] }[];
+  }
+  interface Port {
+    readonly port: number;
+    readonly boundPort?: number;
+    readonly trafficType: string;
+  }
+
+  /** @returns its admin API as HOST:PORT, and the URL of a service of the example */
+  async function local(): Promise<{ admin: string; url: string; mesh: ChildProcessWithoutNullStreams }> {
+    const mesh = start(["local", "--json", ...ANY_PORTS]);
+    const ready = JSON.parse(String((await once(mesh.stdout, "data"))[0])) as Ready;
+    const service = ready.services.find(({ ports }) => ports.some(({ trafficType }) => trafficType === "http"));
+    const port = service?.ports.find(({ trafficType }) => trafficType === "http");
+    const url = `http://${service?.meshIP}:${port?.boundPort ?? port?.port}`;
+    return { admin: ready.admin.replace("http://", ""), url, mesh };
+  }
+
+  /** @returns what a tap shows of those calls, made again and again until it has ended */
+  async function shown(args: readonly string[], call: () => Promise<unknown>): Promise<Result> {
+    const child = start(["tap", "--local", ...args]);
+    const finished = finish(child);
+    while (child.exitCode === null) await call().then(() => setImmediate());
+    return finished;
+  }
+
+  test("shows calls of tulle local as a table, or as the access log has them", async () => {
+    const { admin, url } = await local();
+    const call = async () => {
+      await (await fetch(`${url}/unseen`)).text();
+      await (await fetch(`${url}/seen?by=tap`)).text();
+    };
+    const args = ["--admin", admin, "--path", "/seen", "--status", "2xx", "--count", "2"];
+    const table = await shown(args, call);
+    expect([table.code, table.err]).toEqual([0, ""]);
+    const [heading, ...rows] = table.out.trim().split("\n");
+    expect(heading).toMatch(/^TIME +FROM → TO \(BACKEND\) +REQUEST +STATUS +TIME TAKEN +REASON$/);
+    expect(rows).toHaveLength(2);
+    for (const row of rows)
+      expect(row).toMatch(/^[\d:.]{12} +\S+ → whoami\/\S+ \(.+\) +GET \/seen\?by=tap +200 +[\d.]+ ms/);
+
+    const lines = await shown(["--json", ...args], call);
+    const records = lines.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    expect(records).toMatchObject([{ kind: "http", path: "/seen", query: "by=tap" }, { status: 200 }]);
+  });
+
+  test("ends clean at Ctrl-C, and says so when the mesh has ended", async () => {
+    const { admin, url, mesh } = await local();
+    const taps = [0, 1].map(() => start(["tap", "--local", "--admin", admin]));
+    const results = taps.map(finish);
+    const first = taps.map(async ({ stdout }) => once(stdout, "data"));
+    let seen = false;
+    void Promise.all(first).then(() => {
+      seen = true;
+    });
+    while (!seen) await (await fetch(url)).text();
+    taps[0]?.kill("SIGINT");
+    expect(await results[0]).toMatchObject({ code: 0, err: "" });
+    mesh.kill("SIGINT");
+    const { code, err } = (await results[1]) as Result;
+    expect([code, err]).toEqual([1, expect.stringContaining(`on ${admin}`)]);
+  });
+
+  test.each([
+    [["--local", "--status", "6xx"], 2, 'tulle: status: "6xx" is not a status'],
+    [["--local", "shop/web:80:90"], 2, 'tulle: to: "shop/web:80:90" is not NAMESPACE'],
+    [["--local", "--admin", "127.0.0.1:1"], 1, "tulle: tulle local cannot be looked at on 127.0.0.1:1 (--admin): "],
+    [["--kubeconfig", "/nonexistent"], 2, "tulle: no cluster to work on: "],
+  ])("%j says what is wrong", async (args, code, message) => {
+    const result = await tulle(["tap", ...args]);
+    expect([result.code, result.err]).toEqual([code, expect.stringContaining(message)]);
+  });
+});
+
 describe("tulle check", () => {
   test("names every wrong object with its place, field and remedy, and exits with 1", async () => {
     const { code, out, err } = await tulle(["check", "-f", "test/testdata/mistakes"]);

@@ -29,6 +29,7 @@ import {
   type Environment,
   setting,
 } from "./settings.ts";
+import { TAP_FLAGS } from "./tap-flags.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -89,7 +90,7 @@ Start with:
   tulle local -f my-manifests/     your own manifests
   tulle help COMMAND               what a command takes
 
-Every option but those of the call that \`explain\` is asked about can also be given as a variable (--default-mode is
+Every option but those that say of which calls (\`explain\`, \`tap\`) can also be given as a variable (--default-mode is
 TULLE_DEFAULT_MODE, --json is TULLE_JSON=true) or in a YAML file (--config FILE, default-mode: tcp). The command line
 outweighs variables, variables the file.
 Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
@@ -97,6 +98,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addLocal(program, onResult);
   addCheck(program, onResult);
   addExplain(program, onResult);
+  addTap(program, onResult);
   addExport(program, onResult);
   addController(program, onResult);
   addProxy(program, onResult);
@@ -223,6 +225,31 @@ Exit code 0 when the call would be served, 1 when not. With access control off, 
     .action(async (options) => {
       const { runExplain } = await import("./explain-command.ts");
       onResult(await runExplain(options, version()));
+    });
+}
+
+function addTap(program: Command, onResult: (code: number) => void): void {
+  const tap = command(program, "tap", "show calls as they end, of a cluster's proxies or of `tulle local`")
+    .argument("[to]", "only calls to NAMESPACE, NAMESPACE/SERVICE or NAMESPACE/SERVICE:PORT")
+    .addOption(setting("--local", "of a `tulle local` on this machine; without it the cluster"))
+    .addOption(listenOption("admin", "the admin API of that", "127.0.0.1:19000"))
+    .addOption(setting("--json", "lines of JSON, with the names of docs/access-log.md"))
+    .addOption(foundNamespaceOption())
+    .addOption(kubeconfigOption());
+  for (const [flags, description] of TAP_FLAGS) tap.option(flags, description);
+  tap
+    .addHelpText(
+      "after",
+      `
+All conditions must hold. On a cluster it needs the right to list Pods and to create pods/portforward in the mesh's
+namespace. Ctrl-C ends.
+
+  tulle tap whoami/whoami --status 5xx --slower 200ms
+  tulle tap --local --denied`,
+    )
+    .action(async (to, options) => {
+      const { runTap } = await import("./tap-command.ts");
+      onResult(await runTap(to, options, version()));
     });
 }
 

@@ -15,6 +15,10 @@ export const PROXY_SELECTOR: Readonly<Record<string, string>> = {
   "app.kubernetes.io/component": "proxy",
 };
 
+export const PROXY_LABELS = Object.entries(PROXY_SELECTOR)
+  .map(([name, value]) => `${name}=${value}`)
+  .join(",");
+
 /** Which Service a shadow service stands for: `namespace/name`. */
 export const SHADOW_OF = "tulle.dev/shadow-of";
 

@@ -1,0 +1,142 @@
+import { PROXY_LABELS } from "../controller/own-objects.ts";
+import { followPods } from "../kube/follow-pods.ts";
+import { forwardPort } from "../kube/port-forward.ts";
+import { systemClock } from "../model/clock.ts";
+import { readTapFilter, TAP_PARAMETERS } from "../proxy/tap/tap-filter.ts";
+import { accessOf, type ClusterOptions, clientOf } from "./cluster-connection.ts";
+import type { ListenAddress } from "./common-options.ts";
+import { count } from "./count.ts";
+import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
+import { meshNamespace } from "./mesh-namespace.ts";
+import { ProxyTaps } from "./proxy-taps.ts";
+import { stderrLog } from "./stderr-log.ts";
+import { stopSignals } from "./stop-signals.ts";
+import { formatCall, readTapLine, TAP_HEADING } from "./tap-line.ts";
+import { readTap } from "./tap-reader.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface TapOptions extends ClusterOptions {
+  readonly local?: boolean;
+  readonly admin: ListenAddress;
+  readonly json?: boolean;
+  readonly namespace?: string;
+  /** And the conditions, by the names of their flags. */
+  readonly [condition: string]: unknown;
+}
+
+/** Of each proxy, on its own loopback. */
+const PROXY_ADMIN_PORT = 9000;
+
+const log = stderrLog();
+
+/** Shows calls until Ctrl-C, or so many as were asked for. */
+export async function runTap(to: string | undefined, options: TapOptions, version: string): Promise<number> {
+  const query = queryOf(to, options);
+  const filter = readTapFilter(query);
+  if (typeof filter === "string") throw new UsageError(filter);
+  const stop = stopSignals();
+  const screen = new Screen(options.json === true, filter.count, () => stop.controller.abort());
+  try {
+    if (options.local === true) return await tapLocal(options.admin, query, screen, stop.signal);
+    await tapCluster(options, version, query, screen, stop.signal);
+    return EXIT_FINE;
+  } catch (error) {
+    if (stop.signal.aborted) return EXIT_FINE;
+    throw error;
+  } finally {
+    stop.controller.abort();
+    stop.release();
+  }
+}
+
+function queryOf(to: string | undefined, options: TapOptions): URLSearchParams {
+  const query = new URLSearchParams(to === undefined ? {} : { to });
+  for (const name of TAP_PARAMETERS) {
+    const value = options[name.replace(/-./g, (each) => (each[1] as string).toUpperCase())];
+    if (value !== undefined && name !== "to") query.set(name, String(value));
+  }
+  return query;
+}
+
+async function tapLocal(
+  { address: host, port }: ListenAddress,
+  query: URLSearchParams,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    await readTap({ host, port }, query, signal, (line) => screen.show(line));
+  } catch (error) {
+    throw new Error(`tulle local cannot be looked at on ${host}:${port} (--admin): ${(error as Error).message}`);
+  }
+  if (signal.aborted) return EXIT_FINE;
+  log.warn(`tulle local on ${host}:${port} has ended`);
+  return EXIT_PROBLEMS;
+}
+
+async function tapCluster(
+  options: TapOptions,
+  version: string,
+  query: URLSearchParams,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<void> {
+  const hint = "; or look at a tulle local with --local";
+  const access = await accessOf(options, hint);
+  const api = clientOf(access, version, log);
+  try {
+    const namespace = await meshNamespace(api, options.namespace);
+    const taps = new ProxyTaps({
+      namespace,
+      clock: systemClock,
+      log,
+      signal,
+      read: (pod, ends) => {
+        const connect = () => forwardPort(access, { namespace, pod, port: PROXY_ADMIN_PORT });
+        return readTap({ host: pod, port: PROXY_ADMIN_PORT, connect }, query, ends, (line) => screen.show(line));
+      },
+    });
+    await followPods({
+      api,
+      namespace,
+      labelSelector: PROXY_LABELS,
+      clock: systemClock,
+      random: Math.random,
+      log,
+      signal,
+      onChange: (pods) => taps.update(pods),
+    });
+  } finally {
+    api.close();
+  }
+}
+
+/** Calls on standard output, of however many proxies. */
+class Screen {
+  readonly #json: boolean;
+  readonly #colour: boolean;
+  readonly #onEnough: () => void;
+  #left: number;
+  #headed: boolean;
+
+  constructor(json: boolean, wanted: number | undefined, onEnough: () => void) {
+    this.#json = json;
+    this.#headed = json;
+    this.#colour = process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+    this.#left = wanted ?? Number.POSITIVE_INFINITY;
+    this.#onEnough = onEnough;
+  }
+
+  show(line: string): void {
+    const read = readTapLine(line);
+    if (read === undefined || this.#left <= 0) return;
+    if ("lost" in read) {
+      log.warn(`${count(read.lost, "call")} left out: more than --max-rate in a second, or this terminal is slow`);
+      return;
+    }
+    if (!this.#headed) process.stdout.write(`${TAP_HEADING}\n`);
+    this.#headed = true;
+    process.stdout.write(`${this.#json ? line : formatCall(read.call, this.#colour)}\n`);
+    if (--this.#left === 0) this.#onEnough();
+  }
+}

@@ -1,0 +1,66 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { JsonLine } from "../proxy/access-log/json-line.ts";
+import { ENDED_AT, exchangeRecord, flowRecord } from "../proxy/access-log/testkit/records.ts";
+import { formatCall, readTapLine } from "./tap-line.ts";
+
+const json = new JsonLine({ headers: [] });
+
+function lineOf(record: Parameters<JsonLine["of"]>[0], colour = false): string {
+  const read = readTapLine(json.of(record, ENDED_AT));
+  if (read === undefined || !("call" in read)) throw new Error("no call was read");
+  return formatCall(read.call, colour);
+}
+
+describe("a call as a line", () => {
+  test("says when, from where to where, what, and what came of it", () => {
+    expect(lineOf(exchangeRecord()).split(/ {2,}/)).toEqual([
+      "20:33:07.237",
+      "shop/client-1 → shop/web:80 (shop/web-canary:80 shop/web-1)",
+      "GET /cart?id=7",
+      "200",
+      "12 ms",
+    ]);
+    const failed = { failure: "ResponseTimeout", status: 504, attempts: 3, durationMs: 30_000, target: "/" } as const;
+    expect(
+      lineOf(exchangeRecord({ ...failed, wouldDeny: true, grpcStatus: 4 }))
+        .split(/ {2,}/)
+        .slice(2),
+    ).toEqual(["GET /", "504/4", "30.0 s", "ResponseTimeout, 3 tries, would be denied"]);
+  });
+
+  test("of a flow says its bytes", () => {
+    const line = lineOf(flowRecord({ durationMs: 1.25 }));
+    expect(line.split(/ {2,}/).slice(1)).toEqual([
+      "shop/client-1 → shop/db:5432 (shop/web-1)",
+      "tcp ↑100 ↓2000 bytes",
+      "-",
+      "1.3 ms",
+    ]);
+  });
+
+  test("has colours only where they are wanted", () => {
+    const red = "\u001b[31m";
+    expect(lineOf(exchangeRecord({ status: 503, failure: "NoEndpoint" }), true)).toContain(`${red}NoEndpoint`);
+    expect(lineOf(exchangeRecord({ status: 503, failure: "NoEndpoint" }))).not.toContain("\u001b");
+  });
+
+  test("says nothing to the terminal that a caller sent", () => {
+    const anyText = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+    fc.assert(
+      fc.property(anyText, anyText, (method, target) => {
+        expect(lineOf(exchangeRecord({ method, target }))).toMatch(/^[ -~→]+$/);
+      }),
+    );
+  });
+});
+
+test("what is no call is passed over, and how many are missing is read", () => {
+  expect(readTapLine('{"kind":"lost","calls":12}')).toEqual({ lost: 12 });
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (line) => {
+      const read = readTapLine(line);
+      expect(read === undefined || "call" in read || "lost" in read).toBe(true);
+    }),
+  );
+});

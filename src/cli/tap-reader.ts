@@ -1,0 +1,50 @@
+/** Reads `/api/tap` of a proxy, or of `tulle local`. */
+import http from "node:http";
+import type { Duplex } from "node:stream";
+import { LineSplitter } from "../lines/line-splitter.ts";
+
+/** A call's line is bounded by its head. */
+const MAX_LINE_BYTES = 1024 * 1024;
+
+export interface TapPlace {
+  readonly host: string;
+  readonly port: number;
+  /** The way there; absent: a connection of its own. */
+  readonly connect?: () => Promise<Duplex>;
+}
+
+/**
+ * Resolves when the far end ended the tap, as after the calls that it was asked for.
+ * @throws Error where there is none, or it broke; never once the signal has aborted
+ */
+export async function readTap(
+  { host, port, connect }: TapPlace,
+  query: URLSearchParams,
+  signal: AbortSignal,
+  onLine: (line: string) => void,
+): Promise<void> {
+  try {
+    const stream = await connect?.();
+    const options = {
+      ...(stream === undefined ? { host, port, agent: false as const } : { createConnection: () => stream }),
+      path: `/api/tap?${query}`,
+      // Through a Pod's loopback no other name is answered.
+      headers: { host: `localhost:${port}`, accept: "application/x-ndjson" },
+      signal,
+    };
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      http.get(options, resolve).on("error", reject);
+    });
+    if (response.statusCode !== 200) throw new Error(`${response.statusCode} ${await textOf(response)}`);
+    const lines = new LineSplitter(MAX_LINE_BYTES);
+    for await (const bytes of response) lines.push(bytes as Buffer, onLine);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function textOf(response: http.IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const piece of response) if (text.length < 200) text += String(piece);
+  return text.slice(0, 200).trim();
+}
