@@ -4,6 +4,7 @@
 import type { ExchangeRecord } from "../exchange/exchange-record.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
 import type { EndpointState, ServicePortState } from "../router/types.ts";
+import { isoTime } from "./line-time.ts";
 
 export type CallRecord = ExchangeRecord | FlowRecord;
 
@@ -11,6 +12,8 @@ export interface CallField {
   readonly name: string;
   /** One line, for the docs. */
   readonly says: string;
+  /** The same for all calls of one caller to one service port at one endpoint. */
+  readonly standing?: true;
   /** @param endedAtMs since the epoch. @returns undefined where the call has none: the field is left out then */
   value(record: CallRecord, endedAtMs: number): string | number | boolean | undefined;
 }
@@ -29,28 +32,51 @@ export const CALL_FIELDS: readonly CallField[] = [
   {
     name: "time",
     says: "when it began, RFC 3339 in UTC",
-    value: ({ durationMs }, endedAtMs) => new Date(endedAtMs - durationMs).toISOString(),
+    value: ({ durationMs }, endedAtMs) => isoTime(endedAtMs - durationMs),
   },
-  { name: "kind", says: "`http`, `tcp` or `udp`", value: (record) => (isExchange(record) ? "http" : record.transport) },
-  { name: "sourceAddress", says: "address of the caller's socket", value: ({ caller }) => caller.address },
+  {
+    name: "kind",
+    says: "`http`, `tcp` or `udp`",
+    standing: true,
+    value: (record) => (isExchange(record) ? "http" : record.transport),
+  },
+  {
+    name: "sourceAddress",
+    says: "address of the caller's socket",
+    standing: true,
+    value: ({ caller }) => caller.address,
+  },
   {
     name: "source",
+    standing: true,
     says: "the Pod that called, `namespace/pod`; none where no Pod owns the address alone",
     value: ({ caller: { workload } }) => (workload === undefined ? undefined : `${workload.namespace}/${workload.pod}`),
   },
   {
     name: "sourceServiceAccount",
     says: "its `namespace/serviceAccount`",
+    standing: true,
     value: ({ caller }) => caller.identity,
   },
-  { name: "service", says: "what was called, `namespace/service:port`", value: ({ entry }) => entry.key },
+  {
+    name: "service",
+    says: "what was called, `namespace/service:port`",
+    standing: true,
+    value: ({ entry }) => entry.key,
+  },
   {
     name: "backend",
     says: "which served it where a TrafficSplit or a route chose another, `namespace/service:port`",
+    standing: true,
     value: backendOf,
   },
-  { name: "endpoint", says: "the endpoint of the last try, `address:port`", value: ({ endpoint }) => endpoint?.key },
-  { name: "endpointPod", says: "its Pod, `namespace/pod`", value: ({ endpoint }) => podOf(endpoint) },
+  {
+    name: "endpoint",
+    says: "the endpoint of the last try, `address:port`",
+    standing: true,
+    value: ({ endpoint }) => endpoint?.key,
+  },
+  { name: "endpointPod", says: "its Pod, `namespace/pod`", standing: true, value: ({ endpoint }) => podOf(endpoint) },
   { name: "protocol", says: "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`, as the caller speaks it", value: ofHttp(protocolOf) },
   { name: "method", says: "of the request", value: ofHttp(({ method }) => method) },
   { name: "host", says: "as the caller sent it", value: ofHttp(({ host }) => host || undefined) },

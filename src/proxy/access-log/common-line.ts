@@ -5,11 +5,10 @@
  */
 import { type CallRecord, isExchange } from "./call-fields.ts";
 import { quotedText, wordOf } from "./escaped-text.ts";
+import { clfTime } from "./line-time.ts";
 
 /** Fields of the request that a line has. */
 export const COMMON_HEADERS: readonly string[] = ["referer", "user-agent"];
-
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 export class CommonLine {
   #count = 0;
@@ -17,7 +16,7 @@ export class CommonLine {
   /** @returns with its line feed */
   of(record: CallRecord, endedAtMs: number): string {
     const { caller, endpoint, entry, durationMs, bytesDown } = record;
-    const time = clfTime(new Date(endedAtMs - durationMs));
+    const time = clfTime(endedAtMs - durationMs);
     const call = `${wordOf(caller.address)} - ${wordOf(caller.identity ?? "")} [${time}]`;
     const server = endpoint === undefined ? "-" : `${schemeOf(record)}://${endpoint.address}:${endpoint.dialPort}`;
     const rest = `${++this.#count} ${quotedText((record.path.at(-1) ?? entry).key)} ${quotedText(server)}`;
@@ -38,11 +37,4 @@ function whatOf(record: CallRecord, bytesDown: number): string {
 
 function schemeOf(record: CallRecord): string {
   return isExchange(record) ? (record.endpoint?.owner.config.scheme ?? "http") : record.transport;
-}
-
-/** `10/Oct/2000:13:55:36 +0000` */
-function clfTime(at: Date): string {
-  const two = (number: number) => String(number).padStart(2, "0");
-  const day = `${two(at.getUTCDate())}/${MONTHS[at.getUTCMonth()]}/${at.getUTCFullYear()}`;
-  return `${day}:${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())} +0000`;
 }

@@ -85,6 +85,24 @@ describe("a line of JSON", () => {
     expect(new JsonLine({ fields: ["wouldDeny"], headers: [] }).of(exchangeRecord(), ENDED_AT)).toBe("{}\n");
   });
 
+  test("says of each call whose it is, though the callers of an endpoint take turns", () => {
+    const { endpoint } = exchangeRecord();
+    const line = new JsonLine({ headers: [] });
+    const callers = ["10.0.0.1", "10.0.0.2"].map((address) => ({ address, workload: undefined, identity: undefined }));
+    const said = [0, 1, 1, 0].map((index) => {
+      const record = exchangeRecord({ endpoint, caller: callers[index] as (typeof callers)[number] });
+      return read(line.of(record, ENDED_AT))["sourceAddress"];
+    });
+    expect(said).toEqual(["10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.1"]);
+  });
+
+  test("tells the time of each call, though most are of the same second", () => {
+    const line = new JsonLine({ fields: ["time"], headers: [] });
+    const record = exchangeRecord({ durationMs: 0 });
+    for (const at of [1_000, 1_001, 1_999.9, 2_000, 1_050, 86_399_007])
+      expect(line.of(record, at)).toBe(`{"time":"${new Date(at).toISOString()}"}\n`);
+  });
+
   test("has chosen headers that there were, and of redacted ones that there were", () => {
     const headers = [
       { name: "user-agent", redact: false },
