@@ -42,6 +42,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "proxy/http1": { rooms: PROXY_COMMON },
   "proxy/http2": { rooms: ["proxy/http1", ...PROXY_COMMON], node: ["net"] },
   "proxy/router": { rooms: [MIDDLEWARE, "proxy/balancer", ...PROXY_COMMON], packages: ["re2js"] },
+  "proxy/tracing": { rooms: ["proxy/router", ...PROXY_COMMON] },
   "proxy/socket": { rooms: [], node: ["net"] },
   "proxy/upstream": {
     rooms: ["proxy/socket", "proxy/http1", "proxy/http2", "proxy/router", ...PROXY_COMMON],
@@ -55,6 +56,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "proxy/router",
       MIDDLEWARE,
       "proxy/upstream",
+      "proxy/tracing",
       ...PROXY_COMMON,
     ],
     node: PROXY_NODE,
@@ -75,6 +77,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "proxy/udp",
       "proxy/router",
       "proxy/traffic",
+      "proxy/tracing",
       ...PROXY_COMMON,
     ],
     node: PROXY_NODE,

@@ -16,6 +16,7 @@ import type { Caller, RouteTable, ServicePortState } from "../router/types.ts";
 import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { TcpEngine } from "../tcp/tcp-engine.ts";
+import type { TracingOptions } from "../tracing/tracer.ts";
 import { type ProxyStanding, standingsOf } from "../traffic/proxy-standing.ts";
 import { UdpEngine } from "../udp/udp-engine.ts";
 import { Newcomers } from "./newcomers.ts";
@@ -43,6 +44,8 @@ export interface MeshProxyOptions {
   readonly sharers?: number;
   /** An entrypoint that could not be opened is open now. */
   readonly onReopened?: () => void;
+  /** Spans of exchanges; absent: contexts of callers pass as they came. */
+  readonly tracing?: TracingOptions;
   /** What `onExchange` wants to know; absent: what is at hand. */
   readonly recordWants?: RecordWants;
   readonly onExchange?: (record: ExchangeRecord) => void;
@@ -87,7 +90,7 @@ export class MeshProxy {
   constructor(options: MeshProxyOptions) {
     this.#options = options;
     const { clock, random, log, onExchange, onFlow } = options;
-    const { newcomerWaitMs: waitMs } = options;
+    const { newcomerWaitMs: waitMs, tracing } = options;
     if (waitMs !== undefined)
       this.#newcomers = new Newcomers({
         clock,
@@ -106,6 +109,7 @@ export class MeshProxy {
       server: options.name,
       connectTimeoutMs,
       limits: { ...options.httpLimits, ...shareOfLimits(options) },
+      ...(tracing === undefined ? {} : { tracing: { ...tracing, random } }),
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       ...(options.recordWants === undefined ? {} : { recordWants: options.recordWants }),
       ...(onExchange === undefined ? {} : { onExchange }),

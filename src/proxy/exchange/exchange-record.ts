@@ -40,6 +40,8 @@ export interface ExchangeRecord {
   readonly firstByteMs: number;
   /** Audit mode: access control would have refused it. */
   readonly wouldDeny: boolean;
+  /** 32 hexadecimal digits; "" where it is not recorded by tracing. */
+  readonly traceId: string;
   /** A field of the request that `RecordWants` asked for when it began. @param name in lower case */
   requestField(name: string): string | undefined;
 }

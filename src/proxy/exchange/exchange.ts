@@ -16,6 +16,7 @@ import type { ConnectionLimit, ConnectionWaiter } from "../middleware/connection
 import { isIdempotent, mayRepeatSilently, maySendAgain } from "../middleware/retry/retry.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, EndpointState, ServicePortState } from "../router/types.ts";
+import { ExchangeTrace } from "../tracing/exchange-trace.ts";
 import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
 import { admit, newAdmission } from "./admission.ts";
 import type { Downstream } from "./downstream.ts";
@@ -40,6 +41,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   readonly #shared: HttpShared;
   readonly #decision: Decision = newDecision();
   readonly #admission = newAdmission();
+  /** Undefined where there is no tracing. */
+  readonly #trace: ExchangeTrace | undefined;
   #downstream: Downstream | undefined;
 
   // the request
@@ -116,6 +119,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   constructor(shared: HttpShared) {
     this.#shared = shared;
+    this.#trace = shared.tracer === undefined ? undefined : new ExchangeTrace(shared.tracer);
     this.#http1 = new Http1Try(this, shared.pools, shared.answerHead);
   }
 
@@ -129,6 +133,10 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   get origin(): Origin | undefined {
     return this.#decision.origin;
+  }
+
+  get traceId(): string {
+    return this.#trace === undefined ? "" : this.#trace.traceId;
   }
 
   get wouldDeny(): boolean {
@@ -167,6 +175,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.method = head.method;
     this.target = head.target;
     this.#takeWanted(head);
+    this.#trace?.begin(head.view);
     this.#upgrade = head.upgrade;
     this.#requestDone = head.bodyless;
     this.#content.length = 0;
@@ -271,6 +280,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     outgoing.text = scheme === "h2c" ? "" : head.toHttp1(options);
     outgoing.fields = scheme === "http" || outgoing.upgrade ? NO_FIELDS : head.toHttp2(options);
     outgoing.answerChanges = plan?.answerChanges ?? NO_CHANGES;
+    this.#trace?.prepare(outgoing);
   }
 
   // ── the caller's side ──
@@ -363,6 +373,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const { balancer } = endpoint.owner;
     this.firstByteMs = this.lastMoveAt - this.#startedAt;
     this.bytesDown = 0;
+    this.#trace?.tryAnswers(status);
     balancer.answered(endpoint, status, balancer.measures ? this.#shared.clock.now() - this.#triedAt : 0);
     // An endpoint that answers may have acted, whatever it says.
     if (status < 400 || !this.#repeatable || !isIdempotent(this.method)) return true;
@@ -375,6 +386,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       this.#try = undefined;
       declined.finish(this.#requestDone);
     } else this.#dropTry();
+    this.#trace?.tryEnds("");
     this.#sent = false;
     this.#tried.push(this.#leaveEndpoint());
     this.#dispatch();
@@ -382,6 +394,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   onTryUnplaced(): void {
     this.#dropTry();
+    this.#trace?.tryIsVoid();
     this.#leaveEndpoint();
     this.attempts--;
     this.#dispatch();
@@ -450,6 +463,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const answerBegun = failed?.answerBegun === true;
     const status = failed?.status ?? 0;
     this.#dropTry();
+    this.#trace?.tryEnds(failure);
     if (this.#tunnel || this.#downstream?.answerStarted) {
       this.status = status;
       this.#abort(failure, resetCode);
@@ -562,6 +576,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.endpoint = endpoint;
     endpoint.outstanding++;
     this.attempts++;
+    this.#trace?.tryBegins(endpoint);
     if (endpoint.owner.balancer.measures) this.#triedAt = this.#shared.clock.now();
     const tryMs = shortestTimeout(this.#decision.path, "tryMs");
     if (tryMs > 0) this.#tryTimer = this.#shared.clock.after(tryMs, this.#onTryTimeout);
@@ -597,6 +612,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#sent = true;
     const content = this.#content.length > 1 ? Buffer.concat(this.#content) : this.#content[0];
     this.#keepSent();
+    this.#trace?.trySends(this.outgoing, this.#try === this.#http1 ? "1.1" : "2");
     const flowing = (this.#try as UpstreamTry).sendHead(content, this.#requestDone, this.#trailers);
     if (this.#ended) return;
     if (flowing) this.#downstream?.resumeReading();
@@ -732,6 +748,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#forgetContent();
     this.durationMs = this.#shared.clock.now() - this.#startedAt;
     this.#recordOutcome();
+    this.#trace?.end(this);
     this.#shared.onExchange?.(this);
     endpoint?.owner.connections.freed();
   }

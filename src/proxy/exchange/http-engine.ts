@@ -1,11 +1,12 @@
 /** All HTTP connections of a thread: their number, their time-outs, their end. */
-import type { Clock, Timer } from "../../model/clock.ts";
+import type { Clock, Random, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { HeadParser } from "../http1/head-parser.ts";
 import type { Caller, RouteTable, ServicePortState } from "../router/types.ts";
 import type { SharedReadSocket } from "../socket/shared-read.ts";
 import { SocketBuffers } from "../socket/socket-buffers.ts";
+import { Tracer, type TracingOptions } from "../tracing/tracer.ts";
 import { Http2Sessions } from "../upstream/http2-sessions.ts";
 import { UpstreamPools } from "../upstream/upstream-connection.ts";
 import type { CallerConnection, ConnectionOwner } from "./connection-owner.ts";
@@ -47,6 +48,8 @@ export interface HttpEngineOptions {
   readonly onExchange?: (record: ExchangeRecord) => void;
   /** Of a request that never became an exchange. */
   readonly onRefused?: (failure: Failure, entry: ServicePortState, caller: Caller) => void;
+  /** Absent: contexts of callers pass as they came. `random` is for ids. */
+  readonly tracing?: TracingOptions & { readonly random: Random };
 }
 
 export class HttpEngine implements ConnectionOwner {
@@ -60,7 +63,7 @@ export class HttpEngine implements ConnectionOwner {
   readonly refused = new Map<Failure, number>();
 
   constructor(options: HttpEngineOptions) {
-    const { table, clock, log, server, onExchange, connectTimeoutMs, trustedCa } = options;
+    const { table, clock, log, server, onExchange, connectTimeoutMs, trustedCa, tracing } = options;
     const { buffers = new SocketBuffers() } = options;
     this.#onRefused = options.onRefused;
     const requestParser = new HeadParser();
@@ -78,6 +81,7 @@ export class HttpEngine implements ConnectionOwner {
       clock,
       log,
       server,
+      tracer: tracing === undefined ? undefined : new Tracer(tracing, clock, tracing.random),
       limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
       pools,
       buffers,

@@ -3,6 +3,7 @@ import type { Log } from "../../telemetry/log.ts";
 import type { HeadParser } from "../http1/head-parser.ts";
 import type { RouteTable } from "../router/types.ts";
 import type { SocketBuffers } from "../socket/socket-buffers.ts";
+import type { Tracer } from "../tracing/tracer.ts";
 import type { Http2Sessions } from "../upstream/http2-sessions.ts";
 import type { UpstreamPools } from "../upstream/upstream-connection.ts";
 import type { ExchangeRecord, RecordWants } from "./exchange-record.ts";
@@ -45,6 +46,8 @@ export interface HttpShared {
   readonly limits: HttpLimits;
   /** This proxy's name, for X-Forwarded-Server. */
   readonly server: string;
+  /** Undefined where there is no tracing. */
+  readonly tracer: Tracer | undefined;
   /** Parser and heads of this thread: filled and read within one step, so one of each serves all connections. */
   readonly requestParser: HeadParser;
   readonly requestHead: ParsedRequestHead;

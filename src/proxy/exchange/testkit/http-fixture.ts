@@ -10,7 +10,7 @@ import { MeshRouteTable } from "../../router/route-table.ts";
 import { acceptShared } from "../../socket/shared-read.ts";
 import { SocketBuffers } from "../../socket/socket-buffers.ts";
 import type { ExchangeRecord, RecordWants } from "../exchange-record.ts";
-import { HttpEngine } from "../http-engine.ts";
+import { HttpEngine, type HttpEngineOptions } from "../http-engine.ts";
 import type { HttpLimits } from "../http-options.ts";
 
 const KEY = "ns/svc:80";
@@ -170,6 +170,7 @@ export interface FixtureOptions {
   readonly connectTimeoutMs?: number;
   readonly trustedCa?: string;
   readonly recordWants?: RecordWants;
+  readonly tracing?: HttpEngineOptions["tracing"];
   /** Gets each record when its exchange has ended. */
   readonly onRecord?: (record: ExchangeRecord) => void;
 }
@@ -195,6 +196,7 @@ export class HttpFixture {
       limits: options.limits ?? {},
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       ...(options.recordWants === undefined ? {} : { recordWants: options.recordWants }),
+      ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
       onExchange: (record: ExchangeRecord) => {
         const { status, failure, attempts, endpoint } = record;
         this.records.push({ status, failure, attempts, endpoint: endpoint?.key });

@@ -1,0 +1,162 @@
+/**
+ * Spans of an exchange, with attributes by OpenTelemetry's semantic conventions for HTTP and gRPC, and `tulle.…` for what
+ * only a mesh knows. What a caller may make as long as it likes is cut: spans wait in memory. No query is in them, because
+ * secrets are.
+ */
+import { FAILURES, type Failure } from "../../model/failures.ts";
+import type { EndpointState, ServicePortState } from "../router/types.ts";
+import type { Span, SpanAttributes } from "./span.ts";
+import type { TracedExchange } from "./traced-exchange.ts";
+
+/** A try at an endpoint; times are milliseconds after the exchange began. */
+export interface TryTrace {
+  readonly spanId: string;
+  /** From 1 on. */
+  readonly ordinal: number;
+  readonly endpoint: EndpointState;
+  readonly startedMs: number;
+  endedMs: number;
+  /** Of HTTP; "" where nothing was sent. */
+  version: string;
+  /** 0 where no answer came. */
+  status: number;
+  grpcStatus: number;
+  failure: Failure | "";
+}
+
+interface OwnSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedWall: number;
+  readonly host: string;
+  readonly userAgent: string;
+}
+
+const MAX_PATH = 1024;
+const MAX_TEXT = 256;
+/** Any other is a value of the caller's making. */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]);
+/** Of gRPC, those that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
+const GRPC_SERVER_FAULTS = new Set([2, 4, 12, 13, 14, 15]);
+
+export function serverSpan(exchange: TracedExchange, own: OwnSpan, durationMs: number): Span {
+  const { entry, caller, failure, status, grpcStatus } = exchange;
+  const fault = failure === "" ? undefined : FAILURES[failure].fault;
+  const failed = status >= 500 || fault === "upstream" || fault === "mesh" || GRPC_SERVER_FAULTS.has(grpcStatus);
+  const attributes: SpanAttributes = {
+    ...requestAttributes(exchange),
+    "url.scheme": "http",
+    "server.address": cut(hostName(own.host) || `${entry.config.service}.${entry.config.namespace}`, MAX_TEXT),
+    "server.port": entry.config.port,
+    "client.address": caller.address,
+    "network.protocol.version": exchange.protocol.slice("HTTP/".length),
+    "http.request.body.size": exchange.bytesUp,
+    "http.response.body.size": exchange.bytesDown,
+    ...answerAttributes(status, grpcStatus, failed ? failure : ""),
+    "tulle.service_port": entry.key,
+    "tulle.attempts": exchange.attempts,
+  };
+  if (own.userAgent !== "") attributes["user_agent.original"] = cut(own.userAgent, MAX_TEXT);
+  if (failure !== "") attributes["tulle.failure"] = failure;
+  if (exchange.wouldDeny) attributes["tulle.would_deny"] = true;
+  addCaller(exchange, attributes);
+  addRoute(exchange, attributes);
+  return {
+    traceId: own.traceId,
+    spanId: own.spanId,
+    parentId: own.parentId,
+    kind: "server",
+    name: `${spanMethod(exchange.method)} ${entry.key}`,
+    startMs: own.startedWall,
+    endMs: own.startedWall + durationMs,
+    failed,
+    attributes,
+  };
+}
+
+export function clientSpan(exchange: TracedExchange, own: OwnSpan, done: TryTrace): Span {
+  const { endpoint, failure, status, grpcStatus, version } = done;
+  const { key, config } = endpoint.owner;
+  const failed = failure !== "" || status >= 400 || grpcStatus > 0;
+  const scheme = config.scheme === "https" ? "https" : "http";
+  const attributes: SpanAttributes = {
+    ...requestAttributes(exchange),
+    "url.full": `${scheme}://${hostOf(endpoint)}:${endpoint.dialPort}${pathOf(exchange.target)}`,
+    "server.address": endpoint.address,
+    "server.port": endpoint.dialPort,
+    ...answerAttributes(status, grpcStatus, failure),
+    "tulle.service_port": key,
+    "tulle.attempt": done.ordinal,
+  };
+  if (version !== "") attributes["network.protocol.version"] = version;
+  if (done.ordinal > 1) attributes["http.request.resend_count"] = done.ordinal - 1;
+  if (endpoint.config.pod !== undefined) attributes["tulle.endpoint.pod"] = endpoint.config.pod;
+  if (endpoint.config.identity !== undefined) attributes["tulle.endpoint.identity"] = endpoint.config.identity;
+  if (failure !== "") attributes["tulle.failure"] = failure;
+  return {
+    traceId: own.traceId,
+    spanId: done.spanId,
+    parentId: own.spanId,
+    kind: "client",
+    name: `${spanMethod(exchange.method)} ${key}`,
+    startMs: own.startedWall + done.startedMs,
+    endMs: own.startedWall + done.endedMs,
+    failed,
+    attributes,
+  };
+}
+
+function requestAttributes({ method, target }: TracedExchange): SpanAttributes {
+  const path = pathOf(target);
+  if (METHODS.has(method)) return { "http.request.method": method, "url.path": path };
+  const original = cut(method, MAX_TEXT);
+  return { "http.request.method": "_OTHER", "http.request.method_original": original, "url.path": path };
+}
+
+function answerAttributes(status: number, grpcStatus: number, failure: Failure | ""): SpanAttributes {
+  const attributes: SpanAttributes = {};
+  if (status > 0) attributes["http.response.status_code"] = status;
+  if (grpcStatus >= 0) {
+    attributes["rpc.system"] = "grpc";
+    attributes["rpc.grpc.status_code"] = grpcStatus;
+  }
+  if (failure !== "") attributes["error.type"] = failure;
+  else if (status >= 500) attributes["error.type"] = String(status);
+  return attributes;
+}
+
+function addCaller({ caller }: TracedExchange, attributes: SpanAttributes): void {
+  const { workload, identity } = caller;
+  if (workload !== undefined) attributes["tulle.caller.pod"] = `${workload.namespace}/${workload.pod}`;
+  if (identity !== undefined) attributes["tulle.caller.identity"] = identity;
+}
+
+/** What led the call where it went. */
+function addRoute({ origin, path }: TracedExchange, attributes: SpanAttributes): void {
+  if (origin !== undefined) attributes["tulle.decided_by"] = `${origin.kind} ${origin.namespace}/${origin.name}`;
+  if (path.length > 1) attributes["tulle.backend"] = (path.at(-1) as ServicePortState).key;
+  if (path.length > 2) attributes["tulle.path"] = path.map(({ key }) => key).join(" > ");
+}
+
+const spanMethod = (method: string): string => (METHODS.has(method) ? method : "HTTP");
+
+/** The path of a target that may be in absolute form. */
+function pathOf(target: string): string {
+  const question = target.indexOf("?");
+  const path = question < 0 ? target : target.slice(0, question);
+  const scheme = path.startsWith("/") ? -1 : path.indexOf("://");
+  if (scheme < 0) return cut(path, MAX_PATH);
+  const slash = path.indexOf("/", scheme + 3);
+  return slash < 0 ? "/" : cut(path.slice(slash), MAX_PATH);
+}
+
+function hostName(authority: string): string {
+  const colon = authority.lastIndexOf(":");
+  return colon > authority.lastIndexOf("]") ? authority.slice(0, colon) : authority;
+}
+
+const hostOf = ({ address }: EndpointState): string => (address.includes(":") ? `[${address}]` : address);
+
+const cut = (text: string, length: number): string => (text.length > length ? text.slice(0, length) : text);

@@ -1,0 +1,206 @@
+/**
+ * What tracing does for an exchange: reads the caller's context, decides whether the exchange is recorded, writes a
+ * context whose parent is the try that carries it, and makes spans of what came of it. Owned by the exchange and reused.
+ *
+ * A context that is not recorded goes on byte for byte, so a parent's decision holds. A trace that begins here and is
+ * not recorded is told so, or each proxy behind would decide anew and traces would lack their beginning.
+ */
+import type { EndpointState } from "../router/types.ts";
+import { clientSpan, serverSpan, type TryTrace } from "./exchange-spans.ts";
+import { replacedNames, withoutFields, withoutLines } from "./propagation.ts";
+import { isInRatio } from "./sampling.ts";
+import type { HasFields, TraceContext, TraceFormat } from "./trace-context.ts";
+import type { TracedExchange } from "./traced-exchange.ts";
+import type { Tracer } from "./tracer.ts";
+
+/** A request as it goes out: for endpoints that speak HTTP/1.1, and as fields for the others; "" and empty for none. */
+interface OutgoingHead {
+  text: string;
+  fields: readonly string[];
+}
+
+const NO_FORMS: readonly TraceFormat[] = [];
+const NO_NAMES: readonly string[] = [];
+
+export class ExchangeTrace {
+  readonly #tracer: Tracer;
+  /** Of a trace that is recorded; "" otherwise. */
+  traceId = "";
+  /** Of the context that is written, and of the exchange's own span. */
+  #contextId = "";
+  #spanId = "";
+  #parentId = "";
+  #randomId = false;
+  #debug = false;
+  /** What is written, and what that takes the place of. */
+  #forms = NO_FORMS;
+  #staleNames = NO_NAMES;
+  /** The head without a context, to which each try's is added. */
+  #text = "";
+  #fields: readonly string[] = NO_NAMES;
+  #startedAt = 0;
+  #startedWall = 0;
+  #host = "";
+  #userAgent = "";
+  readonly #tries: TryTrace[] = [];
+  #try: TryTrace | undefined;
+
+  constructor(tracer: Tracer) {
+    this.#tracer = tracer;
+  }
+
+  get #recorded(): boolean {
+    return this.traceId !== "";
+  }
+
+  /** A request has come. @param request valid during the call */
+  begin(request: HasFields): void {
+    const { propagation, ratio } = this.#tracer;
+    this.traceId = "";
+    this.#forms = NO_FORMS;
+    const context = propagation.read(request);
+    if (context === undefined) {
+      if (ratio > 0) this.#beginNew(request, undefined);
+    } else if (context.sampled !== false) {
+      if (context.traceId === "") this.#beginNew(request, context);
+      else if (context.sampled || isInRatio(context.traceId, ratio)) this.#continue(request, context);
+    }
+  }
+
+  /** @param order a context that says no more than to record */
+  #beginNew(request: HasFields, order: TraceContext | undefined): void {
+    const { ids, ratio, rate, propagation } = this.#tracer;
+    ids.next();
+    this.#contextId = ids.traceId;
+    this.#spanId = ids.spanId;
+    this.#parentId = "";
+    this.#randomId = false;
+    this.#debug = order?.debug === true;
+    const isRecorded = (order !== undefined || isInRatio(ids.traceId, ratio)) && rate.take();
+    // What it orders whoever is called next still stands.
+    if (order !== undefined && !isRecorded) return;
+    this.#forms = order === undefined ? propagation.ofNew : propagation.formsOf(request);
+    const isStale = order !== undefined || propagation.hasStale(request);
+    this.#staleNames = isStale ? replacedNames(this.#forms, true) : NO_NAMES;
+    if (isRecorded) this.#record(request);
+  }
+
+  #continue(request: HasFields, context: TraceContext): void {
+    const { ids, rate, propagation } = this.#tracer;
+    if (!rate.take()) return;
+    this.#contextId = context.traceId;
+    this.#spanId = ids.nextSpanId();
+    this.#parentId = context.spanId;
+    this.#randomId = context.randomId;
+    this.#debug = context.debug;
+    this.#forms = propagation.formsOf(request);
+    this.#staleNames = replacedNames(this.#forms, false);
+    this.#record(request);
+  }
+
+  #record(request: HasFields): void {
+    const { clock } = this.#tracer;
+    this.traceId = this.#contextId;
+    this.#startedAt = clock.now();
+    this.#startedWall = clock.wall();
+    this.#host = request.header("host") ?? "";
+    this.#userAgent = request.header("user-agent") ?? "";
+    this.#tries.length = 0;
+    this.#try = undefined;
+  }
+
+  /** The head that goes out is written. Where the exchange is recorded, it is completed by each try. */
+  prepare(outgoing: OutgoingHead): void {
+    if (this.#forms.length === 0) return;
+    const stale = this.#staleNames;
+    if (stale.length > 0) {
+      if (outgoing.text !== "") outgoing.text = withoutLines(outgoing.text, stale);
+      if (outgoing.fields.length > 0) outgoing.fields = withoutFields(outgoing.fields, stale);
+    }
+    this.#text = outgoing.text;
+    this.#fields = outgoing.fields;
+    if (!this.#recorded) this.#write(outgoing, this.#spanId);
+  }
+
+  tryBegins(endpoint: EndpointState): void {
+    if (!this.#recorded) return;
+    const { ids, clock } = this.#tracer;
+    this.#try = {
+      spanId: ids.nextSpanId(),
+      ordinal: this.#tries.length + 1,
+      endpoint,
+      startedMs: clock.now() - this.#startedAt,
+      endedMs: 0,
+      version: "",
+      status: 0,
+      grpcStatus: -1,
+      failure: "",
+    };
+    this.#tries.push(this.#try);
+  }
+
+  /** @param version of HTTP that the endpoint speaks */
+  trySends(outgoing: OutgoingHead, version: string): void {
+    if (this.#try === undefined || !this.#recorded) return;
+    this.#try.version = version;
+    outgoing.text = this.#text;
+    outgoing.fields = this.#fields;
+    this.#write(outgoing, this.#try.spanId);
+  }
+
+  tryAnswers(status: number): void {
+    if (this.#recorded && this.#try !== undefined) this.#try.status = status;
+  }
+
+  /** @param failure "" where it got an answer that the caller is not to have */
+  tryEnds(failure: TryTrace["failure"]): void {
+    if (!this.#recorded || this.#try === undefined) return;
+    this.#try.failure = failure;
+    this.#try.endedMs = this.#tracer.clock.now() - this.#startedAt;
+    this.#try = undefined;
+  }
+
+  /** It had no connection to be made over: there was no try. */
+  tryIsVoid(): void {
+    if (!this.#recorded) return;
+    this.#tries.pop();
+    this.#try = undefined;
+  }
+
+  /** What is known of the exchange, at its end. */
+  end(exchange: TracedExchange): void {
+    if (!this.#recorded) return;
+    if (this.#try !== undefined && exchange.failure === "") this.#try.grpcStatus = exchange.grpcStatus;
+    this.tryEnds(exchange.failure);
+    const { onSpan, clock } = this.#tracer;
+    const own = {
+      traceId: this.traceId,
+      spanId: this.#spanId,
+      parentId: this.#parentId,
+      startedWall: this.#startedWall,
+      host: this.#host,
+      userAgent: this.#userAgent,
+    };
+    onSpan(serverSpan(exchange, own, clock.now() - this.#startedAt));
+    for (const each of this.#tries) onSpan(clientSpan(exchange, own, each));
+    this.#tries.length = 0;
+  }
+
+  #write(outgoing: OutgoingHead, spanId: string): void {
+    const context = {
+      traceId: this.#contextId,
+      spanId,
+      sampled: this.#recorded,
+      debug: this.#debug,
+      randomId: this.#randomId,
+    };
+    const fields: string[] = [];
+    for (const form of this.#forms) form.write(context, fields);
+    if (outgoing.text !== "") {
+      let lines = "";
+      for (let at = 0; at < fields.length; at += 2) lines += `${fields[at]}: ${fields[at + 1]}\r\n`;
+      outgoing.text = `${outgoing.text.slice(0, -2)}${lines}\r\n`;
+    }
+    if (outgoing.fields.length > 0) outgoing.fields = outgoing.fields.concat(fields);
+  }
+}

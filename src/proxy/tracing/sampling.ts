@@ -1,0 +1,44 @@
+/** Which traces are recorded: a share of them by their ids, and no more than so many a second. */
+import type { Clock } from "../../model/clock.ts";
+
+const TWO_53 = 2 ** 53;
+
+/**
+ * Whether a trace is of the share `ratio`, from its id alone, so that every proxy that asks decides alike; and what is of
+ * a share is of every greater one. As OpenTelemetry's TraceIdRatioBased, by the last eight bytes.
+ */
+export function isInRatio(traceId: string, ratio: number): boolean {
+  if (ratio >= 1) return true;
+  if (ratio <= 0) return false;
+  const high = Number.parseInt(traceId.slice(16, 24), 16);
+  const low = Number.parseInt(traceId.slice(24, 32), 16);
+  return high * 2 ** 21 + Math.floor(low / 2 ** 11) < ratio * TWO_53;
+}
+
+/** A bucket that holds one second's worth. */
+export class TraceRate {
+  readonly #clock: Clock;
+  readonly #perSecond: number;
+  #tokens: number;
+  #filledAt: number;
+
+  /** @param perSecond 0 for no bound; may be a fraction */
+  constructor(clock: Clock, perSecond: number) {
+    this.#clock = clock;
+    this.#perSecond = perSecond;
+    this.#tokens = Math.max(perSecond, 1);
+    this.#filledAt = clock.now();
+  }
+
+  /** @returns whether there is room for another trace now, which it takes */
+  take(): boolean {
+    if (this.#perSecond === 0) return true;
+    const now = this.#clock.now();
+    const filled = this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000;
+    this.#tokens = Math.min(filled, Math.max(this.#perSecond, 1));
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}
