@@ -17,16 +17,19 @@ import { formatLocated, type ManifestOptions, type Manifests, openManifests, ref
 import { portSummary } from "./port-summary.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
+import { openTracing, type TracingFlags } from "./tracing.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
-export interface LocalOptions extends ManifestOptions, UpstreamCaOptions, AccessLogFlags {
+export interface LocalOptions extends ManifestOptions, UpstreamCaOptions, AccessLogFlags, TracingFlags {
   readonly once?: boolean;
   readonly json?: boolean;
   readonly dns: ListenAddress;
   readonly socks: ListenAddress;
   readonly admin: ListenAddress;
 }
+
+type ForProxy = Pick<LoopbackOptions, "trustedCa" | "tracing" | "accessLog">;
 
 const MAX_LISTED_PODS = 20;
 
@@ -37,8 +40,11 @@ export async function runLocal(options: LocalOptions, version: string): Promise<
     throw new UsageError("with --json, standard output has the ready line alone: give --access-log-file");
   await refuseMissing(options);
   const manifests = await openManifests(options, stderrLog());
+  const ca = await readUpstreamCa(options);
+  const tracing = await openTracing(options, { version, pod: undefined, node: undefined, sharers: 1 }, stderrLog());
   const run = new LocalRun(options, version, manifests, {
-    ...(await readUpstreamCa(options)),
+    ...ca,
+    ...tracing?.forProxy,
     ...(accessLog === undefined ? {} : { accessLog }),
   });
   const onReopen = () => run.cluster.reopenLogs();
@@ -54,6 +60,7 @@ export async function runLocal(options: LocalOptions, version: string): Promise<
     stop.controller.abort();
     await run.cluster.close();
     process.off("SIGUSR1", onReopen);
+    await tracing?.close();
     stop.release();
   }
 }
@@ -68,12 +75,7 @@ class LocalRun {
   /** `address:port` of which it is said already. */
   #substituted: ReadonlySet<string> = new Set();
 
-  constructor(
-    options: LocalOptions,
-    version: string,
-    manifests: Manifests,
-    more: Pick<LoopbackOptions, "trustedCa" | "accessLog">,
-  ) {
+  constructor(options: LocalOptions, version: string, manifests: Manifests, forProxy: ForProxy) {
     this.#options = options;
     this.#version = version;
     this.#manifests = manifests;
@@ -88,7 +90,7 @@ class LocalRun {
       dns,
       socks,
       admin,
-      ...more,
+      ...forProxy,
       ...(maxDescriptors === undefined ? {} : { maxDescriptors }),
       asWritten: (problems) => manifests.source.locate(problems).map(({ problem }) => problem),
       clock: systemClock,

@@ -30,6 +30,7 @@ import {
   setting,
 } from "./settings.ts";
 import { TAP_FLAGS } from "./tap-flags.ts";
+import { addTracingOptions } from "./tracing.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -156,7 +157,7 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
     .addOption(listenOption("socks", "where the SOCKS5 entry listens", "127.0.0.1:15080"))
     .addOption(listenOption("admin", "where the admin API listens", "127.0.0.1:19000"))
     .addOption(upstreamCaOption());
-  addAccessLogOptions(local)
+  addAccessLogOptions(addTracingOptions(local))
     .addHelpText(
       "after",
       `
@@ -317,7 +318,7 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
     .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
   addAccessLogOptions(proxy);
-  addLogOptions(proxy).action(async (options) => {
+  addTracingOptions(addLogOptions(proxy)).action(async (options) => {
     const { runProxy } = await import("./proxy-command.ts");
     onResult(await runProxy(options, version()));
   });

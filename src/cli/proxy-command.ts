@@ -8,10 +8,11 @@ import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
 import type { WorkerArguments } from "./proxy-worker.ts";
 import { stopSignals } from "./stop-signals.ts";
+import { openTracing, type TracingFlags, tracingForWorkers } from "./tracing.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 import { usableCores } from "./usable-cores.ts";
 
-export interface ProxyOptions extends LogOptions, UpstreamCaOptions, AccessLogFlags {
+export interface ProxyOptions extends LogOptions, UpstreamCaOptions, AccessLogFlags, TracingFlags {
   readonly podName: string;
   readonly nodeName?: string;
   readonly controller: { readonly host: string; readonly port: number };
@@ -41,6 +42,9 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   const workers = options.workers === "auto" ? Math.min(await usableCores(), MAX_AUTO_WORKERS) : options.workers;
   const accessLog = accessLogSettings(options);
   log.info("proxy starting", { version, pod: podName, workers });
+  const of = { version, pod: podName, node: options.nodeName, sharers: 1 };
+  // Workers export what they carry themselves; here it is only found out whether the settings are right.
+  const tracing = await openTracing(options, of, workers === 1 ? log : undefined);
   const daemon = new ProxyDaemon({
     controller,
     ca: () => readFile(caFile),
@@ -55,6 +59,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     metricsPort,
     adminPort,
     ...(await readUpstreamCa(options)),
+    ...tracing?.forProxy,
     ...(accessLog === undefined ? {} : { accessLog }),
     ...(workers === 1
       ? {}
@@ -62,7 +67,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
           workers: {
             workers,
             program: WORKER_PROGRAM,
-            programArguments: [workerArguments(options, workers, accessLog)],
+            programArguments: [workerArguments(options, workers, version, accessLog)],
           },
         }),
     clock: systemClock,
@@ -75,6 +80,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   await stop.asked;
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });
   await daemon.stop(options.lameDuck * 1000, options.drain * 1000);
+  await tracing?.close();
   log.info("proxy stopped");
   process.off("SIGUSR1", onReopen);
   stop.release();
@@ -82,11 +88,15 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
 }
 
 function workerArguments(
-  { podName, nodeName, logLevel, logFormat, upstreamCaFile }: ProxyOptions,
+  options: ProxyOptions,
   workers: number,
+  version: string,
   accessLog: AccessLogSettings | undefined,
 ): string {
+  const { podName, nodeName, logLevel, logFormat, upstreamCaFile } = options;
   const own: WorkerArguments = {
+    ...tracingForWorkers(options),
+    version,
     podName,
     ...(nodeName === undefined ? {} : { nodeName }),
     workers,

@@ -9,10 +9,12 @@ import { nodeProxyOptions } from "../proxy-daemon/proxy-daemon.ts";
 import { runWorker } from "../proxy-daemon/worker.ts";
 import type { ToWorker } from "../proxy-daemon/worker-messages.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
+import { openTracing, type TracingFlags, tracingOfWorker } from "./tracing.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 
 /** What a worker is started with, as JSON in its first argument. */
-export interface WorkerArguments extends LogOptions, UpstreamCaOptions {
+export interface WorkerArguments extends LogOptions, UpstreamCaOptions, TracingFlags {
+  readonly version: string;
   readonly podName: string;
   readonly nodeName?: string;
   readonly accessLog?: AccessLogSettings;
@@ -24,6 +26,8 @@ const options = JSON.parse(process.argv[2] ?? "{}") as WorkerArguments;
 const log = logOf(options);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(0));
+const { version, podName: pod, nodeName: node, workers: sharers } = options;
+const tracing = await openTracing(tracingOfWorker(options), { version, pod, node, sharers }, log);
 await runWorker(
   {
     ...nodeProxyOptions({
@@ -34,6 +38,7 @@ await runWorker(
       ...(options.nodeName === undefined ? {} : { node: options.nodeName }),
       ...(await readUpstreamCa(options)),
       ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
+      ...tracing?.forProxy,
     }),
     sharers: options.workers,
   },
@@ -43,4 +48,5 @@ await runWorker(
     onMessage: (listener) => process.on("message", (message) => listener(message as ToWorker)),
   },
 );
+await tracing?.close();
 process.disconnect();

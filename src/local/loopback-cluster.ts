@@ -17,7 +17,7 @@ import { type Problem, problem } from "../model/problems.ts";
 import { AccessLog } from "../proxy/access-log/access-log.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
-import { MeshProxy } from "../proxy/entrypoint/mesh-proxy.ts";
+import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
 import { Taps } from "../proxy/tap/taps.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
@@ -56,6 +56,8 @@ export interface LoopbackOptions {
   readonly trustedCa?: string;
   /** Absent: no access log. */
   readonly accessLog?: AccessLogSettings;
+  /** Spans of calls by mesh names. */
+  readonly tracing?: MeshProxyOptions["tracing"];
   /** How many file descriptors this process may have; absent: as many as it needs. */
   readonly maxDescriptors?: number;
   /** Of what was found wrong with objects, what is wrong with those that the user wrote. */
@@ -116,6 +118,7 @@ export class LoopbackCluster {
       substitutePorts: true,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       recordWants: taps.wants,
+      ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
       onExchange: (record) => {
         this.#meter.exchange(record);
         this.#ways.note(record);

@@ -45,6 +45,8 @@ export interface ProxyDaemonOptions {
   readonly trustedCa?: string;
   /** Absent: no access log. */
   readonly accessLog?: AccessLogSettings;
+  /** Spans of the calls that this process carries itself. */
+  readonly tracing?: ProxyOptions["tracing"];
   /** Processes that carry calls beside this one; absent: this one carries them itself. */
   readonly workers?: Omit<WorkerPoolOptions, "clock" | "log" | "onReopened">;
   readonly clock: Clock;
@@ -62,9 +64,12 @@ const NEWCOMER_WAIT_MS = 1_000;
 
 /** How a node's proxy is set up, in this process or in a worker. */
 export function nodeProxyOptions(
-  options: Pick<ProxyDaemonOptions, "clock" | "random" | "log" | "name" | "node" | "trustedCa" | "accessLog">,
+  options: Pick<
+    ProxyDaemonOptions,
+    "clock" | "random" | "log" | "name" | "node" | "trustedCa" | "tracing" | "accessLog"
+  >,
 ): ProxyOptions {
-  const { clock, random, log, name, node, trustedCa, accessLog: settings } = options;
+  const { clock, random, log, name, node, trustedCa, tracing, accessLog: settings } = options;
   return {
     clock,
     random,
@@ -75,6 +80,7 @@ export function nodeProxyOptions(
     ...(node === undefined ? {} : { node }),
     ...(trustedCa === undefined ? {} : { trustedCa }),
     ...(settings === undefined ? {} : { accessLog: new AccessLog({ settings, clock, random, log }) }),
+    ...(tracing === undefined ? {} : { tracing }),
   };
 }
 

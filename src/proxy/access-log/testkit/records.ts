@@ -47,6 +47,7 @@ export function exchangeRecord(
     durationMs: 12.3456,
     firstByteMs: 11.5,
     wouldDeny: false,
+    traceId: "",
     requestField: (name) => fields[name],
     ...changes,
   };

@@ -44,6 +44,7 @@ export function exchangeRecord(
     durationMs: 1,
     firstByteMs: 1,
     wouldDeny: false,
+    traceId: "",
     requestField: () => undefined,
     ...rest,
   };

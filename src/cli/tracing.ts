@@ -1,0 +1,170 @@
+/** `--tracing-…`: where spans go, and which traces are recorded. */
+import { type Command, InvalidArgumentError } from "commander";
+import { systemClock } from "../model/clock.ts";
+import { DEFAULT_PROPAGATORS, PROPAGATORS, type Propagator } from "../proxy/tracing/propagation.ts";
+import type { TracingOptions } from "../proxy/tracing/tracer.ts";
+import type { Log } from "../telemetry/log.ts";
+import { collectorOf, TRACE_PROTOCOLS, type TraceProtocol } from "../trace-export/collector.ts";
+import type { SpanQueue } from "../trace-export/span-queue.ts";
+import { setting } from "./settings.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface TracingFlags {
+  readonly tracingEndpoint?: string;
+  readonly tracingProtocol?: TraceProtocol;
+  readonly tracingSampling: number;
+  readonly tracingRate: number;
+  readonly tracingPropagators: readonly Propagator[];
+  readonly tracingServiceName: string;
+  /** `name=value,name=value` */
+  readonly tracingHeaders?: string;
+}
+
+export interface OpenTracing {
+  /** What a proxy takes. */
+  readonly forProxy: { readonly tracing: TracingOptions };
+  /** Sends what is left, for a short time. */
+  close(): Promise<void>;
+}
+
+/** Whose spans they are. */
+interface Origin {
+  readonly version: string;
+  readonly pod: string | undefined;
+  readonly node: string | undefined;
+  /** Proxies that share the rate of the node. */
+  readonly sharers: number;
+}
+
+/** A worker that is told to end has two seconds. */
+const FLUSH_MS = 1_500;
+/** How workers get the headers: what is secret in them is not for command lines. */
+const HEADERS_VARIABLE = "TULLE_TRACING_HEADERS";
+
+export function addTracingOptions(command: Command): Command {
+  return command
+    .addOption(
+      setting("--tracing-endpoint <url>", "collector to send spans to, such as http://collector:4317; without it none"),
+    )
+    .addOption(
+      setting(
+        "--tracing-protocol <protocol>",
+        `${TRACE_PROTOCOLS.join(", ")}; without it as the port says: 4317, 4318 or 9411`,
+      ).choices(TRACE_PROTOCOLS),
+    )
+    .addOption(
+      setting("--tracing-sampling <share>", "share of the traces begun here that are recorded, 0 to 1; 0: none begins")
+        .default(1)
+        .argParser(numberUpTo(1)),
+    )
+    .addOption(
+      setting("--tracing-rate <count>", "traces recorded a second at most, whoever began them; 0: no bound")
+        .default(100)
+        .argParser(numberUpTo(1_000_000)),
+    )
+    .addOption(
+      setting(
+        "--tracing-propagators <names>",
+        `forms of trace context to read and write: ${Object.keys(PROPAGATORS).join(", ")}`,
+      )
+        .default(DEFAULT_PROPAGATORS, DEFAULT_PROPAGATORS.join(","))
+        .argParser(propagators),
+    )
+    .addOption(setting("--tracing-service-name <name>", "service.name of the spans").default("tulle"))
+    .addOption(setting("--tracing-headers <name=value,…>", "sent to the collector with each request"));
+}
+
+/**
+ * @param log undefined: only find out whether the settings are right
+ * @throws UsageError for an endpoint that is none
+ */
+export async function openTracing(
+  flags: TracingFlags,
+  of: Origin,
+  log: Log | undefined,
+): Promise<OpenTracing | undefined> {
+  const { tracingEndpoint: endpoint, tracingServiceName } = flags;
+  if (endpoint === undefined || endpoint === "") return undefined;
+  const collector = collectorOf(endpoint, flags.tracingProtocol);
+  if (typeof collector === "string") throw new UsageError(`--tracing-endpoint: ${collector}`);
+  const headers = headersOf(flags.tracingHeaders ?? "");
+  if (log === undefined) return undefined;
+  const { openExporter } = await import("../trace-export/open-exporter.ts");
+  const resource = {
+    "service.name": tracingServiceName,
+    "service.version": of.version,
+    ...(of.pod === undefined ? {} : { "k8s.pod.name": of.pod }),
+    ...(of.node === undefined ? {} : { "k8s.node.name": of.node }),
+  };
+  const queue = openExporter({ collector, headers, resource, clock: systemClock, log });
+  return {
+    forProxy: {
+      tracing: {
+        ratio: flags.tracingSampling,
+        perSecond: flags.tracingRate / of.sharers,
+        propagators: flags.tracingPropagators,
+        onSpan: (span) => queue.add(span),
+      },
+    },
+    close: () => flushed(queue),
+  };
+}
+
+/** Timers of the clock do not keep the process alive, and it must not end before the last spans left. */
+async function flushed(queue: SpanQueue): Promise<void> {
+  const hold = setInterval(() => {}, FLUSH_MS);
+  await queue.close(FLUSH_MS);
+  clearInterval(hold);
+}
+
+/** For the arguments of a worker. The headers go by the environment, which it inherits. */
+export function tracingForWorkers(flags: TracingFlags): TracingFlags {
+  if (flags.tracingHeaders !== undefined) process.env[HEADERS_VARIABLE] = flags.tracingHeaders;
+  const { tracingEndpoint, tracingProtocol } = flags;
+  return {
+    ...(tracingEndpoint === undefined ? {} : { tracingEndpoint }),
+    ...(tracingProtocol === undefined ? {} : { tracingProtocol }),
+    tracingSampling: flags.tracingSampling,
+    tracingRate: flags.tracingRate,
+    tracingPropagators: flags.tracingPropagators,
+    tracingServiceName: flags.tracingServiceName,
+  };
+}
+
+export function tracingOfWorker(flags: TracingFlags): TracingFlags {
+  const tracingHeaders = process.env[HEADERS_VARIABLE];
+  return tracingHeaders === undefined ? flags : { ...flags, tracingHeaders };
+}
+
+function numberUpTo(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= 0 && value <= most))
+      throw new InvalidArgumentError(`"${text}" is not a number from 0 to ${most}.`);
+    return value;
+  };
+}
+
+function propagators(text: string): Propagator[] {
+  const names = text.split(",").map((name) => name.trim());
+  const isKnown = (name: string): name is Propagator => Object.hasOwn(PROPAGATORS, name);
+  const unknown = names.find((name) => !isKnown(name));
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`"${unknown}" is none of ${Object.keys(PROPAGATORS).join(", ")}.`);
+  return names.filter(isKnown);
+}
+
+/** @throws UsageError, which repeats nothing of it: it may be secret */
+function headersOf(text: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const pair of text.split(",")) {
+    if (pair.trim() === "") continue;
+    const equals = pair.indexOf("=");
+    const name = pair.slice(0, Math.max(equals, 0)).trim().toLowerCase();
+    const value = pair.slice(equals + 1).trim();
+    if (!/^[a-z0-9][a-z0-9_.-]*$/.test(name) || !/^[\x20-\x7e]*$/.test(value))
+      throw new UsageError("--tracing-headers: it is not name=value,name=value");
+    found[name] = value;
+  }
+  return found;
+}

@@ -1,0 +1,149 @@
+/**
+ * Spans on their way to the collector. Taking one costs a push; they leave in small pieces, so that no piece holds up the
+ * calls of this thread for long. There is room for so many; what comes beyond is dropped and counted. A collector that
+ * is gone is said once, asked again later and later, and said once more when it is back.
+ */
+import type { Clock, Timer } from "../model/clock.ts";
+import type { Span } from "../proxy/tracing/span.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { SendOutcome, SpanSender } from "./span-sender.ts";
+
+/** About a kilobyte each. */
+export const MAX_WAITING = 4096;
+/** Writing so many takes a millisecond or two. */
+export const MAX_BATCH = 128;
+/** How long a span may wait for others. */
+export const GATHER_MS = 1_000;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+
+export interface SpanQueueOptions {
+  readonly sender: SpanSender;
+  /** For the log. */
+  readonly collector: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class SpanQueue {
+  readonly #options: SpanQueueOptions;
+  readonly #waiting: Span[] = [];
+  /** Under way, or to be sent again. */
+  #batch: readonly Span[] = [];
+  #sending = false;
+  #timer: Timer | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #isDown = false;
+  #refusalIsSaid = false;
+  #closed = false;
+  /** What comes of spans that are still under way is nobody's concern any more. */
+  #over = false;
+  #onIdle: (() => void) | undefined;
+  sent = 0;
+  /** For want of room, or because the collector would not have them. */
+  dropped = 0;
+  #droppedBefore = 0;
+
+  constructor(options: SpanQueueOptions) {
+    this.#options = options;
+  }
+
+  add(span: Span): void {
+    if (this.#closed || this.#waiting.length + this.#batch.length >= MAX_WAITING) {
+      this.dropped++;
+      return;
+    }
+    this.#waiting.push(span);
+    if (this.#isDown) return;
+    if (this.#waiting.length === MAX_BATCH) this.#flushIn(0);
+    else if (this.#timer === undefined) this.#flushIn(GATHER_MS);
+  }
+
+  /** Sends what is here, for so long; the rest is dropped. */
+  async close(withinMs: number): Promise<void> {
+    this.#closed = true;
+    const { clock, sender } = this.#options;
+    let timer: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      timer = clock.after(withinMs, resolve);
+    });
+    this.#flushIn(0);
+    await over;
+    this.#over = true;
+    timer?.cancel();
+    this.#timer?.cancel();
+    this.dropped += this.#waiting.length + this.#batch.length;
+    this.#waiting.length = 0;
+    this.#batch = [];
+    this.#sayLoss();
+    sender.close();
+  }
+
+  #flushIn(ms: number): void {
+    if (this.#sending) return;
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(ms, () => void this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    this.#timer = undefined;
+    if (this.#sending) return;
+    if (this.#batch.length === 0) this.#batch = this.#waiting.splice(0, MAX_BATCH);
+    if (this.#batch.length === 0) {
+      this.#onIdle?.();
+      return;
+    }
+    this.#sending = true;
+    const outcome = await this.#options.sender.send(this.#batch);
+    this.#sending = false;
+    if (this.#over) return;
+    const waitMs = this.#judge(outcome);
+    if (waitMs > 0 || this.#closed || this.#waiting.length > 0) this.#flushIn(waitMs || this.#gatherMs());
+  }
+
+  #gatherMs(): number {
+    return this.#closed || this.#waiting.length >= MAX_BATCH ? 0 : GATHER_MS;
+  }
+
+  /** @returns how long to leave the collector alone; 0 where all is well */
+  #judge(outcome: SendOutcome): number {
+    const { log, collector } = this.#options;
+    if (outcome.taken) {
+      this.sent += this.#batch.length - outcome.refused;
+      this.dropped += outcome.refused;
+      this.#batch = [];
+      this.#onTaken();
+      return 0;
+    }
+    if (!outcome.again) {
+      if (!this.#refusalIsSaid)
+        log.warn("the collector refuses spans; they are dropped", { collector, reason: outcome.reason });
+      this.#refusalIsSaid = true;
+      this.dropped += this.#batch.length;
+      this.#batch = [];
+      return 0;
+    }
+    if (!this.#isDown)
+      log.warn("spans cannot be sent; as many as there is room for wait", { collector, reason: outcome.reason });
+    this.#isDown = true;
+    const waitMs = Math.max(this.#retryMs, outcome.afterMs ?? 0);
+    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+    return Math.min(waitMs, MAX_RETRY_MS);
+  }
+
+  #onTaken(): void {
+    const { log, collector } = this.#options;
+    if (this.#isDown) log.info("spans can be sent again", { collector, dropped: this.dropped - this.#droppedBefore });
+    this.#droppedBefore = this.dropped;
+    this.#isDown = false;
+    this.#refusalIsSaid = false;
+    this.#retryMs = FIRST_RETRY_MS;
+  }
+
+  #sayLoss(): void {
+    const { log, collector } = this.#options;
+    const lost = this.dropped - this.#droppedBefore;
+    if (lost > 0) log.warn("spans were lost", { collector, dropped: lost });
+  }
+}
