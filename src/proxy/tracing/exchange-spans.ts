@@ -42,23 +42,23 @@ const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPT
 const GRPC_SERVER_FAULTS = new Set([2, 4, 12, 13, 14, 15]);
 
 export function serverSpan(exchange: TracedExchange, own: OwnSpan, durationMs: number): Span {
-  const { entry, caller, failure, status, grpcStatus } = exchange;
+  const { entry, failure, status, grpcStatus } = exchange;
   const fault = failure === "" ? undefined : FAILURES[failure].fault;
   const failed = status >= 500 || fault === "upstream" || fault === "mesh" || GRPC_SERVER_FAULTS.has(grpcStatus);
-  const attributes: SpanAttributes = {
-    ...requestAttributes(exchange),
-    "url.scheme": "http",
-    "server.address": cut(hostName(own.host) || `${entry.config.service}.${entry.config.namespace}`, MAX_TEXT),
-    "server.port": entry.config.port,
-    "client.address": caller.address,
-    "network.protocol.version": exchange.protocol.slice("HTTP/".length),
-    "http.request.body.size": exchange.bytesUp,
-    "http.response.body.size": exchange.bytesDown,
-    ...answerAttributes(status, grpcStatus, failed ? failure : ""),
-    "tulle.service_port": entry.key,
-    "tulle.attempts": exchange.attempts,
-  };
+  const attributes: SpanAttributes = {};
+  addRequest(exchange, attributes);
+  attributes["url.scheme"] = "http";
+  const { service, namespace, port } = entry.config;
+  attributes["server.address"] = own.host === "" ? `${service}.${namespace}` : cut(hostName(own.host), MAX_TEXT);
+  attributes["server.port"] = port;
+  attributes["client.address"] = exchange.caller.address;
+  attributes["network.protocol.version"] = exchange.protocol.slice("HTTP/".length);
   if (own.userAgent !== "") attributes["user_agent.original"] = cut(own.userAgent, MAX_TEXT);
+  attributes["http.request.body.size"] = exchange.bytesUp;
+  attributes["http.response.body.size"] = exchange.bytesDown;
+  addAnswer(status, grpcStatus, failed ? failure : "", attributes);
+  attributes["tulle.service_port"] = entry.key;
+  attributes["tulle.attempts"] = exchange.attempts;
   if (failure !== "") attributes["tulle.failure"] = failure;
   if (exchange.wouldDeny) attributes["tulle.would_deny"] = true;
   addCaller(exchange, attributes);
@@ -79,19 +79,17 @@ export function serverSpan(exchange: TracedExchange, own: OwnSpan, durationMs: n
 export function clientSpan(exchange: TracedExchange, own: OwnSpan, done: TryTrace): Span {
   const { endpoint, failure, status, grpcStatus, version } = done;
   const { key, config } = endpoint.owner;
-  const failed = failure !== "" || status >= 400 || grpcStatus > 0;
+  const attributes: SpanAttributes = {};
+  addRequest(exchange, attributes);
   const scheme = config.scheme === "https" ? "https" : "http";
-  const attributes: SpanAttributes = {
-    ...requestAttributes(exchange),
-    "url.full": `${scheme}://${hostOf(endpoint)}:${endpoint.dialPort}${pathOf(exchange.target)}`,
-    "server.address": endpoint.address,
-    "server.port": endpoint.dialPort,
-    ...answerAttributes(status, grpcStatus, failure),
-    "tulle.service_port": key,
-    "tulle.attempt": done.ordinal,
-  };
+  attributes["url.full"] = `${scheme}://${hostOf(endpoint)}:${endpoint.dialPort}${attributes["url.path"]}`;
+  attributes["server.address"] = endpoint.address;
+  attributes["server.port"] = endpoint.dialPort;
   if (version !== "") attributes["network.protocol.version"] = version;
   if (done.ordinal > 1) attributes["http.request.resend_count"] = done.ordinal - 1;
+  addAnswer(status, grpcStatus, failure, attributes);
+  attributes["tulle.service_port"] = key;
+  attributes["tulle.attempt"] = done.ordinal;
   if (endpoint.config.pod !== undefined) attributes["tulle.endpoint.pod"] = endpoint.config.pod;
   if (endpoint.config.identity !== undefined) attributes["tulle.endpoint.identity"] = endpoint.config.identity;
   if (failure !== "") attributes["tulle.failure"] = failure;
@@ -103,20 +101,21 @@ export function clientSpan(exchange: TracedExchange, own: OwnSpan, done: TryTrac
     name: `${spanMethod(exchange.method)} ${key}`,
     startMs: own.startedWall + done.startedMs,
     endMs: own.startedWall + done.endedMs,
-    failed,
+    failed: failure !== "" || status >= 400 || grpcStatus > 0,
     attributes,
   };
 }
 
-function requestAttributes({ method, target }: TracedExchange): SpanAttributes {
-  const path = pathOf(target);
-  if (METHODS.has(method)) return { "http.request.method": method, "url.path": path };
-  const original = cut(method, MAX_TEXT);
-  return { "http.request.method": "_OTHER", "http.request.method_original": original, "url.path": path };
+function addRequest({ method, target }: TracedExchange, attributes: SpanAttributes): void {
+  if (METHODS.has(method)) attributes["http.request.method"] = method;
+  else {
+    attributes["http.request.method"] = "_OTHER";
+    attributes["http.request.method_original"] = cut(method, MAX_TEXT);
+  }
+  attributes["url.path"] = pathOf(target);
 }
 
-function answerAttributes(status: number, grpcStatus: number, failure: Failure | ""): SpanAttributes {
-  const attributes: SpanAttributes = {};
+function addAnswer(status: number, grpcStatus: number, failure: Failure | "", attributes: SpanAttributes): void {
   if (status > 0) attributes["http.response.status_code"] = status;
   if (grpcStatus >= 0) {
     attributes["rpc.system"] = "grpc";
@@ -124,7 +123,6 @@ function answerAttributes(status: number, grpcStatus: number, failure: Failure |
   }
   if (failure !== "") attributes["error.type"] = failure;
   else if (status >= 500) attributes["error.type"] = String(status);
-  return attributes;
 }
 
 function addCaller({ caller }: TracedExchange, attributes: SpanAttributes): void {

@@ -76,7 +76,7 @@ export class ExchangeTrace {
     this.#parentId = "";
     this.#randomId = false;
     this.#debug = order?.debug === true;
-    const isRecorded = (order !== undefined || isInRatio(ids.traceId, ratio)) && rate.take();
+    const isRecorded = (order !== undefined || ids.isInRatio(ratio)) && rate.take();
     // What it orders whoever is called next still stands.
     if (order !== undefined && !isRecorded) return;
     this.#forms = order === undefined ? propagation.ofNew : propagation.formsOf(request);
@@ -89,7 +89,8 @@ export class ExchangeTrace {
     const { ids, rate, propagation } = this.#tracer;
     if (!rate.take()) return;
     this.#contextId = context.traceId;
-    this.#spanId = ids.nextSpanId();
+    ids.next();
+    this.#spanId = ids.spanId;
     this.#parentId = context.spanId;
     this.#randomId = context.randomId;
     this.#debug = context.debug;
@@ -125,8 +126,9 @@ export class ExchangeTrace {
   tryBegins(endpoint: EndpointState): void {
     if (!this.#recorded) return;
     const { ids, clock } = this.#tracer;
+    ids.next();
     this.#try = {
-      spanId: ids.nextSpanId(),
+      spanId: ids.spanId,
       ordinal: this.#tries.length + 1,
       endpoint,
       startedMs: clock.now() - this.#startedAt,
@@ -194,8 +196,9 @@ export class ExchangeTrace {
       debug: this.#debug,
       randomId: this.#randomId,
     };
+    const forms = this.#forms;
     const fields: string[] = [];
-    for (const form of this.#forms) form.write(context, fields);
+    for (let index = 0; index < forms.length; index++) (forms[index] as TraceFormat).write(context, fields);
     if (outgoing.text !== "") {
       let lines = "";
       for (let at = 0; at < fields.length; at += 2) lines += `${fields[at]}: ${fields[at + 1]}\r\n`;

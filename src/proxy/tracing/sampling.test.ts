@@ -79,8 +79,25 @@ describe("traces a second", () => {
   });
 });
 
+test("an id is in a share before it is written as after", () => {
+  const ids = new TraceIds(seeded(2));
+  for (let count = 0; count < 2000; count++) {
+    ids.next();
+    for (const ratio of [0, 0.01, 0.5, 1]) expect(ids.isInRatio(ratio)).toBe(isInRatio(ids.traceId, ratio));
+  }
+});
+
+test("ids are unlike, and go on being so when more are made", () => {
+  const ids = new TraceIds(seeded(3));
+  const made = Array.from({ length: 1000 }, () => {
+    ids.next();
+    return [ids.traceId, ids.spanId];
+  }).flat();
+  expect(new Set(made).size).toBe(2000);
+});
+
 test("ids are never of zeros, whatever chance gives", () => {
   const ids = new TraceIds(() => 0);
   ids.next();
-  for (const id of [ids.traceId, ids.spanId, ids.nextSpanId()]) expect(id).toMatch(/[^0]/);
+  for (const id of [ids.traceId, ids.spanId]) expect(id).toMatch(/[^0]/);
 });

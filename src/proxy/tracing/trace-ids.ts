@@ -1,39 +1,55 @@
 import type { Random } from "../../model/clock.ts";
 
 const TRACE_ID_BYTES = 16;
-const WORDS = 6;
+const BYTES = TRACE_ID_BYTES + 8;
+/** Made at once: a call into the runtime for each id would cost more than all the rest. */
+const COUNT = 32;
 const TWO_32 = 2 ** 32;
+const TWO_53 = 2 ** 53;
 
-/** Ids of a trace and of its first span, made together. They need be unlike, not secret. */
+/** Ids of a trace and of a span, made together. They need be unlike, not secret. */
 export class TraceIds {
   readonly #random: Random;
-  readonly #bytes = Buffer.alloc(WORDS * 4);
-  traceId = "";
-  spanId = "";
+  readonly #bytes = Buffer.alloc(COUNT * BYTES);
+  #text = "";
+  #at = COUNT;
 
   constructor(random: Random) {
     this.#random = random;
   }
 
-  /** Fills `traceId` and `spanId`. */
+  /** The ids that the others are of from here on. */
   next(): void {
-    this.#fill(0);
-    const text = this.#bytes.toString("hex");
-    this.traceId = text.slice(0, TRACE_ID_BYTES * 2);
-    this.spanId = text.slice(TRACE_ID_BYTES * 2);
+    this.#at++;
+    if (this.#at >= COUNT) this.#fill();
   }
 
-  /** Of another span of a trace. */
-  nextSpanId(): string {
-    this.#fill(TRACE_ID_BYTES / 4);
-    return this.#bytes.toString("hex", TRACE_ID_BYTES);
+  get traceId(): string {
+    const from = this.#at * BYTES * 2;
+    return this.#text.slice(from, from + TRACE_ID_BYTES * 2);
   }
 
-  #fill(fromWord: number): void {
-    for (let word = fromWord; word < WORDS; word++)
-      this.#bytes.writeUInt32BE(Math.floor(this.#random() * TWO_32), word * 4);
+  get spanId(): string {
+    const from = this.#at * BYTES * 2;
+    return this.#text.slice(from + TRACE_ID_BYTES * 2, from + BYTES * 2);
+  }
+
+  /** As `isInRatio` says of `traceId`. */
+  isInRatio(ratio: number): boolean {
+    const from = this.#at * BYTES + TRACE_ID_BYTES / 2;
+    const high = this.#bytes.readUInt32BE(from);
+    return high * 2 ** 21 + (this.#bytes.readUInt32BE(from + 4) >>> 11) < ratio * TWO_53;
+  }
+
+  #fill(): void {
+    const bytes = this.#bytes;
+    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32BE(Math.floor(this.#random() * TWO_32), at);
     // Ids of nothing but zeros mean none.
-    this.#bytes[TRACE_ID_BYTES - 1] = (this.#bytes[TRACE_ID_BYTES - 1] as number) | 1;
-    this.#bytes[WORDS * 4 - 1] = (this.#bytes[WORDS * 4 - 1] as number) | 1;
+    for (let at = BYTES; at <= bytes.length; at += BYTES) {
+      bytes[at - 9] = (bytes[at - 9] as number) | 1;
+      bytes[at - 1] = (bytes[at - 1] as number) | 1;
+    }
+    this.#text = bytes.toString("hex");
+    this.#at = 0;
   }
 }
