@@ -1,8 +1,9 @@
-/** What access control and a split add to the cost of a request: Tulle beside itself, as it runs on a node. */
-import { PROXY_CORE, stopAll } from "./columns.mjs";
+/** What features add to the cost of a request: Tulle beside itself, as it runs on a node. */
+import { fileURLToPath } from "node:url";
+import { LOAD_CORE, PROXY_CORE, stopAll } from "./columns.mjs";
 import { byName, costOf, interleave, least, sayErrors, startEndpoints } from "./http-cost.mjs";
 import { wrk } from "./loads.mjs";
-import { findProgram } from "./processes.mjs";
+import { findProgram, freePort, reachable } from "./processes.mjs";
 import { startTulleProxy } from "./tulle.mjs";
 
 const VARIANTS = {
@@ -10,19 +11,37 @@ const VARIANTS = {
   access: { access: true },
   split: { split: true },
   both: { access: true, split: true },
+  // The rate is without a bound, so that the share is what was asked for; and then both as they are without being asked.
+  tracing0: { tracing: { "tracing-sampling": 0, "tracing-rate": 0 } },
+  tracing1: { tracing: { "tracing-sampling": 0.01, "tracing-rate": 0 } },
+  tracing: { tracing: {} },
 };
 const TITLES = {
   access: "% of CPU a request that access control adds",
   split: "% of CPU a request that a split adds",
   both: "% of CPU a request that both add",
+  tracing0: "% of CPU a request that tracing of 0 % adds",
+  tracing1: "% of CPU a request that tracing of 1 % adds",
+  tracing: "% of CPU a request that tracing of 100 calls/s adds",
 };
+
+/** Where spans go, on the load's core. */
+async function startCollector(workbench) {
+  const port = await freePort();
+  const file = fileURLToPath(new URL("collector.mjs", import.meta.url));
+  const program = workbench.start(LOAD_CORE, process.execPath, [file, String(port)]);
+  await reachable("127.0.0.1", port);
+  return { program, flags: { "tracing-endpoint": `http://127.0.0.1:${port}`, "tracing-protocol": "otlp-http" } };
+}
 
 async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, connections }) {
   const proxies = [];
-  for (const [name, features] of Object.entries(VARIANTS)) {
+  const collector = await startCollector(workbench);
+  for (const [name, { tracing, ...features }] of Object.entries(VARIANTS)) {
     const address = `127.0.0.${30 + proxies.length}`;
     const setup = { ...endpoints, services: 1, address, ...features };
-    const proxy = await startTulleProxy(workbench, PROXY_CORE, setup, { bin, node: [node] });
+    const flags = tracing === undefined ? {} : { ...collector.flags, ...tracing };
+    const proxy = await startTulleProxy(workbench, PROXY_CORE, setup, { bin, node: [node], flags });
     proxies.push({ ...proxy, name, rounds: [] });
   }
   const run = (proxy, forSeconds) => wrk(workbench, proxy, { seconds: forSeconds, connections });
@@ -32,14 +51,14 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
     round: (proxy) => costOf(proxy, () => run(proxy, seconds)),
   });
   sayErrors(proxies);
-  await stopAll(workbench, proxies);
+  await stopAll(workbench, [...proxies, collector]);
   return byName(proxies, least("micros"));
 }
 
 export async function runFeatures(workbench, options, results) {
   const ours = options.columns.filter(({ ours }) => ours === true);
   if (ours.length === 0) return;
-  console.log(`Access control and a split, ${options.rounds} interleaved rounds of ${options.seconds} s:`);
+  console.log(`Access control, a split and tracing, ${options.rounds} interleaved rounds of ${options.seconds} s:`);
   if (findProgram("wrk") === undefined) return console.log("wrk is not installed: apt-get install wrk\n");
   const endpoints = await startEndpoints(workbench);
   const found = new Map();

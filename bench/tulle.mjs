@@ -102,14 +102,27 @@ function meshConfigOf({ address, addresses, targetPort, services, access = false
   return { ...config, entrypoints, servicePorts, accessRules, workloads: { "127.0.0.1": workload } };
 }
 
-/** `tulle proxy` without a controller: it serves the configuration that it finds on its disk. */
-export async function startTulleProxy(workbench, core, setup, { bin = OUR_BIN, node = [process.execPath] } = {}) {
+/**
+ * `tulle proxy` without a controller: it serves the configuration that it finds on its disk.
+ * @param more flags by name, without their dashes
+ */
+export async function startTulleProxy(
+  workbench,
+  core,
+  setup,
+  { bin = OUR_BIN, node = [process.execPath], flags: more } = {},
+) {
   const snapshots = path.join(path.dirname(path.dirname(bin)), "dist/config/snapshot.js");
   const { seal } = await import(pathToFileURL(snapshots).href);
   const folder = workbench.fresh("state");
   mkdirSync(path.join(workbench.folder, folder));
   workbench.file(path.join(folder, "mesh-config.json"), JSON.stringify(seal(meshConfigOf(setup))));
-  const flags = { "state-dir": path.join(workbench.folder, folder), address: setup.address, "log-level": "error" };
+  const flags = {
+    "state-dir": path.join(workbench.folder, folder),
+    address: setup.address,
+    "log-level": "error",
+    ...more,
+  };
   for (const name of ["dns-port", "health-port", "metrics-port", "admin-port"]) flags[name] = await freePort();
   Object.assign(flags, { "lame-duck": 0, drain: 0, controller: "127.0.0.1:1", "ca-file": "/dev/null" });
   const [command, ...nodeArgs] = node;

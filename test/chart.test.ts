@@ -53,6 +53,11 @@ test.each([
   ["a format of the access log that there is not", { proxy: { accessLog: { format: "xml" } } }],
   ["a sampling above 1", { proxy: { accessLog: { sampling: 2 } } }],
   ["a class as a status", { proxy: { accessLog: { filters: { status: ["5xx"] } } } }],
+  ["what Traefik Mesh's chart had for Jaeger", { tracing: { jaeger: { localAgentHostPort: "jaeger-agent:6831" } } }],
+  ["what Traefik Mesh's chart had for Zipkin", { tracing: { zipkin: { httpEndpoint: "http://zipkin:9411" } } }],
+  ["a collector that is no URL", { tracing: { endpoint: "collector:4317" } }],
+  ["a share of the traces in percent", { tracing: { sampling: 10 } }],
+  ["a header that would become two", { tracing: { headers: { "x-a": "1,x-b=2" } } }],
   ["a flag that is not one", { proxy: { additionalArguments: ["drain=5"] } }],
 ])("the schema refuses %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(false);
@@ -68,6 +73,9 @@ test.each([
     "a status and a range of them",
     { proxy: { accessLog: { filters: { status: [404, "500-599"], minDuration: "1.5s" } } } },
   ],
+  // What Helm makes of --set tracing.sampling=0.01.
+  ["a share of the traces as text", { tracing: { sampling: "0.01", rate: "0.5" } }],
+  ["a collector", { tracing: { endpoint: "http://otel:4317", sampling: 0.01, propagators: ["b3", "jaeger"] } }],
   ["Kubernetes' resources", { proxy: { resources: { limits: { cpu: 2, memory: "1Gi" } } } }],
 ])("the schema takes %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(true);

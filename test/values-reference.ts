@@ -79,6 +79,7 @@ function taken(schema: Schema | undefined, root: Schema): string {
   }
   if (type === "array") {
     const each = items === undefined ? "" : taken(items, root);
+    if (items?.enum !== undefined) return `list of ${each}`;
     return each === "" ? "list" : `list of ${each}s`;
   }
   if (type === "object") return typeof additionalProperties === "object" ? "map" : "object";

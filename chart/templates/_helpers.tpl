@@ -144,6 +144,25 @@ no such option, where a flag is refused.
 - --log-format={{ $own.logFormat | default .root.Values.logFormat }}
 {{- end -}}
 
+{{/* Nothing where there is no tracing. */}}
+{{- define "tulle.tracingArguments" -}}
+{{- if .Values.tracing.endpoint -}}
+- {{ printf "--tracing-endpoint=%s" .Values.tracing.endpoint | quote }}
+{{- with .Values.tracing.protocol }}
+- --tracing-protocol={{ . }}
+{{- end }}
+- --tracing-sampling={{ .Values.tracing.sampling }}
+- --tracing-rate={{ .Values.tracing.rate }}
+- --tracing-propagators={{ join "," .Values.tracing.propagators }}
+- {{ printf "--tracing-service-name=%s" .Values.tracing.serviceName | quote }}
+{{- if and .Values.tracing.headers (not .Values.tracing.headersSecret) }}
+{{- $pairs := list -}}
+{{- range $name, $value := .Values.tracing.headers -}}{{- $pairs = append $pairs (printf "%s=%s" $name $value) -}}{{- end }}
+- {{ printf "--tracing-headers=%s" (join "," $pairs) | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* Of the values of a component, what a pod has by the same name. Nothing where nothing is set. */}}
 {{- define "tulle.scheduling" -}}
 {{- $set := dict -}}
