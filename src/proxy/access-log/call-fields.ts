@@ -108,6 +108,11 @@ export const CALL_FIELDS: readonly CallField[] = [
     says: "`true` where access control would have refused it, and is in mode audit",
     value: ({ wouldDeny }) => wouldDeny || undefined,
   },
+  {
+    name: "traceId",
+    says: "of its trace, where that is [recorded](tracing.md)",
+    value: ofHttp(({ traceId }) => traceId || undefined),
+  },
   { name: "bytesUp", says: "content from the caller, without its framing", value: ({ bytesUp }) => bytesUp },
   { name: "bytesDown", says: "content to the caller, without its framing", value: ({ bytesDown }) => bytesDown },
   { name: "durationMs", says: "until it was over", value: ({ durationMs }) => microseconds(durationMs) },
