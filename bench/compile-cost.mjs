@@ -3,11 +3,12 @@
  * bench:compile`. Every figure is the median of several changes, each another one. Prints Markdown.
  */
 import os from "node:os";
+import { patchOf } from "../dist/config/changes.js";
 import { receive } from "../dist/config/config-message.js";
-import { diff, shareUnchanged } from "../dist/config/delta.js";
-import { seal } from "../dist/config/snapshot.js";
-import { compileCluster } from "../dist/controller/compile-cluster.js";
+import { LiveSnapshot } from "../dist/config/snapshot.js";
+import { ClusterCompiler } from "../dist/controller/cluster-compiler.js";
 import { ClusterState } from "../dist/model/cluster-state.js";
+import { refOf } from "../dist/model/objects.js";
 import { MeshRouteTable } from "../dist/proxy/router/route-table.js";
 import { clusterOf, MESH_NAMESPACE, podOf, sliceOf, splitOf, targetOf } from "./generated-cluster.mjs";
 import { markdown, mebibytes, median, number } from "./report.mjs";
@@ -47,6 +48,7 @@ class Stopwatch {
 
 class Pipeline {
   #state;
+  #compiler = new ClusterCompiler(OPTIONS);
   #snapshot;
   #received;
   #table = new MeshRouteTable({ clock: CLOCK, random: Math.random, log: LOG, node: "node-1" });
@@ -58,12 +60,13 @@ class Pipeline {
 
   /** The first configuration, to a proxy that has none. */
   start() {
+    const refs = [...this.#state.all()].map(refOf);
     const watch = new Stopwatch();
-    const { config } = compileCluster(this.#state, OPTIONS);
+    const { config } = this.#compiler.update(this.#state, refs);
     watch.lap("compile");
-    this.#snapshot = seal(config);
-    watch.lap("seal");
+    this.#snapshot = new LiveSnapshot(config);
     const { version } = this.#snapshot;
+    watch.lap("version");
     this.#send({ type: "full", sequence: 1, version, config }, watch);
     return watch.steps;
   }
@@ -71,16 +74,14 @@ class Pipeline {
   /** From one change of the objects to what a proxy has in force. */
   change(put) {
     this.#state.apply({ put, remove: [] });
+    const from = this.#snapshot.version;
     const watch = new Stopwatch();
-    const { config } = compileCluster(this.#state, OPTIONS);
+    const { config, changes } = this.#compiler.update(this.#state, put.map(refOf));
     watch.lap("compile");
-    const before = this.#snapshot;
-    const shared = shareUnchanged(before.config, config);
-    this.#snapshot = seal(shared);
-    watch.lap("seal");
+    this.#snapshot.noteChanges(changes);
     const { version } = this.#snapshot;
-    const patch = diff(before.config, this.#snapshot.config);
-    this.#send({ type: "delta", sequence: 2, from: before.version, version, patch }, watch);
+    watch.lap("version");
+    this.#send({ type: "delta", sequence: 2, from, version, patch: patchOf(changes, config) }, watch);
     return watch.steps;
   }
 
@@ -92,20 +93,20 @@ class Pipeline {
     if (received.error !== undefined) throw new Error(received.error);
     this.#received = received.snapshot;
     watch.lap("receive");
-    this.#table.apply(this.#received.config);
-    watch.lap("table");
+    this.#table.apply(received.snapshot.config, received.changes);
+    watch.lap("tables");
   }
 }
 
-const STEPS = ["compile", "seal", "delta", "receive", "table"];
+const STEPS = ["compile", "version", "delta", "receive", "tables"];
 
 function medians(runs) {
   return Object.fromEntries(STEPS.map((step) => [step, median(runs.map((steps) => steps[step]))]));
 }
 
 function rowOf(services, what, steps, bytes) {
-  const controller = steps.compile + steps.seal + steps.delta;
-  const proxy = steps.receive + steps.table;
+  const controller = steps.compile + steps.version + steps.delta;
+  const proxy = steps.receive + steps.tables;
   const figures = [...STEPS.map((step) => steps[step]), controller, proxy].map((ms) => number(ms, 2));
   return [number(services), what, ...figures, number(bytes)];
 }

@@ -2,53 +2,67 @@
  * TrafficTargets: who may call whom, as rules between identities. They add up; a target of which any part cannot be
  * resolved opens nothing, so that a mistake never opens more than what was meant.
  */
-import type { AccessRule, HttpMatch, MeshConfig } from "../config/mesh-config.ts";
-import { keyOf, refOf, type TargetRule, type TargetSubject, type TrafficTarget } from "../model/objects.ts";
+import type { AccessRule, HttpMatch } from "../config/mesh-config.ts";
+import {
+  refOf,
+  type TargetRule,
+  type TargetSubject,
+  type TCPRoute,
+  type TrafficTarget,
+  type UDPRoute,
+} from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
-import type { Topology } from "../topology/topology.ts";
+import type { TopologyService } from "../topology/topology.ts";
 import type { RouteMatches } from "./route-matches.ts";
 
-/** Fills `accessRules` of the draft. */
-export function accessRules(topology: Topology, matches: RouteMatches, draft: MeshConfig, problems: Problem[]): void {
-  const podPorts = portsByIdentity(topology);
-  for (const target of topology.targets) {
-    const reader = new TargetReader(target, topology, matches, podPorts, problems);
-    const rule = reader.read();
-    if (rule !== undefined) draft.accessRules[keyOf(target.meta)] = rule;
-  }
+/** What targets are read with. */
+export interface TargetSurroundings {
+  /** `namespace/serviceAccount` of the Pods that run. */
+  readonly identities: { has(identity: string): boolean };
+  within(namespace: string): boolean;
+  readonly tcpRoutes: ReadonlyMap<string, TCPRoute>;
+  readonly udpRoutes: ReadonlyMap<string, UDPRoute>;
+  readonly matches: RouteMatches;
+  /** On which of its own ports the Pods of an identity serve. */
+  podPorts(identity: string): ReadonlySet<number> | undefined;
+  /** Where Pods of the namespace's Services would serve that have none now. */
+  restingPorts(namespace: string): ReadonlySet<number>;
+}
+
+/** @returns undefined where it opens nothing */
+export function accessRule(
+  target: TrafficTarget,
+  around: TargetSurroundings,
+  problems: Problem[],
+): AccessRule | undefined {
+  return new TargetReader(target, around, problems).read();
 }
 
 /** Endpoints that no rule can open. */
-export function reportNobodys(topology: Topology, problems: Problem[]): void {
-  for (const { service, ports } of topology.services.values()) {
-    const nobodys = ports.flatMap(({ endpoints }) => endpoints).filter(({ identity }) => identity === undefined);
-    if (nobodys.length === 0) continue;
-    const addresses = [...new Set(nobodys.map(({ address }) => address))].join(", ");
-    problems.push(
-      problem(
-        "EndpointWithoutIdentity",
-        refOf(service),
-        "spec.selector",
-        `no Pod with an identity is behind endpoint ${addresses}`,
-      ),
-    );
-  }
+export function reportNobodys({ service, ports }: TopologyService, problems: Problem[]): void {
+  const nobodys = ports.flatMap(({ endpoints }) => endpoints).filter(({ identity }) => identity === undefined);
+  if (nobodys.length === 0) return;
+  const addresses = [...new Set(nobodys.map(({ address }) => address))].join(", ");
+  problems.push(
+    problem(
+      "EndpointWithoutIdentity",
+      refOf(service),
+      "spec.selector",
+      `no Pod with an identity is behind endpoint ${addresses}`,
+    ),
+  );
 }
 
-/** On which of its own ports the Pods of an identity serve. */
-function portsByIdentity(topology: Topology): ReadonlyMap<string, ReadonlySet<number>> {
-  const ports = new Map<string, Set<number>>();
-  for (const service of topology.services.values()) {
-    for (const { endpoints } of service.ports) {
-      for (const { identity, port } of endpoints) {
-        if (identity === undefined) continue;
-        const known = ports.get(identity);
-        if (known === undefined) ports.set(identity, new Set([port]));
-        else known.add(port);
-      }
-    }
-  }
-  return ports;
+/** Where Pods of a Service serve: identity and port of each of its endpoints. */
+export function* servedPlaces({ ports }: TopologyService): Iterable<readonly [identity: string, port: number]> {
+  for (const { endpoints } of ports)
+    for (const { identity, port } of endpoints) if (identity !== undefined) yield [identity, port];
+}
+
+/** Where Pods of a Service would serve, if it has none now. */
+export function restingPortsOf({ service, ports: served }: TopologyService): number[] {
+  if (served.some(({ endpoints }) => endpoints.length > 0)) return [];
+  return service.ports.flatMap(({ targetPort }) => (typeof targetPort === "number" ? targetPort : []));
 }
 
 /** What a target's rules open. Ports of the Pod; undefined: all of them. */
@@ -62,24 +76,14 @@ type PortSet = readonly number[] | undefined | false;
 
 class TargetReader {
   readonly #target: TrafficTarget;
-  readonly #topology: Topology;
-  readonly #matches: RouteMatches;
-  readonly #podPorts: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly #around: TargetSurroundings;
   readonly #problems: Problem[];
   /** v1alpha1 has its fields at the top. */
   readonly #at: string;
 
-  constructor(
-    target: TrafficTarget,
-    topology: Topology,
-    matches: RouteMatches,
-    podPorts: ReadonlyMap<string, ReadonlySet<number>>,
-    problems: Problem[],
-  ) {
+  constructor(target: TrafficTarget, around: TargetSurroundings, problems: Problem[]) {
     this.#target = target;
-    this.#topology = topology;
-    this.#matches = matches;
-    this.#podPorts = podPorts;
+    this.#around = around;
     this.#problems = problems;
     this.#at = target.version === "v1alpha1" ? "" : "spec.";
   }
@@ -131,7 +135,7 @@ class TargetReader {
     const subject = this.#target.destination;
     if (!this.#isAccount(subject, `${this.#at}destination.kind`)) return undefined;
     const identity = `${subject.namespace ?? this.#target.meta.namespace}/${subject.name}`;
-    if (!this.#topology.identities.has(identity))
+    if (!this.#around.identities.has(identity))
       this.#report(
         "TargetDestinationUnmatched",
         `${this.#at}destination.name`,
@@ -152,7 +156,7 @@ class TargetReader {
         return;
       }
       const identity = `${source.namespace}/${source.name}`;
-      if (!this.#topology.identities.has(identity))
+      if (!this.#around.identities.has(identity))
         this.#report("TargetSourceUnmatched", `${field}.name`, this.#whyNobody(source.namespace, identity));
       identities.add(identity);
     });
@@ -160,7 +164,7 @@ class TargetReader {
   }
 
   #whyNobody(namespace: string, identity: string): string {
-    return this.#topology.within(namespace)
+    return this.#around.within(namespace)
       ? `no running Pod has ServiceAccount ${identity}`
       : `namespace ${namespace} is left out of the mesh (watched or ignored namespaces), so its Pods are nobody`;
   }
@@ -205,13 +209,13 @@ class TargetReader {
       case "HTTPRouteGroup":
         return this.#addMatches(rule, key, field, http);
       case "TCPRoute": {
-        const route = this.#topology.tcpRoutes.get(key);
+        const route = this.#around.tcpRoutes.get(key);
         if (route === undefined) return this.#unresolved(rule, key, field);
         opened.tcp = union(opened.tcp, route.ports);
         return true;
       }
       case "UDPRoute": {
-        const route = this.#topology.udpRoutes.get(key);
+        const route = this.#around.udpRoutes.get(key);
         if (route === undefined) return this.#unresolved(rule, key, field);
         opened.udp = union(opened.udp, route.ports);
         return true;
@@ -232,10 +236,10 @@ class TargetReader {
   }
 
   #addMatches(rule: TargetRule, key: string, field: string, http: HttpMatch[]): boolean {
-    const group = this.#matches.of(key);
+    const group = this.#around.matches.of(key);
     if (group === undefined) return this.#unresolved(rule, key, field);
     if (rule.matches === undefined || rule.matches.length === 0) {
-      http.push(...this.#matches.all(key));
+      http.push(...this.#around.matches.all(key));
       return true;
     }
     let resolved = true;
@@ -255,11 +259,11 @@ class TargetReader {
   }
 
   #checkPorts(destination: string, ports: readonly number[], field: string): void {
-    const served = this.#podPorts.get(destination);
+    const served = this.#around.podPorts(destination);
     const unmatched = served === undefined ? [] : ports.filter((port) => !served.has(port));
     if (served === undefined || unmatched.length === 0) return;
     // A Service without Pods at this moment may have meant it.
-    const resting = restingPorts(this.#topology, destination.slice(0, destination.indexOf("/")));
+    const resting = this.#around.restingPorts(destination.slice(0, destination.indexOf("/")));
     for (const port of unmatched)
       if (!resting.has(port))
         this.#report(
@@ -268,16 +272,6 @@ class TargetReader {
           `Pods of ServiceAccount ${destination} serve on ${[...served].sort((a, b) => a - b).join(", ")}, not on ${port}`,
         );
   }
-}
-
-/** Where Pods of the namespace's Services would serve that have none now. */
-function restingPorts(topology: Topology, namespace: string): ReadonlySet<number> {
-  const ports = new Set<number>();
-  for (const { service, ports: served } of topology.services.values()) {
-    if (service.meta.namespace !== namespace || served.some(({ endpoints }) => endpoints.length > 0)) continue;
-    for (const { targetPort } of service.ports) if (typeof targetPort === "number") ports.add(targetPort);
-  }
-  return ports;
 }
 
 /** TCPRoutes and UDPRoutes add up; one without ports opens all. */

@@ -2,14 +2,23 @@
  * Topology to MeshConfig, by passes in this order: services, splits, access. A pass reads the topology and adds to the
  * draft; what is wrong becomes problems beside it. Same topology, same bytes: everything is walked in key order.
  */
-import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
-import { formatRef } from "../model/objects.ts";
+import {
+  type AccessMode,
+  emptyMeshConfig,
+  type MeshConfig,
+  type ServicePort,
+  type TrafficType,
+} from "../config/mesh-config.ts";
+import { keyOf } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
-import type { Topology } from "../topology/topology.ts";
-import { accessRules, reportNobodys } from "./access-pass.ts";
+import type { Topology, TopologyService } from "../topology/topology.ts";
+import { accessRule, reportNobodys, restingPortsOf, servedPlaces, type TargetSurroundings } from "./access-pass.ts";
+import { inOrder } from "./problem-book.ts";
 import { RouteMatches } from "./route-matches.ts";
-import { type Placement, reportUnserved, serviceRouters } from "./service-pass.ts";
+import { type Placement, reportUnserved, type ServiceRouters, serviceRouters } from "./service-pass.ts";
 import { splitRoutes } from "./split-pass.ts";
+
+const NO_PORTS: ReadonlySet<number> = new Set();
 
 export interface CompileOptions {
   readonly accessControl: AccessMode;
@@ -28,23 +37,58 @@ export interface Compiled {
 /** With access control off, targets are checked all the same, and no rule of them is in the configuration. */
 export function compile(topology: Topology, options: CompileOptions): Compiled {
   const problems: Problem[] = [...topology.problems];
-  const draft = emptyMeshConfig();
-  draft.accessControl = options.accessControl;
-  draft.meshDomains = [...options.meshDomains];
+  const draft = newDraft(options);
   draft.workloads = Object.fromEntries(topology.workloads);
+  const { servicePorts } = draft;
 
-  const served = serviceRouters(topology, options.defaultTrafficType, options.placement, draft, problems);
-  const matches = new RouteMatches(topology.httpRouteGroups.values(), problems);
-  splitRoutes(topology, served, matches, draft, problems);
-  accessRules(topology, matches, draft, problems);
-  reportUnserved(topology, served, draft, problems);
-  if (options.accessControl === "off") draft.accessRules = {};
-  else reportNobodys(topology, problems);
-  return { config: draft, problems: problems.sort(byObject) };
+  const served = new Map<string, ServiceRouters>();
+  for (const each of topology.services.values()) {
+    const routers = serviceRouters(each, options.defaultTrafficType, options.placement, problems);
+    if (routers === undefined) continue;
+    served.set(each.key, routers);
+    draft.names[each.key] = routers.addresses;
+    Object.assign(draft.entrypoints, routers.entrypoints);
+    Object.assign(servicePorts, routers.servicePorts);
+  }
+  const matches = new RouteMatches();
+  for (const group of topology.httpRouteGroups.values()) matches.set(group, problems);
+  const splits = { services: topology.services, served, matches, servicePorts };
+  for (const [key, routes] of splitRoutes(topology.splits, splits, problems))
+    servicePorts[key] = { ...(servicePorts[key] as ServicePort), routes };
+
+  const targets = { ...topology, ...placesIn(topology), matches };
+  for (const target of topology.targets) {
+    const rule = accessRule(target, targets, problems);
+    if (rule !== undefined && options.accessControl !== "off") draft.accessRules[keyOf(target.meta)] = rule;
+  }
+  for (const [key, routers] of served)
+    reportUnserved(topology.services.get(key) as TopologyService, routers, servicePorts, problems);
+  if (options.accessControl !== "off") for (const each of topology.services.values()) reportNobodys(each, problems);
+  return { config: draft, problems: inOrder(problems) };
 }
 
-function byObject(a: Problem, b: Problem): number {
-  const left = `${formatRef(a.object)} ${a.field} ${a.code}`;
-  const right = `${formatRef(b.object)} ${b.field} ${b.code}`;
-  return left < right ? -1 : left > right ? 1 : 0;
+/** What the options alone say. */
+export function newDraft({
+  accessControl,
+  meshDomains,
+}: Pick<CompileOptions, "accessControl" | "meshDomains">): MeshConfig {
+  return { ...emptyMeshConfig(), accessControl, meshDomains: [...meshDomains] };
+}
+
+function placesIn(topology: Topology): Pick<TargetSurroundings, "podPorts" | "restingPorts"> {
+  const ports = new Map<string, Set<number>>();
+  const resting = new Map<string, Set<number>>();
+  const add = (to: Map<string, Set<number>>, key: string, port: number) => {
+    const known = to.get(key);
+    if (known === undefined) to.set(key, new Set([port]));
+    else known.add(port);
+  };
+  for (const each of topology.services.values()) {
+    for (const [identity, port] of servedPlaces(each)) add(ports, identity, port);
+    for (const port of restingPortsOf(each)) add(resting, each.service.meta.namespace, port);
+  }
+  return {
+    podPorts: (identity) => ports.get(identity),
+    restingPorts: (namespace) => resting.get(namespace) ?? NO_PORTS,
+  };
 }

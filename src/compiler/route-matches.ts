@@ -16,9 +16,13 @@ export type GroupMatches = ReadonlyMap<string, HttpMatch | undefined>;
 export class RouteMatches {
   readonly #compiled = new Map<string, GroupMatches>();
 
-  /** @param problems gets what is wrong with any of the groups */
-  constructor(groups: Iterable<HTTPRouteGroup>, problems: Problem[]) {
-    for (const group of groups) this.#compiled.set(keyOf(group.meta), compileGroup(group, problems));
+  /** @param problems gets what is wrong with the group */
+  set(group: HTTPRouteGroup, problems: Problem[]): void {
+    this.#compiled.set(keyOf(group.meta), compileGroup(group, problems));
+  }
+
+  delete(key: string): void {
+    this.#compiled.delete(key);
   }
 
   /** @param key `namespace/group` */

@@ -8,7 +8,7 @@ import {
 } from "../config/mesh-config.ts";
 import { refOf, type Service } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
-import type { Topology, TopologyEndpoint, TopologyPort, TopologyService } from "../topology/topology.ts";
+import type { TopologyEndpoint, TopologyPort, TopologyService } from "../topology/topology.ts";
 import { readAnnotations, type UpstreamSettings } from "./annotations.ts";
 
 /** How mesh names are reached. On one machine each has an address; on a cluster each service port has a port. */
@@ -23,52 +23,55 @@ export interface Placement {
   ): readonly { readonly address: string; readonly port: number }[];
 }
 
-/** Services by key that the mesh serves, with the ports that fit their traffic type. */
-export type ServedServices = ReadonlyMap<string, ServedService>;
-
+/** A Service that the mesh serves, with the ports that fit its traffic type. */
 export interface ServedService {
   readonly trafficType: TrafficType;
   readonly ports: readonly number[];
 }
 
-/** Fills `names`, `entrypoints` and `servicePorts` of the draft. */
+/** Of one Service: its part of the configuration, without routes. */
+export interface ServiceRouters extends ServedService {
+  readonly addresses: string[];
+  readonly entrypoints: MeshConfig["entrypoints"];
+  readonly servicePorts: MeshConfig["servicePorts"];
+}
+
+/** @returns undefined for what the mesh cannot serve */
 export function serviceRouters(
-  topology: Topology,
+  each: TopologyService,
   defaultTrafficType: TrafficType,
   placement: Placement,
-  draft: MeshConfig,
   problems: Problem[],
-): ServedServices {
-  const served = new Map<string, ServedService>();
-  for (const each of topology.services.values()) {
-    const { key, service } = each;
-    const intent = readAnnotations(service, defaultTrafficType, problems);
-    if (intent === undefined) continue;
-    const ports = fittingPorts(each, intent.trafficType, problems);
-    if (ports.length === 0) continue;
-    const { namespace, name } = service.meta;
-    const settings = withPreference(service, intent.settings, problems);
-    const transport = intent.trafficType === "udp" ? "udp" : "tcp";
-    for (const { port, endpoints } of ports) {
-      const servicePort = servicePortKeyOf(namespace, name, port);
-      draft.servicePorts[servicePort] = {
-        namespace,
-        service: name,
-        port,
-        trafficType: intent.trafficType,
-        scheme: intent.scheme,
-        ...(intent.tls === undefined ? {} : { tls: intent.tls }),
-        middlewares: intent.middlewares,
-        ...settings,
-        endpoints: endpointRecords(endpoints),
-      };
-      for (const at of placement.entrypoints(key, port, transport))
-        draft.entrypoints[`${addressPort(at.address, at.port)}/${transport}`] = { ...at, transport, servicePort };
-    }
-    draft.names[key] = [...placement.addresses(key)];
-    served.set(key, { trafficType: intent.trafficType, ports: ports.map(({ port }) => port) });
+): ServiceRouters | undefined {
+  const { key, service } = each;
+  const intent = readAnnotations(service, defaultTrafficType, problems);
+  if (intent === undefined) return undefined;
+  const { trafficType, scheme, tls, middlewares } = intent;
+  const fitting = fittingPorts(each, trafficType, problems);
+  if (fitting.length === 0) return undefined;
+  const { namespace, name } = service.meta;
+  const settings = withPreference(service, intent.settings, problems);
+  const transport = trafficType === "udp" ? "udp" : "tcp";
+  const servicePorts: MeshConfig["servicePorts"] = {};
+  const entrypoints: MeshConfig["entrypoints"] = {};
+  for (const { port, endpoints } of fitting) {
+    const servicePort = servicePortKeyOf(namespace, name, port);
+    servicePorts[servicePort] = {
+      namespace,
+      service: name,
+      port,
+      trafficType,
+      scheme,
+      ...(tls === undefined ? {} : { tls }),
+      middlewares,
+      ...settings,
+      endpoints: endpointRecords(endpoints),
+    };
+    for (const at of placement.entrypoints(key, port, transport))
+      entrypoints[`${addressPort(at.address, at.port)}/${transport}`] = { ...at, transport, servicePort };
   }
-  return served;
+  const ports = fitting.map(({ port }) => port);
+  return { trafficType, ports, addresses: [...placement.addresses(key)], entrypoints, servicePorts };
 }
 
 const PREFERENCES: ReadonlyMap<string, "node" | "zone"> = new Map([
@@ -124,28 +127,25 @@ function endpointRecords(endpoints: readonly TopologyEndpoint[]): Record<string,
   return records;
 }
 
-/** Services whose calls find nobody. Said after the splits are known: a root that is split away needs no Pods. */
+/** A Service whose calls find nobody. Said after the splits are known: a root that is split away needs no Pods. */
 export function reportUnserved(
-  topology: Topology,
-  served: ServedServices,
-  draft: MeshConfig,
+  { key, service }: TopologyService,
+  { ports }: ServedService,
+  servicePorts: MeshConfig["servicePorts"],
   problems: Problem[],
 ): void {
-  for (const [key, { ports }] of served) {
-    const { service } = topology.services.get(key) as TopologyService;
-    const lacking = ports.filter((port) => {
-      const servicePort = draft.servicePorts[`${key}:${port}`];
-      return (
-        servicePort !== undefined &&
-        Object.keys(servicePort.endpoints).length === 0 &&
-        usesOwnEndpoints(servicePort, `${key}:${port}`)
-      );
-    });
-    if (lacking.length === 0) continue;
-    const which =
-      lacking.length === ports.length ? "it has no ready endpoint" : `port ${lacking.join(", ")} has no ready endpoint`;
-    problems.push(problem("ServiceWithoutEndpoints", refOf(service), "spec.selector", which));
-  }
+  const lacking = ports.filter((port) => {
+    const servicePort = servicePorts[`${key}:${port}`];
+    return (
+      servicePort !== undefined &&
+      Object.keys(servicePort.endpoints).length === 0 &&
+      usesOwnEndpoints(servicePort, `${key}:${port}`)
+    );
+  });
+  if (lacking.length === 0) return;
+  const which =
+    lacking.length === ports.length ? "it has no ready endpoint" : `port ${lacking.join(", ")} has no ready endpoint`;
+  problems.push(problem("ServiceWithoutEndpoints", refOf(service), "spec.selector", which));
 }
 
 function usesOwnEndpoints({ routes }: MeshConfig["servicePorts"][string], key: string): boolean {

@@ -2,9 +2,8 @@
 import type { Backend, HttpMatch, MeshConfig, Route } from "../config/mesh-config.ts";
 import { keyOf, refOf, type TrafficSplit } from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
-import type { Topology } from "../topology/topology.ts";
 import type { RouteMatches } from "./route-matches.ts";
-import type { ServedService, ServedServices } from "./service-pass.ts";
+import type { ServedService } from "./service-pass.ts";
 
 interface UsableBackend {
   /** `namespace/service` */
@@ -22,19 +21,30 @@ interface UsableSplit {
   readonly matches: readonly HttpMatch[] | undefined;
 }
 
-/** Adds `routes` to the draft's service ports. */
+/** What splits are read with: the Services of their namespaces, which no split reaches out of. */
+export interface SplitSurroundings {
+  /** By `namespace/service`. */
+  readonly services: { has(key: string): boolean };
+  readonly served: { get(key: string): ServedService | undefined };
+  readonly matches: RouteMatches;
+  /** By `namespace/service:port`, with endpoints. */
+  readonly servicePorts: MeshConfig["servicePorts"];
+}
+
+/**
+ * @param splits all those of one namespace or of several, the oldest first
+ * @returns the routes of service ports that are split
+ */
 export function splitRoutes(
-  topology: Topology,
-  served: ServedServices,
-  matches: RouteMatches,
-  draft: MeshConfig,
+  splits: Iterable<TrafficSplit>,
+  around: SplitSurroundings,
   problems: Problem[],
-): void {
+): Map<string, Route[]> {
   const inForce = new Map<string, UsableSplit>();
-  // The oldest first: it is the one in force.
-  for (const split of topology.splits) {
-    const usable = readSplit(split, topology, served, matches, problems);
+  for (const split of splits) {
+    const usable = readSplit(split, around, problems);
     if (usable === undefined) continue;
+    // The oldest is the one in force.
     const older = inForce.get(usable.root);
     if (older === undefined) inForce.set(usable.root, usable);
     else
@@ -51,14 +61,17 @@ export function splitRoutes(
     inForce.delete(usable.root);
     problems.push(problem("SplitCycle", refOf(usable.split), "spec.backends", "its backends lead back to its root"));
   }
-  for (const usable of inForce.values()) addRoutes(usable, inForce, draft, problems);
+  const routes = new Map<string, Route[]>();
+  for (const usable of inForce.values()) {
+    addRoutes(usable, inForce, around.servicePorts, routes);
+    reportEmptyBackends(usable, inForce, around.servicePorts, problems);
+  }
+  return routes;
 }
 
 function readSplit(
   split: TrafficSplit,
-  topology: Topology,
-  served: ServedServices,
-  matches: RouteMatches,
+  { services, served, matches }: SplitSurroundings,
   problems: Problem[],
 ): UsableSplit | undefined {
   const report = (code: ProblemCode, field: string, detail: string): undefined => {
@@ -68,7 +81,7 @@ function readSplit(
   const root = `${namespace}/${split.service}`;
   const rootService = served.get(root);
   if (rootService === undefined)
-    return report("SplitRootMissing", "spec.service", absence(split.service, namespace, topology.services.has(root)));
+    return report("SplitRootMissing", "spec.service", absence(split.service, namespace, services.has(root)));
   const self = split.backends.findIndex((backend) => backend.service === split.service);
   if (self >= 0) return report("SplitCycle", `spec.backends[${self}].service`, "the root is a backend of itself");
   const conditions = readMatches(split, rootService, matches, report);
@@ -80,7 +93,7 @@ function readSplit(
     const backend = served.get(key);
     const lacking = rootService.ports.filter((port) => backend?.ports.includes(port) !== true);
     let fault: readonly [ProblemCode, string] | undefined;
-    if (backend === undefined) fault = ["SplitBackendMissing", absence(service, namespace, topology.services.has(key))];
+    if (backend === undefined) fault = ["SplitBackendMissing", absence(service, namespace, services.has(key))];
     else if (backend.trafficType !== rootService.trafficType)
       fault = [
         "SplitBackendTrafficType",
@@ -151,16 +164,15 @@ function cyclic(inForce: ReadonlyMap<string, UsableSplit>): UsableSplit[] {
 }
 
 function addRoutes(
-  usable: UsableSplit,
+  { split, root, ports, backends, matches }: UsableSplit,
   inForce: ReadonlyMap<string, UsableSplit>,
-  draft: MeshConfig,
-  problems: Problem[],
+  servicePorts: MeshConfig["servicePorts"],
+  into: Map<string, Route[]>,
 ): void {
-  const { split, root, ports, backends, matches } = usable;
   const { namespace, name } = split.meta;
   for (const port of ports) {
     const key = `${root}:${port}`;
-    const own = draft.servicePorts[key];
+    const own = servicePorts[key];
     if (own === undefined) continue;
     const weighted = backends.map(
       (backend): Backend => ({
@@ -175,20 +187,26 @@ function addRoutes(
       const service = { kind: "Service", namespace: own.namespace, name: own.service };
       routes.push({ origin: service, matches: [], backends: [{ servicePort: key, weight: 1 }] });
     }
-    draft.servicePorts[key] = { ...own, routes };
+    into.set(key, routes);
   }
+}
+
+function reportEmptyBackends(
+  { split, ports, backends }: UsableSplit,
+  inForce: ReadonlyMap<string, UsableSplit>,
+  servicePorts: MeshConfig["servicePorts"],
+  problems: Problem[],
+): void {
   for (const { key, weight, index } of backends) {
     if (weight === 0 || inForce.has(key)) continue;
-    const empty = ports.filter(
-      (port) => Object.keys(draft.servicePorts[`${key}:${port}`]?.endpoints ?? {}).length === 0,
-    );
+    const empty = ports.filter((port) => Object.keys(servicePorts[`${key}:${port}`]?.endpoints ?? {}).length === 0);
     if (empty.length > 0)
       problems.push(
         problem(
           "SplitBackendWithoutEndpoints",
           refOf(split),
           `spec.backends[${index}].service`,
-          `"${key.slice(namespace.length + 1)}" has no ready endpoint on port ${empty.join(", ")}`,
+          `"${key.slice(split.meta.namespace.length + 1)}" has no ready endpoint on port ${empty.join(", ")}`,
         ),
       );
   }

@@ -4,8 +4,9 @@
  */
 import net from "node:net";
 import tls from "node:tls";
+import type { Change } from "../config/changes.ts";
 import { receive } from "../config/config-message.ts";
-import type { Snapshot } from "../config/snapshot.ts";
+import type { LiveSnapshot } from "../config/snapshot.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
 import type { Clock, Random, Timer } from "../model/clock.ts";
 import { pause } from "../model/pause.ts";
@@ -27,12 +28,13 @@ export interface ConfigClientOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   /** What is in force before the first message, such as from the proxy's own disk. */
-  readonly initial?: Snapshot;
+  readonly initial?: LiveSnapshot;
   /**
-   * Puts a configuration in force; awaited before it is acknowledged.
+   * Puts a configuration in force; awaited before it is acknowledged. Until then, none that follows changes it.
+   * @param changes since the one before; absent: anything may be another
    * @returns keys of entrypoints that could not be opened
    */
-  apply(snapshot: Snapshot): Promise<readonly string[]>;
+  apply(snapshot: LiveSnapshot, changes?: readonly Change[]): Promise<readonly string[]>;
   onConnected?(connected: boolean): void;
   /** What the controller may ask; absent: nothing. */
   readonly answerer?: Answerer;
@@ -47,7 +49,7 @@ const MAX_UNSENT_BYTES = 1024 * 1024;
 
 export class ConfigClient {
   readonly #options: ConfigClientOptions;
-  #snapshot: Snapshot | undefined;
+  #snapshot: LiveSnapshot | undefined;
   #delayMs = FIRST_DELAY_MS;
   /** What was received, one after the other: a delta starts from what the message before it led to. */
   #taking: Promise<void> = Promise.resolve();
@@ -191,7 +193,9 @@ export class ConfigClient {
       socket.write(`${JSON.stringify({ type: "nack", sequence, version, error: received.error.slice(0, 2000) })}\n`);
       return;
     }
-    const closed = await this.#options.apply(received.snapshot);
+    // Whatever keeps it from being in force, the whole is asked for next.
+    this.#snapshot = undefined;
+    const closed = await this.#options.apply(received.snapshot, received.changes);
     this.#snapshot = received.snapshot;
     this.#acknowledged = { socket, sequence, version };
     this.report(closed);

@@ -4,7 +4,8 @@
  * queue grows.
  */
 import tls from "node:tls";
-import { diff } from "../config/delta.ts";
+import { type Change, changesBetween, patchOf } from "../config/changes.ts";
+import type { MeshConfig } from "../config/mesh-config.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
 import type { Clock, Timer } from "../model/clock.ts";
@@ -71,9 +72,11 @@ const HELLO_MS = 10_000;
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
 interface Published {
-  readonly snapshot: Snapshot;
+  readonly version: string;
   readonly sequence: number;
   readonly at: number;
+  /** Since the one before. */
+  readonly changes: readonly Change[];
 }
 
 /** A line that takes a proxy to what was published last. */
@@ -88,6 +91,7 @@ export class ConfigServer {
   readonly #subscribers = new Set<Subscriber>();
   readonly #followers = new Set<(proxy: AskableProxy) => void>();
   readonly #history: Published[] = [];
+  #latest: Snapshot | undefined;
   /** The last message made, for the many proxies that need the same. */
   #lastMessage: (Message & { readonly from: string; readonly sequence: number }) | undefined;
   #sequence = 0;
@@ -123,13 +127,26 @@ export class ConfigServer {
   }
 
   get published(): Snapshot | undefined {
-    return this.#history.at(-1)?.snapshot;
+    return this.#latest;
   }
 
-  /** Sends it to every proxy, at once or as soon as the one before is acknowledged. */
-  publish(snapshot: Snapshot): void {
-    if (this.published?.version === snapshot.version) return;
-    this.#history.push({ snapshot, sequence: ++this.#sequence, at: this.#options.clock.now() });
+  /**
+   * Sends it to every proxy, at once or as soon as the one before is acknowledged.
+   * @param changes since what was published before; they must be told of a configuration that changed in place
+   */
+  publish(snapshot: Snapshot, changes?: readonly Change[]): void {
+    const { version, config } = snapshot;
+    if (this.#history.at(-1)?.version === version) return;
+    const before = this.#latest?.config;
+    // Deltas are of entries: another setting is sent with the whole.
+    if (before !== undefined && !hasSameSettings(before, config)) this.#history.length = 0;
+    this.#latest = snapshot;
+    this.#history.push({
+      version,
+      sequence: ++this.#sequence,
+      at: this.#options.clock.now(),
+      changes: changes ?? (before === undefined ? [] : changesBetween(before, config)),
+    });
     if (this.#history.length > HISTORY) this.#history.shift();
     for (const subscriber of this.#subscribers) subscriber.update();
   }
@@ -179,20 +196,29 @@ export class ConfigServer {
 
   /** @param from what the proxy has; a version that is not remembered gets the whole */
   #message(from: string): Message {
-    const { snapshot, sequence } = this.#history.at(-1) as Published;
-    const { version, config } = snapshot;
-    const known = this.#history.find((each) => each.snapshot.version === from);
-    const base = known === undefined ? "" : from;
+    const { version, sequence } = this.#history.at(-1) as Published;
+    const { config } = this.#latest as Snapshot;
+    const known = this.#history.findLastIndex((each) => each.version === from);
+    const base = known < 0 ? "" : from;
     const last = this.#lastMessage;
     // By sequence: the same version may be published again, and a proxy acknowledges the number.
     if (last?.from === base && last.sequence === sequence) return last;
     const message =
-      known === undefined
+      known < 0
         ? ({ type: "full", sequence, version, config } as const)
-        : ({ type: "delta", sequence, from, version, patch: diff(known.snapshot.config, config) } as const);
+        : ({ type: "delta", sequence, from, version, patch: this.#patchSince(known) } as const);
     this.#lastMessage = { type: message.type, from: base, sequence, text: `${JSON.stringify(message)}\n` };
     return this.#lastMessage;
   }
+
+  #patchSince(index: number) {
+    const changes = this.#history.slice(index + 1).flatMap((each) => each.changes);
+    return patchOf(changes, (this.#latest as Snapshot).config);
+  }
+}
+
+function hasSameSettings(a: MeshConfig, b: MeshConfig): boolean {
+  return a.accessControl === b.accessControl && a.meshDomains.join() === b.meshDomains.join();
 }
 
 interface SubscriberOptions extends ConfigServerOptions {
@@ -273,7 +299,7 @@ class Subscriber implements AskableProxy {
   update(): void {
     const latest = this.#options.latest();
     if (this.#identity?.role !== "proxy" || this.#pending !== undefined || latest === undefined) return;
-    if (latest.snapshot.version === this.#version && this.#sequence > 0) return;
+    if (latest.version === this.#version && this.#sequence > 0) return;
     const { type, text } = this.#options.message(this.#version);
     this.#pending = { ...latest, sentAs: type };
     this.#write(text);

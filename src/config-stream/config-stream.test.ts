@@ -3,7 +3,7 @@ import type net from "node:net";
 import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
-import { type Snapshot, seal } from "../config/snapshot.ts";
+import { LiveSnapshot, type Snapshot, seal } from "../config/snapshot.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
@@ -138,7 +138,7 @@ function follow(port: number, options: FollowOptions = {}): Followed {
     random: () => 0.5,
     log: silentLog,
     signal,
-    ...(options.initial === undefined ? {} : { initial: options.initial }),
+    ...(options.initial === undefined ? {} : { initial: new LiveSnapshot(structuredClone(options.initial.config)) }),
     ...(options.answerer === undefined ? {} : { answerer: options.answerer }),
     async apply({ version }) {
       await followed.holdBack;

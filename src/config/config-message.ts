@@ -1,8 +1,9 @@
 /** What the config stream carries: one full configuration, then differences, each with the version that it leads to. */
 import { z } from "zod";
+import { type Change, ConfigWriter, type EntryPatch, entriesAfter, SECTIONS, type Section } from "./changes.ts";
 import { applyPatch, type MergePatch } from "./delta.ts";
 import { type MeshConfig, MeshConfigSchema } from "./mesh-config.ts";
-import { type Snapshot, seal } from "./snapshot.ts";
+import { LiveSnapshot } from "./snapshot.ts";
 
 const FullSchema = z.strictObject({
   type: z.literal("full"),
@@ -23,44 +24,73 @@ const DeltaSchema = z.strictObject({
 
 const MessageSchema = z.discriminatedUnion("type", [FullSchema, DeltaSchema]);
 
-export type Received = { readonly snapshot: Snapshot } | { readonly error: string };
+export type Received =
+  | {
+      readonly snapshot: LiveSnapshot;
+      /** From what was in force; absent: anything may be another. */
+      readonly changes?: readonly Change[];
+    }
+  | { readonly error: string };
 
 /**
  * Takes a message to the configuration that it leads to. A field that this version does not know is an error: leaving
  * it out could open what it was meant to close.
- * @param current what is in force; a delta must start from it
+ * @param current what is in force; a delta must start from it, and changes it in place, or leaves it as it is
  */
-export function receive(message: unknown, current: Snapshot | undefined): Received {
+export function receive(message: unknown, current: LiveSnapshot | undefined): Received {
   const parsed = MessageSchema.safeParse(message);
   if (!parsed.success) return { error: `not a configuration message: ${z.prettifyError(parsed.error)}` };
   const { data } = parsed;
-  if (data.type === "full") return verified(seal(data.config), data.version);
+  if (data.type === "full") return verified(new LiveSnapshot(data.config), data.version);
   if (current === undefined || current.version !== data.from)
     return { error: `a delta from ${data.from}, but ${current?.version ?? "nothing"} is in force: ask for the whole` };
-  const config = applyPatch(current.config, data.patch as MergePatch);
-  const fault = faultAfter(config, data.patch as MergePatch);
-  if (fault !== undefined) return { error: `the delta leads to no configuration: ${fault}` };
-  return verified(seal(config), data.version);
+  return changesEntriesOnly(data.patch)
+    ? step(current, data.patch, data.version)
+    : leap(current, data.patch, data.version);
 }
 
-/** Looks only at what the patch touched: the rest was looked at when it came. */
+function changesEntriesOnly(patch: Readonly<Record<string, unknown>>): patch is EntryPatch {
+  const sections: readonly string[] = SECTIONS;
+  return Object.keys(patch).every((field) => sections.includes(field) && isRecord(patch[field]));
+}
+
+/** The usual delta: it costs what it changes, however much there is. */
+function step(current: LiveSnapshot, patch: EntryPatch, version: string): Received {
+  const entries = [...entriesAfter(current.config, patch)];
+  for (const [section, key, after] of entries) {
+    const fault = after === undefined ? undefined : faultOfEntry(section, key, after);
+    if (fault !== undefined) return { error: `the delta leads to no configuration: ${fault}` };
+  }
+  const writer = new ConfigWriter(current.config);
+  for (const [section, key, after] of entries) writer.put(section, key, after);
+  const changes = writer.take();
+  current.noteChanges(changes);
+  const verdict = verified(current, version);
+  if ("error" in verdict) current.revert(changes);
+  return "error" in verdict ? verdict : { snapshot: current, changes };
+}
+
+function faultOfEntry(section: Section, key: string, entry: unknown): string | undefined {
+  const parsed = z.safeParse(MeshConfigSchema.shape[section].valueType as z.ZodType, entry);
+  return parsed.success ? undefined : `${section}["${key}"]: ${z.prettifyError(parsed.error)}`;
+}
+
+/** A delta of any form. */
+function leap(current: LiveSnapshot, patch: MergePatch, version: string): Received {
+  const config = applyPatch(current.config, patch);
+  const fault = faultAfter(config, patch);
+  if (fault !== undefined) return { error: `the delta leads to no configuration: ${fault}` };
+  return verified(new LiveSnapshot(config), version);
+}
+
+/** Looks only at the fields that the patch touched: the rest was looked at when it came. */
 function faultAfter(config: MeshConfig, patch: MergePatch): string | undefined {
   const shape: Readonly<Record<string, z.ZodType>> = MeshConfigSchema.shape;
-  for (const [field, change] of Object.entries(patch)) {
+  for (const field of Object.keys(patch)) {
     const schema = Object.hasOwn(shape, field) ? shape[field] : undefined;
     if (schema === undefined) return `it has no field "${field}"`;
-    const value = config[field as keyof MeshConfig];
-    const single = schema instanceof z.ZodRecord && typeof change === "object" && change !== null && isRecord(value);
-    if (!single) {
-      const parsed = schema.safeParse(value);
-      if (!parsed.success) return `${field}: ${z.prettifyError(parsed.error)}`;
-      continue;
-    }
-    for (const key of Object.keys(change)) {
-      if (!Object.hasOwn(value, key)) continue;
-      const parsed = z.safeParse(schema.valueType, value[key]);
-      if (!parsed.success) return `${field}["${key}"]: ${z.prettifyError(parsed.error)}`;
-    }
+    const parsed = schema.safeParse(config[field as keyof MeshConfig]);
+    if (!parsed.success) return `${field}: ${z.prettifyError(parsed.error)}`;
   }
   return undefined;
 }
@@ -68,7 +98,7 @@ function faultAfter(config: MeshConfig, patch: MergePatch): string | undefined {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function verified(snapshot: Snapshot, version: string): Received {
+function verified(snapshot: LiveSnapshot, version: string): Received {
   if (snapshot.version === version) return { snapshot };
   return { error: `the content has version ${snapshot.version}, and the message says ${version}` };
 }

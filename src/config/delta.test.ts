@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { receive } from "./config-message.ts";
+import { type Change, ConfigWriter, changesBetween, entryOf, patchOf, SECTIONS } from "./changes.ts";
+import { type Received, receive } from "./config-message.ts";
 import { applyPatch, diff, isEmptyPatch, shareUnchanged } from "./delta.ts";
 import { emptyMeshConfig, type MeshConfig, MeshConfigSchema, type ServicePort } from "./mesh-config.ts";
-import { seal } from "./snapshot.ts";
+import { LiveSnapshot, seal } from "./snapshot.ts";
 
 const port = (service: string, weights: readonly number[], endpoints: readonly string[]): ServicePort => ({
   namespace: "n",
@@ -99,6 +100,58 @@ describe("a version", () => {
   });
 });
 
+const live = (config: MeshConfig) => new LiveSnapshot(structuredClone(config));
+const plain = (received: Received) => ("error" in received ? received.error : received.snapshot.toJSON());
+
+describe("a configuration that goes on in place", () => {
+  const anySteps = fc.array(
+    anyConfig.map(({ names, servicePorts }) => ({ names, servicePorts })),
+    { maxLength: 6 },
+  );
+
+  test("has at each step the version of its content, and any step before leads to it by a patch", () => {
+    fc.assert(
+      fc.property(anyConfig, anySteps, (first, steps) => {
+        const snapshot = live(first);
+        const past: { config: MeshConfig; changes: Change[] }[] = [];
+        for (const step of steps) {
+          const config = structuredClone(snapshot.config);
+          const changes = walkTo(snapshot, { ...first, ...step });
+          past.push({ config, changes });
+          expect(snapshot.config).toEqual({ ...first, ...step });
+          expect(snapshot.version).toBe(seal(structuredClone(snapshot.config)).version);
+          expect(changesBetween(config, snapshot.config)).toEqual(expect.arrayContaining(changes));
+          for (const [index, before] of past.entries()) {
+            const since = past.slice(index).flatMap((each) => each.changes);
+            const patch = overTheWire(patchOf(since, snapshot.config));
+            expect(applyPatch(before.config, patch)).toEqual(snapshot.config);
+          }
+        }
+      }),
+    );
+  });
+
+  test("is as it was when the changes are taken back", () => {
+    fc.assert(
+      fc.property(anyConfig, anyConfig, (from, { names, servicePorts }) => {
+        const snapshot = live(from);
+        snapshot.revert(walkTo(snapshot, { ...from, names, servicePorts }));
+        expect(snapshot.toJSON()).toEqual(seal(from));
+      }),
+    );
+  });
+
+  function walkTo(snapshot: LiveSnapshot, to: MeshConfig): Change[] {
+    const writer = new ConfigWriter(snapshot.config);
+    for (const section of SECTIONS)
+      for (const key of new Set([...Object.keys(snapshot.config[section]), ...Object.keys(to[section])]))
+        writer.put(section, key, entryOf(to, section, key));
+    const changes = writer.take();
+    snapshot.noteChanges(changes);
+    return changes;
+  }
+});
+
 describe("a message of the config stream", () => {
   const config = { ...emptyMeshConfig(), names: { "n/a": ["127.3.0.1"] } };
   const next = { ...config, names: { "n/a": ["127.3.0.2"] } };
@@ -113,19 +166,37 @@ describe("a message of the config stream", () => {
 
   test("that is full is the configuration, and a delta leads on from it", () => {
     const first = receive(overTheWire(full), undefined);
-    expect(first).toEqual({ snapshot: seal(config) });
-    expect(receive(overTheWire(delta), seal(config))).toEqual({ snapshot: seal(next) });
+    expect(plain(first)).toEqual(seal(config));
+    const second = receive(overTheWire(delta), "error" in first ? undefined : first.snapshot);
+    expect(plain(second)).toEqual(seal(next));
+    expect(second).toHaveProperty("changes", [{ section: "names", key: "n/a", before: ["127.3.0.1"] }]);
+  });
+
+  test("that is a delta of a setting leads on too, and anything may be another then", () => {
+    const audit = { ...next, accessControl: "audit" as const };
+    const patch = diff(config, audit);
+    const received = receive(overTheWire({ ...delta, version: seal(audit).version, patch }), live(config));
+    expect(plain(received)).toEqual(seal(audit));
+    expect(received).not.toHaveProperty("changes");
   });
 
   test.each([
     ["a delta without anything in force", delta, undefined, /but nothing is in force: ask for the whole/],
-    ["a delta from another version", delta, seal(next), /ask for the whole/],
+    ["a delta from another version", delta, live(next), /ask for the whole/],
     ["a version that is not the content's", { ...full, version: "0" }, undefined, /the message says 0/],
     ["a field that is not known", { ...full, config: { ...config, more: 1 } }, undefined, /more/],
-    ["a delta to no configuration", { ...delta, patch: { names: 5 } }, seal(config), /leads to no configuration/],
+    ["a delta to no configuration", { ...delta, patch: { names: 5 } }, live(config), /leads to no configuration/],
+    ["an entry that cannot be", { ...delta, patch: { names: { "n/a": 5 } } }, live(config), /names\["n\/a"\]/],
     ["something else", "hello", undefined, /not a configuration message/],
   ])("is an error for %s, never an exception", (_name, message, current, error) => {
     expect(receive(overTheWire(message), current)).toEqual({ error: expect.stringMatching(error) });
+  });
+
+  test("leaves what is in force as it was where it does not lead to what it says", () => {
+    const current = live(config);
+    const patch = { names: { "n/a": null, "n/b": ["127.3.0.3"] } };
+    expect(receive(overTheWire({ ...delta, patch }), current)).toHaveProperty("error");
+    expect(current.toJSON()).toEqual(seal(config));
   });
 });
 

@@ -28,8 +28,16 @@ export function applyPatch(config: MeshConfig, patch: MergePatch): MeshConfig {
  * `to`, with every part that says the same as in `from` replaced by that very object: so that hashes are remembered and
  * differences found by reference. Both must not be changed afterwards.
  */
-export function shareUnchanged(from: MeshConfig, to: MeshConfig): MeshConfig {
-  return shared(from, to) as MeshConfig;
+export function shareUnchanged<T>(from: unknown, to: T): T {
+  return shared(from, to) as T;
+}
+
+/** @returns undefined where they are equal; else what a merge patch says to make the second out of the first */
+export function diffOf(from: unknown, to: unknown): unknown {
+  if (to === undefined) return from === undefined ? undefined : null;
+  if (!isObject(from) || !isObject(to)) return equal(from, to) ? undefined : to;
+  const patch = diffObjects(from, to);
+  return isEmptyPatch(patch) ? undefined : patch;
 }
 
 function shared(from: unknown, to: unknown): unknown {
@@ -73,23 +81,24 @@ function diffObjects(from: Json, to: Json): MergePatch {
   return patch;
 }
 
+/** What a merge patch makes of a value. */
+export function patched(before: unknown, change: unknown): unknown {
+  return isObject(change) ? patchObject(isObject(before) ? before : {}, change) : change;
+}
+
 function patchObject(target: Json, patch: MergePatch): Json {
   const result: Record<string, unknown> = {};
   for (const key of Object.keys(target)) define(result, key, target[key]);
   for (const key of Object.keys(patch)) {
     const change = patch[key];
     if (change === null) delete result[key];
-    else if (!isObject(change)) define(result, key, change);
-    else {
-      const before = Object.hasOwn(result, key) ? result[key] : undefined;
-      define(result, key, patchObject(isObject(before) ? before : {}, change));
-    }
+    else define(result, key, patched(Object.hasOwn(result, key) ? result[key] : undefined, change));
   }
   return result;
 }
 
 /** As an own property whatever its name: a Service called `__proto__` cannot be, but a patch is input. */
-function define(object: Record<string, unknown>, key: string, value: unknown): void {
+export function define(object: Record<string, unknown>, key: string, value: unknown): void {
   if (key === "__proto__")
     Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
   else object[key] = value;

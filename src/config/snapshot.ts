@@ -1,11 +1,9 @@
 /**
  * A configuration with the hash of its content as version: two controllers that see the same objects serve the same
  * version, and equal versions need not be looked at.
- *
- * The hash is a tree of hashes, one for each object, remembered as long as that object lives: after a small change only
- * the objects on the way to it are hashed again.
  */
-import { createHash } from "node:crypto";
+import { type Change, ConfigWriter } from "./changes.ts";
+import { ContentHash } from "./content-hash.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 
 export interface Snapshot {
@@ -14,26 +12,41 @@ export interface Snapshot {
   readonly config: MeshConfig;
 }
 
-const hashes = new WeakMap<object, string>();
-
 /** The configuration must not be changed afterwards. */
 export function seal(config: MeshConfig): Snapshot {
-  return { version: contentHash(config), config };
+  return { version: new ContentHash(config).version, config };
 }
 
-/** Of any plain data; independent of the order of keys. */
-function contentHash(value: unknown): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const known = hashes.get(value);
-  if (known !== undefined) return known;
-  const hash = createHash("sha256");
-  if (Array.isArray(value)) for (const item of value) hash.update(`[${contentHash(item)}`);
-  else {
-    const object = value as Record<string, unknown>;
-    for (const key of Object.keys(object).sort()) hash.update(`{${JSON.stringify(key)}:${contentHash(object[key])}`);
-    hash.update("}");
+/**
+ * A configuration that goes on from version to version in place. Whoever keeps it has the newest; what an entry said
+ * before is in the changes that each step gives.
+ */
+export class LiveSnapshot implements Snapshot {
+  readonly config: MeshConfig;
+  readonly #hash: ContentHash;
+
+  constructor(config: MeshConfig) {
+    this.config = config;
+    this.#hash = new ContentHash(config);
   }
-  const digest = hash.digest("hex").slice(0, 32);
-  hashes.set(value, digest);
-  return digest;
+
+  get version(): string {
+    return this.#hash.version;
+  }
+
+  toJSON(): Snapshot {
+    return { version: this.version, config: this.config };
+  }
+
+  /** @param changes that were made in the configuration already */
+  noteChanges(changes: readonly Change[]): void {
+    if (changes.length > 0) this.#hash.update(changes);
+  }
+
+  /** Takes the changes back. */
+  revert(changes: readonly Change[]): void {
+    const writer = new ConfigWriter(this.config);
+    for (const { section, key, before } of changes) writer.put(section, key, before);
+    this.#hash.update(changes);
+  }
 }

@@ -4,8 +4,7 @@
  */
 import { type AdminRoutes, AdminServer, type Answer, healthRoutes, json, text } from "../admin/admin-server.ts";
 import { getJson } from "../admin/get-json.ts";
-import { shareUnchanged } from "../config/delta.ts";
-import { type Snapshot, seal } from "../config/snapshot.ts";
+import { LiveSnapshot } from "../config/snapshot.ts";
 import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import { askPeer } from "../config-stream/ask-peer.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
@@ -13,14 +12,16 @@ import type { ObservedDns } from "../coredns/dns-provider.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import { KINDS, type Pod } from "../model/objects.ts";
+import type { ClusterDelta } from "../model/cluster-state.ts";
+import { KINDS, type ObjectRef, type Pod, refOf } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { expose } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { placeOf } from "./api-places.ts";
-import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
+import { ClusterCompiler } from "./cluster-compiler.ts";
+import type { ClusterMeshOptions } from "./compile-cluster.ts";
 import { controllerMetrics } from "./controller-metrics.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
@@ -68,7 +69,12 @@ export class MeshController {
   readonly #health: AdminServer;
   readonly #stop = new AbortController();
   #ports = { admin: 0, config: 0, health: 0 };
-  #snapshot: Snapshot | undefined;
+  readonly #compiler: ClusterCompiler;
+  #snapshot: LiveSnapshot | undefined;
+  /** Since the last compilation. */
+  #changed: ObjectRef[] = [];
+  /** Whom `#served` was told. */
+  #told: ShadowKeeper | undefined;
   #served: ReadonlyMap<string, Served> = new Map();
   /** In the objects themselves, at the last compilation. */
   #found: readonly Problem[] = [];
@@ -89,13 +95,14 @@ export class MeshController {
     const { api, clock, random, log, namespace, podName, certificate } = options;
     this.#options = options;
     const { signal } = this.#stop;
+    this.#compiler = new ClusterCompiler(options);
     this.#source = new KubeSource({
       api,
       clock,
       random,
       log,
       signal,
-      onChange: () => this.#schedule(),
+      onChange: (delta) => this.#note(delta),
       onStale: (stale) => this.#setStale(stale),
     });
     const reviewer = new TokenReviewer({
@@ -164,6 +171,12 @@ export class MeshController {
     this.#process.close();
   }
 
+  #note({ put, remove }: ClusterDelta): void {
+    for (const object of put) this.#changed.push(refOf(object));
+    this.#changed.push(...remove);
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -187,12 +200,23 @@ export class MeshController {
     const { clock, log } = this.#options;
     const { state } = this.#source;
     const startedAt = clock.now();
-    const { config, problems } = compileCluster(state, this.#options);
-    this.#served = servedServices(config, state);
-    const before = this.#snapshot?.config;
-    this.#snapshot = seal(before === undefined ? config : shareUnchanged(before, config));
-    this.#server.publish(this.#snapshot);
-    this.#keeper?.update(state, this.#served);
+    const changed = this.#changed;
+    this.#changed = [];
+    const { config, problems, changes } = this.#compiler.update(state, changed);
+    if (this.#snapshot === undefined) {
+      this.#snapshot = new LiveSnapshot(config);
+      this.#server.publish(this.#snapshot);
+    } else {
+      this.#snapshot.noteChanges(changes);
+      this.#server.publish(this.#snapshot, changes);
+    }
+    // What is served, and its shadows, hang on Services alone.
+    if (changed.some(({ kind }) => kind === "Service")) {
+      this.#served = servedServices(config, state);
+      this.#told = undefined;
+    }
+    if (this.#keeper !== this.#told) this.#keeper?.update(state, this.#served);
+    this.#told = this.#keeper;
     this.#found = [...this.#source.problems, ...problems];
     this.#report();
     this.#lastCompileMs = clock.now() - startedAt;

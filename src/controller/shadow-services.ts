@@ -144,11 +144,18 @@ function hasPorts(existing: Service, wanted: Shadow): boolean {
   );
 }
 
+export interface PlacedShadows extends Placement {
+  /** On which the proxies listen. */
+  readonly address: string;
+  /** Owner of each port of the proxies, by `port/protocol`. */
+  readonly holders: ReadonlyMap<string, string>;
+}
+
 /**
  * Where the mesh names lead, as the shadow services say. Of two shadows that claim one port of the proxies, which only
  * a mistake can bring about, the one that comes first by key has it, until the leader has given the other a new one.
  */
-export function placementOf(shadows: ReadonlyMap<string, Service>): Placement {
+export function placementOf(shadows: ReadonlyMap<string, Service>): PlacedShadows {
   const any = [...shadows.values()].some(({ clusterIPs }) => clusterIPs.some((ip) => ip.includes(":")));
   const address = any ? "::" : "0.0.0.0";
   const holders = new Map<string, string>();
@@ -158,6 +165,8 @@ export function placementOf(shadows: ReadonlyMap<string, Service>): Placement {
       if (!holders.has(place)) holders.set(place, ownerOf(key, port));
     }
   return {
+    address,
+    holders,
     addresses: (key) => shadows.get(key)?.clusterIPs ?? [],
     entrypoints(key, port, transport) {
       const protocol = transport === "udp" ? "UDP" : "TCP";
@@ -167,6 +176,31 @@ export function placementOf(shadows: ReadonlyMap<string, Service>): Placement {
       return [{ address, port: found.targetPort }];
     },
   };
+}
+
+/** Keys of the Services whose names or entrypoints may be other ones in the second placement than in the first. */
+export function movedBetween(
+  before: ReadonlyMap<string, Service>,
+  placedBefore: PlacedShadows,
+  after: ReadonlyMap<string, Service>,
+  placedAfter: PlacedShadows,
+): Set<string> {
+  const all = placedBefore.address !== placedAfter.address;
+  const moved = new Set<string>();
+  const look = (key: string) => {
+    const [left, right] = [before.get(key), after.get(key)];
+    if (left === right && !all) return;
+    moved.add(key);
+    // What one gives up or claims may be another's.
+    for (const { targetPort, protocol } of [...(left?.ports ?? []), ...(right?.ports ?? [])])
+      for (const { holders } of [placedBefore, placedAfter]) {
+        const holder = holders.get(`${targetPort}/${protocol}`);
+        if (holder !== undefined) moved.add(holder.slice(0, holder.lastIndexOf(":")));
+      }
+  };
+  for (const key of before.keys()) if (!after.has(key)) look(key);
+  for (const key of after.keys()) look(key);
+  return moved;
 }
 
 /** Makes the allocator know what the shadow services hold; of two that hold the same port, the one first by key has it. */

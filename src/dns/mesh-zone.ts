@@ -1,13 +1,14 @@
+import { type Change, changedKeys } from "../config/changes.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import { EMPTY, type Found, NONE, type Zone } from "./zone.ts";
 
 /**
- * `service.namespace.domain` for every mesh domain. Names are looked up in the configuration as it is: an update costs
- * nothing, however many names there are.
+ * `service.namespace.domain` for every mesh domain. An update costs as much as it changes, however many names there are.
  */
 export class MeshZone implements Zone {
   #origins: readonly string[];
-  #names: MeshConfig["names"] = {};
+  /** Its own: in the configuration a name may be there before its sockets listen. */
+  readonly #names = new Map<string, readonly string[]>();
   #namespaces: ReadonlySet<string> | undefined;
 
   /** @param domains without dots at their ends */
@@ -19,10 +20,18 @@ export class MeshZone implements Zone {
     return this.#origins;
   }
 
-  update({ names, meshDomains }: Pick<MeshConfig, "names"> & Partial<Pick<MeshConfig, "meshDomains">>): void {
+  /** @param changes since the one before; absent: anything may be another */
+  update(
+    { names, meshDomains }: Pick<MeshConfig, "names"> & Partial<Pick<MeshConfig, "meshDomains">>,
+    changes?: readonly Change[],
+  ): void {
     if (meshDomains !== undefined) this.#origins = innermostFirst(meshDomains);
-    this.#names = names;
-    this.#namespaces = undefined;
+    for (const key of changedKeys(changes, "names", names, this.#names.keys())) {
+      const addresses = Object.hasOwn(names, key) ? names[key] : undefined;
+      if (addresses === undefined) this.#names.delete(key);
+      else this.#names.set(key, addresses);
+      this.#namespaces = undefined;
+    }
   }
 
   find(name: string): Found {
@@ -35,12 +44,12 @@ export class MeshZone implements Zone {
     if (namespace === undefined) return this.#knownNamespaces().has(first) ? EMPTY : NONE;
     if (labels.length > 2) return NONE;
     const key = `${namespace}/${first}`;
-    const addresses = Object.hasOwn(this.#names, key) ? this.#names[key] : undefined;
+    const addresses = this.#names.get(key);
     return addresses === undefined ? NONE : { kind: "addresses", addresses };
   }
 
   #knownNamespaces(): ReadonlySet<string> {
-    this.#namespaces ??= new Set(Object.keys(this.#names).map((key) => key.slice(0, key.indexOf("/"))));
+    this.#namespaces ??= new Set([...this.#names.keys()].map((key) => key.slice(0, key.indexOf("/"))));
     return this.#namespaces;
   }
 }

@@ -1,3 +1,4 @@
+import type { Change } from "../config/changes.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { AccessLog } from "../proxy/access-log/access-log.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
@@ -14,8 +15,11 @@ import type { TrafficReport } from "../traffic/traffic-report.ts";
 export interface DataPlane extends TapSource {
   /** Resolves when calls can be carried. */
   start(): Promise<void>;
-  /** Resolves when the configuration is in force everywhere. */
-  apply(config: MeshConfig): Promise<void>;
+  /**
+   * Resolves when the configuration is in force everywhere.
+   * @param changes since the one before; absent: anything may be another
+   */
+  apply(config: MeshConfig, changes?: readonly Change[]): Promise<void>;
   /** Keys of entrypoints that could not be opened. */
   closedEntrypoints(): string[];
   /** Goes on serving, and asks callers with each answer to connect anew. */
@@ -85,12 +89,12 @@ export class OwnDataPlane implements DataPlane {
 
   async start(): Promise<void> {}
 
-  apply(config: MeshConfig): Promise<void> {
-    return this.#proxy.apply(config);
+  apply(config: MeshConfig, changes?: readonly Change[]): Promise<void> {
+    return this.#proxy.apply(config, changes);
   }
 
   closedEntrypoints(): string[] {
-    return [...this.#proxy.status()].filter(([, { boundPort }]) => boundPort === undefined).map(([key]) => key);
+    return this.#proxy.closedEntrypoints();
   }
 
   startDraining(): void {

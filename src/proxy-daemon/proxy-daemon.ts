@@ -4,7 +4,8 @@
  */
 import { type AdminRoutes, AdminServer, healthRoutes, json } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
-import type { Snapshot } from "../config/snapshot.ts";
+import type { Change } from "../config/changes.ts";
+import type { LiveSnapshot } from "../config/snapshot.ts";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
@@ -96,7 +97,7 @@ export class ProxyDaemon {
   readonly #stop = new AbortController();
   #client: ConfigClient | undefined;
   #stream: Promise<void> = Promise.resolve();
-  #snapshot: Snapshot | undefined;
+  #snapshot: LiveSnapshot | undefined;
   #connected = false;
   #lostAt: number;
   #draining = false;
@@ -145,8 +146,8 @@ export class ProxyDaemon {
       log,
       signal: this.#stop.signal,
       ...(initial === undefined ? {} : { initial }),
-      apply: async (snapshot) => {
-        const closed = await this.#apply(snapshot);
+      apply: async (snapshot, changes) => {
+        const closed = await this.#apply(snapshot, changes);
         this.#saved.save(snapshot);
         return closed;
       },
@@ -176,14 +177,14 @@ export class ProxyDaemon {
     this.#proxy.reopenLogs();
   }
 
-  async #apply(snapshot: Snapshot): Promise<readonly string[]> {
+  async #apply(snapshot: LiveSnapshot, changes?: readonly Change[]): Promise<readonly string[]> {
     const { address, dnsPort, clock, log } = this.#options;
     const startedAt = clock.now();
     // Sockets before names: a name that can be looked up can be called.
-    await this.#proxy.apply(snapshot.config);
+    await this.#proxy.apply(snapshot.config, changes);
     this.#applyTimes.note(clock.now() - startedAt);
     this.#appliedAt = clock.wall() / 1000;
-    this.#zone.update(snapshot.config);
+    this.#zone.update(snapshot.config, changes);
     const first = this.#snapshot === undefined;
     this.#snapshot = snapshot;
     if (!this.#dnsListens) {

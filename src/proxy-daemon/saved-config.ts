@@ -2,7 +2,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { MeshConfigSchema } from "../config/mesh-config.ts";
-import { type Snapshot, seal } from "../config/snapshot.ts";
+import { LiveSnapshot } from "../config/snapshot.ts";
 import type { Clock, Timer } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -14,7 +14,7 @@ export class SavedConfig {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #log: Log;
-  #pending: Snapshot | undefined;
+  #pending: LiveSnapshot | undefined;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failed = false;
@@ -26,7 +26,7 @@ export class SavedConfig {
   }
 
   /** @returns undefined where there is none that can be used */
-  async load(): Promise<Snapshot | undefined> {
+  async load(): Promise<LiveSnapshot | undefined> {
     let text: string;
     try {
       text = await readFile(this.#path, "utf8");
@@ -35,7 +35,7 @@ export class SavedConfig {
     }
     try {
       const { version, config } = SavedSchema.parse(JSON.parse(text));
-      const snapshot = seal(config);
+      const snapshot = new LiveSnapshot(config);
       if (snapshot.version === version) return snapshot;
       this.#log.warn("the saved configuration is damaged, and is not used", { path: this.#path });
     } catch (error) {
@@ -44,8 +44,8 @@ export class SavedConfig {
     return undefined;
   }
 
-  /** Soon. A disk that is full is no reason to stop: it is said once. */
-  save(snapshot: Snapshot): void {
+  /** Soon, and as it is then. A disk that is full is no reason to stop: it is said once. */
+  save(snapshot: LiveSnapshot): void {
     this.#pending = snapshot;
     this.#timer ??= this.#clock.after(WRITE_MS, () => {
       this.#timer = undefined;
@@ -61,7 +61,7 @@ export class SavedConfig {
     return this.#writing;
   }
 
-  async #write(snapshot: Snapshot): Promise<void> {
+  async #write(snapshot: LiveSnapshot): Promise<void> {
     try {
       // Whole or not at all, whenever the power goes.
       await writeFile(`${this.#path}.new`, JSON.stringify(snapshot));

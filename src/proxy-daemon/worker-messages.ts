@@ -1,5 +1,5 @@
 /** What the process of a node and its workers say to each other, over the channel that their runtime gives them. */
-import type { MergePatch } from "../config/delta.ts";
+import type { EntryPatch } from "../config/changes.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
@@ -9,7 +9,7 @@ import type { TrafficReport } from "../traffic/traffic-report.ts";
 export type ToWorker =
   /** `round` counts configurations; an answer names the one that it is about. */
   | { readonly type: "config"; readonly round: number; readonly config: MeshConfig }
-  | { readonly type: "patch"; readonly round: number; readonly patch: MergePatch }
+  | { readonly type: "patch"; readonly round: number; readonly patch: EntryPatch }
   | { readonly type: "report" }
   | { readonly type: "drain" }
   | { readonly type: "reopenLogs" }

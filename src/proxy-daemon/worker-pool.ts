@@ -6,7 +6,8 @@
  * them out, so that a port that cannot be had is found out as ever. The system says who accepts.
  */
 import cluster, { type Worker } from "node:cluster";
-import { diff } from "../config/delta.ts";
+import { type Change, type EntryPatch, patchOf } from "../config/changes.ts";
+import { diffOf } from "../config/delta.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { Clock, Timer } from "../model/clock.ts";
 import type { TapFilter } from "../proxy/tap/tap-filter.ts";
@@ -17,7 +18,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 import type { DataPlane, WorkerFigures } from "./data-plane.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
-import { shareOf } from "./worker-share.ts";
+import { movesShares, shareOf } from "./worker-share.ts";
 
 /** A worker that dies at once is started again after this, then after twice as long, up to `MAX_RESTART_MS`. */
 const RESTART_MS = 200;
@@ -48,8 +49,8 @@ interface Place {
   startedAt: number;
   restartMs: number;
   restart: Timer | undefined;
-  /** What the process has been sent. */
-  config: MeshConfig | undefined;
+  /** What the process has been sent of the configuration's; undefined: nothing. */
+  entrypoints: MeshConfig["entrypoints"] | undefined;
   /** The last configuration that is in force there. */
   appliedRound: number;
   closed: readonly string[];
@@ -83,7 +84,7 @@ export class WorkerPool implements DataPlane {
       startedAt: 0,
       restartMs: RESTART_MS,
       restart: undefined,
-      config: undefined,
+      entrypoints: undefined,
       appliedRound: 0,
       closed: [],
       standing: IDLE,
@@ -100,10 +101,15 @@ export class WorkerPool implements DataPlane {
     await Promise.all(this.#places.map((place) => this.#until(place, () => place.ready)));
   }
 
-  async apply(config: MeshConfig): Promise<void> {
+  async apply(config: MeshConfig, changes?: readonly Change[]): Promise<void> {
     this.#config = config;
     const round = ++this.#round;
-    for (const place of this.#places) this.#sendConfig(place);
+    if (changes === undefined) for (const place of this.#places) this.#sendConfig(place);
+    else {
+      const patch = patchOf(changes, config);
+      const moves = movesShares(changes, config);
+      for (const place of this.#places) this.#sendPatch(place, patch, moves);
+    }
     const isApplied = (place: Place) => this.#closing || place.appliedRound >= round;
     await Promise.all(this.#places.map((place) => this.#until(place, () => isApplied(place))));
   }
@@ -185,7 +191,7 @@ export class WorkerPool implements DataPlane {
     this.#past = sumOfStandings([this.#past, whatRemains(place.standing)]);
     place.process = undefined;
     place.ready = false;
-    place.config = undefined;
+    place.entrypoints = undefined;
     place.standing = IDLE;
     place.figures = undefined;
     place.closed = [];
@@ -232,11 +238,23 @@ export class WorkerPool implements DataPlane {
   #sendConfig(place: Place): void {
     if (this.#config === undefined || !place.ready) return;
     const config = shareOf(this.#config, place.index, this.#places.length);
-    const round = this.#round;
-    if (place.config === undefined) this.#send(place, { type: "config", round, config });
-    else this.#send(place, { type: "patch", round, patch: diff(place.config, config) });
-    place.config = config;
+    this.#send(place, { type: "config", round: this.#round, config });
+    // A copy: the configuration may change in place.
+    place.entrypoints = { ...config.entrypoints };
     if (this.#draining) this.#send(place, { type: "drain" });
+  }
+
+  /** @param moves whether workers may have other entrypoints than before */
+  #sendPatch(place: Place, { entrypoints: _, ...rest }: EntryPatch, moves: boolean): void {
+    // Who is not ready yet gets the whole when it is.
+    if (this.#config === undefined || place.entrypoints === undefined || !place.ready) return;
+    const share = moves
+      ? { ...shareOf(this.#config, place.index, this.#places.length).entrypoints }
+      : place.entrypoints;
+    const entrypoints = diffOf(place.entrypoints, share) as EntryPatch["entrypoints"];
+    const patch = entrypoints === undefined ? rest : { ...rest, entrypoints };
+    this.#send(place, { type: "patch", round: this.#round, patch });
+    place.entrypoints = share;
   }
 
   #send(place: Place, message: ToWorker): void {

@@ -3,6 +3,7 @@
  * node as a whole does (rate limit, circuit breaker, limit of connections): those have one worker, so that what it counts is what there is.
  * Services that are joined by a split are counted together. A UDP port has one worker, which sees all of a flow.
  */
+import { type Change, entryOf } from "../config/changes.ts";
 import type { MeshConfig, ServicePort } from "../config/mesh-config.ts";
 
 /** @param worker below `workers`. @returns the same configuration, with the entrypoints of that worker only */
@@ -16,6 +17,16 @@ export function shareOf(config: MeshConfig, worker: number, workers: number): Me
     if (owner === undefined || owner === worker) entrypoints[key] = entrypoint;
   }
   return { ...config, entrypoints };
+}
+
+/** Whether the workers may have other entrypoints after these changes. */
+export function movesShares(changes: readonly Change[], config: MeshConfig): boolean {
+  return changes.some(({ section, key, before }) => {
+    if (section !== "servicePorts") return section === "entrypoints";
+    const was = before as ServicePort | undefined;
+    const is = entryOf(config, section, key) as ServicePort | undefined;
+    return was?.routes !== is?.routes || was?.middlewares !== is?.middlewares || was?.limits !== is?.limits;
+  });
 }
 
 /** The one worker of each service port that must not have several. */

@@ -2,7 +2,7 @@
  * A worker: a process that carries calls, as the process that started it says. It listens by that process (node:cluster),
  * so several workers accept from the same sockets. It ends when it is told to, or when its parent is gone.
  */
-import { applyPatch } from "../config/delta.ts";
+import { type Change, ConfigWriter, type EntryPatch, entriesAfter } from "../config/changes.ts";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
 import { ProcessMeter } from "../telemetry/process-metrics.ts";
 import { OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
@@ -25,10 +25,13 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
     ...options,
     onReopened: () => channel.send({ type: "reopened", closed: plane.closedEntrypoints() }),
   });
-  let config: MeshConfig = emptyMeshConfig();
-  const apply = async (next: MeshConfig, round: number) => {
-    config = next;
-    await plane.apply(next);
+  let writer = new ConfigWriter(emptyMeshConfig());
+  const patch = (entries: EntryPatch): Change[] => {
+    for (const [section, key, after] of [...entriesAfter(writer.config, entries)]) writer.put(section, key, after);
+    return writer.take();
+  };
+  const apply = async (config: MeshConfig, round: number, changes?: readonly Change[]) => {
+    await plane.apply(config, changes);
     channel.send({ type: "applied", round, closed: plane.closedEntrypoints() });
   };
   const report = () => {
@@ -47,10 +50,11 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
     channel.onMessage((message) => {
       switch (message.type) {
         case "config":
-          void apply(message.config, message.round);
+          writer = new ConfigWriter(message.config);
+          void apply(writer.config, message.round);
           break;
         case "patch":
-          void apply(applyPatch(config, message.patch), message.round);
+          void apply(writer.config, message.round, patch(message.patch));
           break;
         case "report":
           report();

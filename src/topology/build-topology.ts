@@ -43,12 +43,8 @@ export function buildTopology(state: ClusterStateView, options: TopologyOptions 
   const services = new Map<string, TopologyService>();
   for (const service of listed("Service")) {
     const key = keyOf(service.meta);
-    if (key === "default/kubernetes") continue;
-    if (service.type === "ExternalName") {
-      problems.push(problem("ExternalNameUnsupported", refOf(service), "spec.type", "it is of type ExternalName"));
-      continue;
-    }
-    services.set(key, { key, service, ports: resolvePorts(service, slices.get(key) ?? [], state, workloads) });
+    const resolved = resolveService(service, slices.get(key) ?? [], state, workloads, problems);
+    if (resolved !== undefined) services.set(key, resolved);
   }
   return {
     services,
@@ -59,7 +55,7 @@ export function buildTopology(state: ClusterStateView, options: TopologyOptions 
     tcpRoutes: index(listed("TCPRoute")),
     udpRoutes: index(listed("UDPRoute")),
     targets: listed("TrafficTarget"),
-    splits: listed("TrafficSplit").sort((a, b) => a.meta.createdAt - b.meta.createdAt),
+    splits: listed("TrafficSplit").sort(byAge),
     problems,
   };
 }
@@ -71,14 +67,17 @@ export function namespaceFilter({ watchNamespaces = [], ignoreNamespaces = [] }:
   return (namespace: string) => (watched.size === 0 || watched.has(namespace)) && !ignored.has(namespace);
 }
 
-function isOfMesh(object: MeshObject, within: (namespace: string) => boolean): boolean {
+export function isOfMesh(object: MeshObject, within: (namespace: string) => boolean): boolean {
   const { meta } = object;
   if (!within(meta.namespace) || meta.labels[PART_OF] === OWN_PART_OF) return false;
   return !OWN_APPS.includes(meta.labels["app"] ?? "");
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-const byKey = (a: { readonly meta: Meta }, b: { readonly meta: Meta }) => compare(keyOf(a.meta), keyOf(b.meta));
+/** The oldest first, then by key. */
+export const byAge = (a: { readonly meta: Meta }, b: { readonly meta: Meta }) =>
+  a.meta.createdAt - b.meta.createdAt || byKey(a, b);
+export const byKey = (a: { readonly meta: Meta }, b: { readonly meta: Meta }) => compare(keyOf(a.meta), keyOf(b.meta));
 
 function index<T extends { readonly meta: Meta }>(objects: readonly T[]): Map<string, T> {
   return new Map(objects.map((object) => [keyOf(object.meta), object]));
@@ -100,23 +99,35 @@ function indexWorkloads(
   problems: Problem[],
 ): Map<string, TopologyWorkload> {
   const owners = new Map<string, Pod[]>();
-  for (const pod of pods) {
-    if (pod.hostNetwork || pod.phase === "Succeeded" || pod.phase === "Failed") continue;
-    for (const ip of new Set(pod.ips)) owners.set(ip, [...(owners.get(ip) ?? []), pod]);
-  }
+  for (const pod of pods) for (const ip of claimedBy(pod)) owners.set(ip, [...(owners.get(ip) ?? []), pod]);
   const workloads = new Map<string, TopologyWorkload>();
   for (const ip of [...owners.keys()].sort(compare)) {
-    const claimants = owners.get(ip) as Pod[];
-    const [owner] = claimants as [Pod, ...Pod[]];
-    if (claimants.length === 1) workloads.set(ip, workload(owner, zoneOf));
-    else for (const pod of claimants) problems.push(sharedAddress(pod, ip, claimants));
+    const workload = workloadAt(ip, owners.get(ip) as Pod[], (node) => zoneOf.get(node), problems);
+    if (workload !== undefined) workloads.set(ip, workload);
   }
   return workloads;
 }
 
-function workload(pod: Pod, zoneOf: ReadonlyMap<string, string>): TopologyWorkload {
+/** Addresses that are a Pod's as long as no other claims them. */
+export function claimedBy({ hostNetwork, phase, ips }: Pod): ReadonlySet<string> {
+  return new Set(hostNetwork || phase === "Succeeded" || phase === "Failed" ? [] : ips);
+}
+
+/** @param claimants in key order */
+export function workloadAt(
+  ip: string,
+  claimants: readonly Pod[],
+  zoneOf: (node: string) => string | undefined,
+  problems: Problem[],
+): TopologyWorkload | undefined {
+  const [owner] = claimants;
+  if (claimants.length > 1) for (const pod of claimants) problems.push(sharedAddress(pod, ip, claimants));
+  return owner === undefined || claimants.length > 1 ? undefined : asWorkload(owner, zoneOf);
+}
+
+function asWorkload(pod: Pod, zoneOf: (node: string) => string | undefined): TopologyWorkload {
   const { nodeName, workload: name } = pod;
-  const zone = nodeName === undefined ? undefined : zoneOf.get(nodeName);
+  const zone = nodeName === undefined ? undefined : zoneOf(nodeName);
   return {
     namespace: pod.meta.namespace,
     pod: pod.meta.name,
@@ -146,6 +157,24 @@ function slicesByService(slices: readonly EndpointSlice[]): Map<string, Endpoint
     else known.push(slice);
   }
   return byService;
+}
+
+/**
+ * @param slices those of the Service, in key order
+ * @returns undefined for what is no Service of the mesh
+ */
+export function resolveService(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  state: ClusterStateView,
+  workloads: ReadonlyMap<string, TopologyWorkload>,
+  problems: Problem[],
+): TopologyService | undefined {
+  const key = keyOf(service.meta);
+  if (key === "default/kubernetes") return undefined;
+  if (service.type !== "ExternalName") return { key, service, ports: resolvePorts(service, slices, state, workloads) };
+  problems.push(problem("ExternalNameUnsupported", refOf(service), "spec.type", "it is of type ExternalName"));
+  return undefined;
 }
 
 function resolvePorts(

@@ -11,7 +11,9 @@ import {
   type MeshObject,
   type Meta,
   type Node,
+  type ObjectRef,
   type Pod,
+  refOf,
   type Service,
   type TCPRoute,
   type TrafficSplit,
@@ -363,3 +365,11 @@ export const anyCluster: fc.Arbitrary<MeshObject[]> = fc.uniqueArray(anyObject, 
   maxLength: 50,
   size: "max",
 });
+
+/** An object as it is from now on, or one that is gone. */
+export type Event = { readonly put: MeshObject } | { readonly remove: ObjectRef };
+
+export const anyEvent: fc.Arbitrary<Event> = fc.oneof(
+  { arbitrary: anyObject.map((put): Event => ({ put })), weight: 3 },
+  { arbitrary: anyObject.map((object): Event => ({ remove: refOf(object) })), weight: 1 },
+);

@@ -2,15 +2,28 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { expect } from "vitest";
+import { patchOf } from "../../src/config/changes.ts";
+import { applyPatch } from "../../src/config/delta.ts";
 import { type AccessMode, type MeshConfig, MeshConfigSchema, type TrafficType } from "../../src/config/mesh-config.ts";
+import { ClusterCompiler } from "../../src/controller/cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "../../src/controller/compile-cluster.ts";
 import { ClusterState } from "../../src/model/cluster-state.ts";
-import { keyOf, type MeshObject } from "../../src/model/objects.ts";
+import { keyOf, type MeshObject, type ObjectRef, refOf } from "../../src/model/objects.ts";
 import { MeshRouteTable, newDecision } from "../../src/proxy/router/route-table.ts";
 import type { Decision, ServicePortState } from "../../src/proxy/router/types.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { AccessModel, type Call } from "./access-model.ts";
-import { ADDRESSES, anyCluster, anyObject, idOf, MESH_NAMESPACE, METHODS, PATHS } from "./clusters.ts";
+import {
+  ADDRESSES,
+  anyCluster,
+  anyEvent,
+  anyObject,
+  type Event,
+  idOf,
+  MESH_NAMESPACE,
+  METHODS,
+  PATHS,
+} from "./clusters.ts";
 
 const options = (accessControl: AccessMode, defaultTrafficType: TrafficType): ClusterMeshOptions => ({
   namespace: MESH_NAMESPACE,
@@ -101,6 +114,35 @@ function* differences(a: MeshConfig, b: MeshConfig): Iterable<[section: string, 
   }
 }
 
+/** Groups of events: what happens between two looks at the cluster. */
+const anyEvents = fc.array(fc.array(anyEvent, { minLength: 1, maxLength: 4 }), { maxLength: 12, size: "max" });
+
+function* played(objects: readonly MeshObject[], groups: readonly (readonly Event[])[], of: ClusterMeshOptions) {
+  const state = new ClusterState();
+  const compiler = new ClusterCompiler(of);
+  for (const events of [objects.map((put): Event => ({ put })), ...groups]) {
+    const changed: ObjectRef[] = [];
+    for (const event of events) {
+      const ref = "put" in event ? refOf(event.put) : event.remove;
+      state.apply("put" in event ? { put: [event.put], remove: [] } : { put: [], remove: [ref] });
+      changed.push(ref);
+    }
+    yield { state, compiled: compiler.update(state, changed) };
+  }
+}
+
+/** After any events in any groups, what was worked out change by change is what the objects make at once. */
+const incremental = fc.property(anyCluster, anyEvents, anyOptions, (objects, groups, of) => {
+  let before = compileAll([], of).config;
+  for (const { state, compiled } of played(objects, groups, of)) {
+    const { config, problems, changes } = compiled;
+    expect({ config, problems }).toEqual(compileCluster(state, of));
+    // The changes are all that changed, and a patch of them leads from the one to the other.
+    expect(applyPatch(before, patchOf(changes, config))).toEqual(config);
+    before = structuredClone(config);
+  }
+});
+
 const anyRequest = fc.record({
   path: fc.constantFrom(...PATHS),
   method: fc.constantFrom(...METHODS),
@@ -138,6 +180,35 @@ const access = fc.property(
   },
 );
 
+/** Tables that were changed entry by entry decide as those do that never knew another configuration. */
+const tables = fc.property(
+  anyCluster,
+  anyEvents,
+  fc.array(anyCall, { minLength: 1, maxLength: 4 }),
+  fc.constantFrom<AccessMode[]>("on", "on", "audit", "off"),
+  (objects, groups, calls, mode) => {
+    const table = tableOf(compileAll([], options(mode, "http")).config);
+    for (const { compiled } of played(objects, groups, options(mode, "http"))) {
+      const { config, changes } = compiled;
+      table.apply(config, changes);
+      const fresh = tableOf(config);
+      for (const [key, { trafficType }] of Object.entries(config.servicePorts))
+        for (const [from, request] of calls) {
+          const call: Call = trafficType === "http" ? { from, request } : { from };
+          const about = `${from} calls ${key} with ${JSON.stringify(call.request)}`;
+          expect([about, outcome(decide(table, key, call))]).toEqual([about, outcome(decide(fresh, key, call))]);
+        }
+    }
+  },
+);
+
+/** Without what depends on calls before: whose turn it is in a split. */
+function outcome({ failure, path, endpoints, route, wouldDeny }: Decision): unknown {
+  const denied = failure === "NoEndpoint" ? "" : failure;
+  const reached = path.length > 1 ? [] : endpoints.map(({ key, config }) => [key, config]);
+  return { denied, wouldDeny, first: path[0]?.key, route, reached };
+}
+
 function tableOf(config: MeshConfig): MeshRouteTable {
   const clock = { now: () => 0, wall: () => 0, after: () => ({ cancel() {} }) };
   const table = new MeshRouteTable({ clock, random: () => 0.5, log: silentLog });
@@ -158,6 +229,8 @@ function decide(table: MeshRouteTable, key: string, { from, request }: Call): De
 }
 
 export const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
+  "worked out change by change is the same as at once": incremental as fc.IRawProperty<unknown>,
+  "tables changed entry by entry decide as new ones do": tables as fc.IRawProperty<unknown>,
   "the order of objects does not matter": order as fc.IRawProperty<unknown>,
   "an object changes nothing but what it can have a say in": isolation as fc.IRawProperty<unknown>,
   "access is what the objects say, in HTTP, TCP and UDP": access as fc.IRawProperty<unknown>,

@@ -2,6 +2,7 @@
  * The proxy as a whole: a MeshConfig in, sockets out. A new configuration opens what is new, closes what is gone and
  * changes the rest in place; connections that were accepted live on until they end by themselves.
  */
+import { type Change, changedKeys } from "../../config/changes.ts";
 import type { Entrypoint, MeshConfig } from "../../config/mesh-config.ts";
 import { emptyMeshConfig } from "../../config/mesh-config.ts";
 import type { Clock, Random, Timer } from "../../model/clock.ts";
@@ -82,6 +83,8 @@ export class MeshProxy {
   readonly #buffers = new SocketBuffers();
   readonly #newcomers: Newcomers | undefined;
   readonly #entrypoints = new Map<string, OpenEntrypoint>();
+  /** Those of them that are not open. */
+  readonly #closedEntrypoints = new Set<string>();
   #config: MeshConfig = emptyMeshConfig();
   #applying: Promise<void> = Promise.resolve();
   #reopening: Timer | undefined;
@@ -165,12 +168,18 @@ export class MeshProxy {
     return status;
   }
 
+  /** Keys of those that could not be opened. */
+  closedEntrypoints(): string[] {
+    return [...this.#closedEntrypoints];
+  }
+
   /**
    * Puts a configuration in force. Applications queue; each resolves when its sockets listen. An entrypoint that cannot
    * be opened is in `status()` with its reason and tried again from time to time, and the rest is in force.
+   * @param changes since the one before; absent: anything may be another
    */
-  apply(config: MeshConfig): Promise<void> {
-    const applied = this.#applying.then(() => this.#apply(config));
+  apply(config: MeshConfig, changes?: readonly Change[]): Promise<void> {
+    const applied = this.#applying.then(() => this.#apply(config, changes));
     this.#applying = applied.catch((error: Error) =>
       this.#options.log.error("a configuration could not be put in force", { error: error.message }),
     );
@@ -190,29 +199,33 @@ export class MeshProxy {
     this.#reopening?.cancel();
     const entrypoints = [...this.#entrypoints.values()];
     this.#entrypoints.clear();
+    this.#closedEntrypoints.clear();
     await Promise.all(entrypoints.map((entrypoint) => entrypoint.close()));
     await Promise.all([this.#http.close(drainMs), this.#tcp.close(drainMs), this.#udp.close()]);
   }
 
-  async #apply(config: MeshConfig): Promise<void> {
+  async #apply(config: MeshConfig, changed?: readonly Change[]): Promise<void> {
     if (this.#closed) return;
     // Routes first: a socket that opens knows at once what its connections mean.
-    const changes = this.#table.apply(config);
+    const changes = this.#table.apply(config, changed);
     this.#config = config;
     this.#newcomers?.look();
     const gone: OpenEntrypoint[] = [];
-    for (const [key, entrypoint] of this.#entrypoints) {
-      if (config.entrypoints[key] !== undefined) continue;
-      this.#entrypoints.delete(key);
-      gone.push(entrypoint);
+    for (const key of changedKeys(changed, "entrypoints", config.entrypoints, this.#entrypoints.keys())) {
+      const known = this.#entrypoints.get(key);
+      const wanted = config.entrypoints[key];
+      if (wanted === undefined) {
+        this.#entrypoints.delete(key);
+        this.#closedEntrypoints.delete(key);
+        if (known !== undefined) gone.push(known);
+      } else if (known !== undefined) known.config = wanted;
+      else {
+        this.#entrypoints.set(key, { config: wanted, bound: undefined, error: undefined, close: async () => {} });
+        this.#closedEntrypoints.add(key);
+      }
     }
     // An address given up may be asked for in the same step.
     await Promise.all(gone.map((entrypoint) => entrypoint.close()));
-    for (const [key, wanted] of Object.entries(config.entrypoints)) {
-      const known = this.#entrypoints.get(key);
-      if (known !== undefined) known.config = wanted;
-      else this.#entrypoints.set(key, { config: wanted, bound: undefined, error: undefined, close: async () => {} });
-    }
     await this.#openAll();
     for (const removed of changes.removedServicePorts) this.#http.drainServicePort(removed);
   }
@@ -222,10 +235,10 @@ export class MeshProxy {
     this.#reopening?.cancel();
     if (this.#closed) return;
     const opening: Promise<void>[] = [];
-    for (const [key, entrypoint] of this.#entrypoints)
-      if (entrypoint.bound === undefined) opening.push(this.#open(key, entrypoint));
+    for (const key of this.#closedEntrypoints)
+      opening.push(this.#open(key, this.#entrypoints.get(key) as OpenEntrypoint));
     await Promise.all(opening);
-    if ([...this.#entrypoints.values()].every(({ bound }) => bound !== undefined)) return;
+    if (this.#closedEntrypoints.size === 0) return;
     this.#reopening = this.#options.clock.after(REOPEN_MS, () => {
       this.#applying = this.#applying.then(() => this.#openAll());
     });
@@ -238,6 +251,7 @@ export class MeshProxy {
       if (entrypoint.config.transport === "tcp") await this.#openTcp(entrypoint);
       else await this.#openUdp(entrypoint);
       entrypoint.error = undefined;
+      this.#closedEntrypoints.delete(key);
     } catch (error) {
       entrypoint.error = (error as Error).message;
       if (entrypoint.error !== before)

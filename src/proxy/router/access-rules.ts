@@ -1,4 +1,5 @@
 /** The access rules in force, by the identity that they open. */
+import { type Change, changedKeys } from "../../config/changes.ts";
 import type { AccessRule, Origin } from "../../config/mesh-config.ts";
 import { HttpMatcher } from "./http-matcher.ts";
 import type { RegexPrograms } from "./regex-programs.ts";
@@ -6,6 +7,7 @@ import type { RegexPrograms } from "./regex-programs.ts";
 const NO_RULES: readonly CompiledRule[] = [];
 
 export class CompiledRule {
+  readonly key: string;
   readonly source: AccessRule;
   readonly origin: Origin;
   readonly sources: ReadonlySet<string>;
@@ -13,7 +15,8 @@ export class CompiledRule {
   /** Some match fits every request, or there is none to fit. */
   readonly opensAllHttp: boolean;
 
-  constructor(source: AccessRule, programs: RegexPrograms) {
+  constructor(key: string, source: AccessRule, programs: RegexPrograms) {
+    this.key = key;
     this.source = source;
     this.origin = source.origin;
     this.sources = new Set(source.sources);
@@ -29,9 +32,10 @@ export class CompiledRule {
 
 export class AccessRules {
   readonly #programs: RegexPrograms;
-  #source: Readonly<Record<string, AccessRule>> = {};
-  #rules = new Map<string, CompiledRule>();
-  #byDestination = new Map<string, CompiledRule[]>();
+  readonly #rules = new Map<string, CompiledRule>();
+  /** In the order of their keys. */
+  readonly #byDestination = new Map<string, readonly CompiledRule[]>();
+  #generation = 0;
 
   constructor(programs: RegexPrograms) {
     this.#programs = programs;
@@ -42,41 +46,45 @@ export class AccessRules {
     return this.#byDestination.get(identity) ?? NO_RULES;
   }
 
-  /** @returns whether anything changed */
-  apply(rules: Readonly<Record<string, AccessRule>>): boolean {
-    if (rules === this.#source) return false;
-    const before = this.#rules;
-    const after = new Map<string, CompiledRule>();
-    let changed = false;
-    for (const key of Object.keys(rules).sort()) {
-      const source = rules[key] as AccessRule;
-      const kept = before.get(key);
-      if (kept?.source === source) after.set(key, kept);
-      else {
-        after.set(key, new CompiledRule(source, this.#programs));
-        changed = true;
-      }
-    }
-    // After the new ones took theirs: a pattern that stays is not compiled again.
-    for (const [key, rule] of before) {
-      if (after.get(key) === rule) continue;
-      rule.release(this.#programs);
-      changed = true;
-    }
-    this.#source = rules;
-    this.#rules = after;
-    if (changed) this.#index();
-    return changed;
+  /** Another one after each change: what was worked out under a number before is out of date. */
+  get generation(): number {
+    return this.#generation;
   }
 
-  #index(): void {
-    this.#byDestination = new Map();
-    for (const rule of this.#rules.values()) {
-      const { destination } = rule.source;
-      const opening = this.#byDestination.get(destination);
-      if (opening === undefined) this.#byDestination.set(destination, [rule]);
-      else opening.push(rule);
+  /** @param changes since the rules before; absent: anything may be another */
+  apply(rules: Readonly<Record<string, AccessRule>>, changes?: readonly Change[]): void {
+    const gone: CompiledRule[] = [];
+    let changed = false;
+    for (const key of [...changedKeys(changes, "accessRules", rules, this.#rules.keys())].sort()) {
+      const before = this.#rules.get(key);
+      const source = Object.hasOwn(rules, key) ? rules[key] : undefined;
+      if (before?.source === source) continue;
+      changed = true;
+      if (before !== undefined) gone.push(before);
+      const after = source === undefined ? undefined : new CompiledRule(key, source, this.#programs);
+      this.#replace(key, before, after);
     }
+    // After the new ones took theirs: a pattern that stays is not compiled again.
+    for (const rule of gone) rule.release(this.#programs);
+    if (changed) this.#generation++;
+  }
+
+  #replace(key: string, before: CompiledRule | undefined, after: CompiledRule | undefined): void {
+    if (after === undefined) this.#rules.delete(key);
+    else this.#rules.set(key, after);
+    if (before !== undefined)
+      this.#index(before.source.destination, (rules) => rules.filter((rule) => rule !== before));
+    if (after !== undefined)
+      this.#index(after.source.destination, (rules) => {
+        const at = rules.findIndex((rule) => rule.key > key);
+        return at < 0 ? [...rules, after] : rules.toSpliced(at, 0, after);
+      });
+  }
+
+  #index(destination: string, change: (rules: readonly CompiledRule[]) => readonly CompiledRule[]): void {
+    const rules = change(this.opening(destination));
+    if (rules.length === 0) this.#byDestination.delete(destination);
+    else this.#byDestination.set(destination, rules);
   }
 }
 

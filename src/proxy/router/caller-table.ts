@@ -1,3 +1,4 @@
+import type { Change } from "../../config/changes.ts";
 import type { Workload } from "../../config/mesh-config.ts";
 import type { Caller } from "./types.ts";
 
@@ -6,9 +7,13 @@ export class CallerTable {
   #workloads: Readonly<Record<string, Workload>> = {};
   readonly #known = new Map<string, Caller>();
 
-  apply(workloads: Readonly<Record<string, Workload>>): void {
-    if (workloads === this.#workloads) return;
+  /** @param changes since the one before; absent: anything may be another */
+  apply(workloads: Readonly<Record<string, Workload>>, changes?: readonly Change[]): void {
     this.#workloads = workloads;
+    if (changes !== undefined) {
+      for (const { section, key } of changes) if (section === "workloads") this.#known.delete(key);
+      return;
+    }
     for (const [address, { workload }] of this.#known)
       if (this.#workloads[address] !== workload) this.#known.delete(address);
   }

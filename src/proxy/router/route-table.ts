@@ -5,7 +5,8 @@
  *
  * Access comes before the split: a caller that may not reach one of the backends reaches none, and takes no turn.
  */
-import type { AccessMode, Backend, MeshConfig, ServicePort } from "../../config/mesh-config.ts";
+import { type Change, changedKeys, entryOf } from "../../config/changes.ts";
+import type { AccessMode, Backend, MeshConfig, ServicePort, Workload } from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type AccessDescription, describeAccess } from "./access-description.ts";
@@ -110,38 +111,28 @@ export class MeshRouteTable implements RouteTable {
   /**
    * Puts a configuration in force. Of what is the same object as before nothing is looked at; states of service ports
    * and endpoints stay the same objects. Endpoints that are gone are told last, when the table is whole again.
+   * @param changed since the one before; absent: anything may be another, and all of it is gone through
    */
-  apply(config: MeshConfig): RouteChanges {
-    const changes = {
-      addedServicePorts: [] as ServicePortState[],
-      removedServicePorts: [] as ServicePortState[],
-      addedEndpoints: [] as EndpointState[],
-      removedEndpoints: [] as EndpointState[],
+  apply(config: MeshConfig, changed?: readonly Change[]): RouteChanges {
+    const changes: NewChanges = {
+      addedServicePorts: [],
+      removedServicePorts: [],
+      addedEndpoints: [],
+      removedEndpoints: [],
     };
     this.#mode = config.accessControl;
-    this.#callers.apply(config.workloads);
-    const moved = this.#findPlace(config);
-    const rulesChanged = this.#rules.apply(config.accessRules);
-    for (const [key, entry] of this.#entries) {
-      if (Object.hasOwn(config.servicePorts, key)) continue;
-      this.#entries.delete(key);
-      entry.remove(this.#context.programs, changes);
-      changes.removedServicePorts.push(entry);
+    this.#callers.apply(config.workloads, changed);
+    this.#rules.apply(config.accessRules, changed);
+    if (this.#findPlace(config, changed)) for (const entry of this.#entries.values()) entry.place(this.#context.place);
+    const updated: ServicePortEntry[] = [];
+    for (const key of changedKeys(changed, "servicePorts", config.servicePorts, this.#entries.keys())) {
+      const entry = this.#updateEntry(key, entryOf(config, "servicePorts", key) as ServicePort | undefined, changes);
+      if (entry !== undefined) updated.push(entry);
     }
-    for (const key of Object.keys(config.servicePorts)) {
-      const servicePort = config.servicePorts[key] as ServicePort;
-      const known = this.#entries.get(key);
-      const entry = known ?? new ServicePortEntry(key, servicePort, this.#context);
-      if (known === undefined) {
-        this.#entries.set(key, entry);
-        changes.addedServicePorts.push(entry);
-      }
-      if (moved) known?.place(this.#context.place);
-      if (known?.config !== servicePort) entry.update(servicePort, known === undefined, this.#context, changes);
-      else if (rulesChanged) entry.forgetViews();
-    }
+    // Where service ports come or go, routes of others may mean them.
+    const same = changes.addedServicePorts.length === 0 && changes.removedServicePorts.length === 0;
     const find = ({ servicePort }: Backend) => this.#entries.get(servicePort);
-    for (const entry of this.#entries.values()) for (const route of entry.routes) route.resolve(find);
+    for (const entry of same ? updated : this.#entries.values()) for (const route of entry.routes) route.resolve(find);
     this.#generation++;
     for (const endpoint of changes.removedEndpoints) {
       for (const tell of endpoint.onRemoved.splice(0)) tell();
@@ -149,14 +140,34 @@ export class MeshRouteTable implements RouteTable {
     return changes;
   }
 
+  /** @returns the entry, where something of it changed */
+  #updateEntry(key: string, config: ServicePort | undefined, changes: NewChanges): ServicePortEntry | undefined {
+    const known = this.#entries.get(key);
+    if (config === undefined) {
+      if (known === undefined) return undefined;
+      this.#entries.delete(key);
+      known.remove(this.#context.programs, changes);
+      changes.removedServicePorts.push(known);
+      return undefined;
+    }
+    if (known?.config === config) return undefined;
+    const entry = known ?? new ServicePortEntry(key, config, this.#context);
+    if (known === undefined) {
+      this.#entries.set(key, entry);
+      changes.addedServicePorts.push(entry);
+    }
+    entry.update(config, known === undefined, this.#context, changes);
+    return entry;
+  }
+
   /**
    * A Pod is not told its node's zone, but the configuration says it of others on that node.
    * @returns whether the zone is another one than before
    */
-  #findPlace({ workloads, servicePorts }: MeshConfig): boolean {
+  #findPlace(config: MeshConfig, changed: readonly Change[] | undefined): boolean {
     const { node, zone } = this.#context.place;
     if (node === undefined) return false;
-    const found = zoneOf(node, Object.values(workloads)) ?? zoneOfEndpoints(node, servicePorts) ?? zone;
+    const found = (changed === undefined ? zoneIn(config, node) : zoneAmong(config, changed, node)) ?? zone;
     if (found === zone) return false;
     this.#context.place = { node, zone: found };
     return true;
@@ -280,14 +291,34 @@ function cut({ path, routes, prefixes, backends }: Decision, hops: number, route
   if (backends.length !== chosen) backends.length = chosen;
 }
 
+interface NewChanges {
+  readonly addedServicePorts: ServicePortState[];
+  readonly removedServicePorts: ServicePortState[];
+  readonly addedEndpoints: EndpointState[];
+  readonly removedEndpoints: EndpointState[];
+}
+
 function zoneOf(node: string, placed: readonly { readonly node?: string; readonly zone?: string }[]) {
   return placed.find((each) => each.node === node && each.zone !== undefined)?.zone;
 }
 
-function zoneOfEndpoints(node: string, servicePorts: MeshConfig["servicePorts"]): string | undefined {
+function zoneIn({ workloads, servicePorts }: MeshConfig, node: string): string | undefined {
+  const zone = zoneOf(node, Object.values(workloads));
+  if (zone !== undefined) return zone;
   for (const { endpoints } of Object.values(servicePorts)) {
-    const zone = zoneOf(node, Object.values(endpoints));
-    if (zone !== undefined) return zone;
+    const found = zoneOf(node, Object.values(endpoints));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function zoneAmong(config: MeshConfig, changed: readonly Change[], node: string): string | undefined {
+  for (const { section, key } of changed) {
+    if (section !== "workloads" && section !== "servicePorts") continue;
+    const entry = entryOf(config, section, key) as Workload | ServicePort | undefined;
+    if (entry === undefined) continue;
+    const found = zoneOf(node, "endpoints" in entry ? Object.values(entry.endpoints) : [entry]);
+    if (found !== undefined) return found;
   }
   return undefined;
 }

@@ -61,6 +61,8 @@ export class ServicePortEntry implements ServicePortState {
 
   readonly #views = new Map<string | undefined, AccessView>();
   #groups: readonly EndpointGroup[] | undefined;
+  /** Of the rules that the views were made with. */
+  #rulesGeneration = 0;
   #lastCaller: string | undefined;
   #lastView: AccessView | undefined;
 
@@ -93,6 +95,10 @@ export class ServicePortEntry implements ServicePortState {
   }
 
   view(caller: string | undefined, rules: AccessRules): AccessView {
+    if (this.#rulesGeneration !== rules.generation) {
+      this.#rulesGeneration = rules.generation;
+      this.#forgetViews();
+    }
     const last = this.#lastView;
     if (last !== undefined && this.#lastCaller === caller) return last;
     let view = this.#views.get(caller);
@@ -112,7 +118,7 @@ export class ServicePortEntry implements ServicePortState {
     return this.#groups;
   }
 
-  forgetViews(): void {
+  #forgetViews(): void {
     this.#views.clear();
     this.#lastView = undefined;
   }
@@ -131,7 +137,7 @@ export class ServicePortEntry implements ServicePortState {
     if (first || config.middlewares !== before.middlewares) this.#updateMiddlewares(config.middlewares, context);
     this.connections.change(config.limits);
     this.balancer.ejection.change(this.endpoints, config.balancing?.ejection);
-    this.forgetViews();
+    this.#forgetViews();
   }
 
   /** Where the proxy is now, as far as it knows. */
@@ -143,7 +149,7 @@ export class ServicePortEntry implements ServicePortState {
     this.removed = true;
     this.#updateEndpoints({}, changes);
     this.routes = compileRoutes([], this.routes, programs);
-    this.forgetViews();
+    this.#forgetViews();
   }
 
   #updateEndpoints(configs: Readonly<Record<string, Endpoint>>, changes: EndpointChanges): void {
