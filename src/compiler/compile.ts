@@ -1,6 +1,8 @@
 /**
- * Topology to MeshConfig, by passes in this order: services, splits, access. A pass reads the topology and adds to the
- * draft; what is wrong becomes problems beside it. Same topology, same bytes: everything is walked in key order.
+ * Topology to MeshConfig, by passes in this order: services, splits, access. A pass works on one object (the splits, on
+ * those of a namespace) with what it looks at, and gives its part of the configuration; what is wrong becomes problems
+ * beside it. Same topology, same bytes: everything is walked in key order. LiveCompiler runs the same passes change by
+ * change.
  */
 import {
   type AccessMode,

@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import type net from "node:net";
 import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
+import { ConfigWriter } from "../config/changes.ts";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
 import { LiveSnapshot, type Snapshot, seal } from "../config/snapshot.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
@@ -105,6 +106,8 @@ const proxyByHand = (port: number): ByHand =>
 interface Followed {
   readonly client: ConfigClient;
   readonly applied: string[];
+  /** Whether anything may have changed, of each of these. */
+  readonly whole: boolean[];
   readonly clock: ManualClock;
   readonly signal: AbortSignal;
   readonly stop: () => Promise<void>;
@@ -127,7 +130,7 @@ function follow(port: number, options: FollowOptions = {}): Followed {
   const clock = new ManualClock();
   const waiting: { up: boolean; resolve: () => void }[] = [];
   const { signal } = controller;
-  const followed = { applied: [] as string[], clock, signal, holdBack: Promise.resolve() };
+  const followed = { applied: [] as string[], whole: [] as boolean[], clock, signal, holdBack: Promise.resolve() };
   const client = new ConfigClient({
     host: "127.0.0.1",
     port,
@@ -140,9 +143,10 @@ function follow(port: number, options: FollowOptions = {}): Followed {
     signal,
     ...(options.initial === undefined ? {} : { initial: new LiveSnapshot(structuredClone(options.initial.config)) }),
     ...(options.answerer === undefined ? {} : { answerer: options.answerer }),
-    async apply({ version }) {
+    async apply({ version }, changes) {
       await followed.holdBack;
       followed.applied.push(version);
+      followed.whole.push(changes === undefined);
       return options.closed ?? [];
     },
     onConnected: (up) => {
@@ -176,6 +180,7 @@ test("a proxy gets the whole configuration, then what changes, and acknowledges 
   server.publish(SECOND);
   expect((await second).sequence).toBe(2);
   expect(proxy.applied).toEqual([FIRST.version, SECOND.version]);
+  expect(proxy.whole).toEqual([true, false]);
 });
 
 test("what is published while one is under way is merged into the next", async () => {
@@ -520,4 +525,48 @@ test("another controller asks and gets no configuration; a proxy may not ask", a
   expect(await ask("token-of-p1")).toEqual({ text: "", status: 404 });
   expect(await ask("no token")).toEqual({ text: "", status: 0 });
   expect(server.status()).toEqual([]);
+});
+
+test("what changes in place is sent as what it is then, to a slow proxy as one difference", async () => {
+  const { server, port, next } = await serve();
+  const snapshot = new LiveSnapshot({ ...emptyMeshConfig(), names: { "n/a": ["127.3.0.1"], "n/b": ["127.3.0.2"] } });
+  const writer = new ConfigWriter(snapshot.config);
+  const publish = (name: string, addresses: string[] | undefined) => {
+    writer.put("names", name, addresses);
+    const changes = writer.take();
+    snapshot.noteChanges(changes);
+    server.publish(snapshot, changes);
+  };
+  server.publish(snapshot);
+  const first = next(has(snapshot.version));
+  const proxy = follow(port);
+  await first;
+  const slow = next(has(snapshot.version));
+  publish("n/c", ["127.3.0.3"]);
+  publish("n/a", undefined);
+  publish("n/a", ["127.3.0.4"]);
+  const last = next(has(snapshot.version));
+  expect(await Promise.race([slow.then(() => "before"), last.then(() => "last")])).toBe("last");
+  expect(proxy.applied).toHaveLength(3);
+  expect(proxy.applied.at(-1)).toBe(snapshot.version);
+});
+
+test("a configuration that could not be put in force comes again, whole", async () => {
+  const { server, port, next } = await serve();
+  server.publish(FIRST);
+  const first = next(has(FIRST.version));
+  const proxy = follow(port);
+  await first;
+  const failing = Promise.reject(new Error("a port is taken"));
+  failing.catch(() => {});
+  proxy.holdBack = failing;
+  const offline = proxy.connected(false);
+  server.publish(SECOND);
+  await offline;
+  proxy.holdBack = Promise.resolve();
+  const second = next(has(SECOND.version));
+  proxy.clock.advance(1_000);
+  await second;
+  expect(proxy.applied).toEqual([FIRST.version, SECOND.version]);
+  expect(proxy.whole).toEqual([true, true]);
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Change, ConfigWriter, changesBetween, entryOf, patchOf, SECTIONS } from "./changes.ts";
 import { type Received, receive } from "./config-message.ts";
-import { applyPatch, diff, isEmptyPatch, shareUnchanged } from "./delta.ts";
+import { applyPatch, diffOf, type MergePatch, shareUnchanged } from "./delta.ts";
 import { emptyMeshConfig, type MeshConfig, MeshConfigSchema, type ServicePort } from "./mesh-config.ts";
 import { LiveSnapshot, seal } from "./snapshot.ts";
 
@@ -38,6 +38,9 @@ const anyConfig: fc.Arbitrary<MeshConfig> = fc
     servicePorts: fc.dictionary(fc.constantFrom("n/a:80", "n/b:80", "n/c:80"), anyPort),
   })
   .map((parts) => ({ ...emptyMeshConfig(), ...parts }));
+
+const diff = (from: MeshConfig, to: MeshConfig) => (diffOf(from, to) ?? {}) as MergePatch;
+const isEmptyPatch = (patch: MergePatch) => Object.keys(patch).length === 0;
 
 /** As it would arrive over a connection. */
 const overTheWire = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;

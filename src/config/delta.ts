@@ -14,11 +14,6 @@ type Json = { readonly [key: string]: unknown };
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** @returns a patch that makes `to` out of `from`; empty where they are equal */
-export function diff(from: MeshConfig, to: MeshConfig): MergePatch {
-  return diffObjects(from, to);
-}
-
 /** @returns a new configuration; `config` stays as it is */
 export function applyPatch(config: MeshConfig, patch: MergePatch): MeshConfig {
   return patchObject(config, patch) as unknown as MeshConfig;
@@ -61,7 +56,7 @@ function sharedArray(from: readonly unknown[], to: readonly unknown[]): readonly
   return result.length === from.length && result.every((item, index) => item === from[index]) ? from : result;
 }
 
-export function isEmptyPatch(patch: MergePatch): boolean {
+function isEmptyPatch(patch: MergePatch): boolean {
   for (const _ in patch) return false;
   return true;
 }

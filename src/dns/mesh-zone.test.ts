@@ -71,3 +71,15 @@ test("a name has addresses if and only if its Service has, whatever the names ar
     }),
   );
 });
+
+test("a name changes when the change is told, and no sooner", () => {
+  const names: Record<string, string[]> = { "a/web": ["127.3.0.1"], "b/web": ["127.3.0.2"] };
+  const changing = zoneWith(names);
+  names["a/web"] = ["127.3.0.9"];
+  delete names["b/web"];
+  const before = { kind: "addresses", addresses: ["127.3.0.1"] };
+  expect(changing.find("web.a.traefik.mesh")).toEqual(before);
+  changing.update({ names }, [{ section: "names", key: "b/web", before: ["127.3.0.2"] }]);
+  expect(changing.find("web.a.traefik.mesh")).toEqual(before);
+  expect([changing.find("web.b.traefik.mesh"), changing.find("b.traefik.mesh")]).toEqual([NONE, NONE]);
+});

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { ConfigWriter } from "../config/changes.ts";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../config/mesh-config.ts";
-import { shareOf } from "./worker-share.ts";
+import { movesShares, shareOf } from "./worker-share.ts";
 
 type Parts = Pick<ServicePort, "middlewares"> & {
   readonly limits?: NonNullable<ServicePort["limits"]>;
@@ -114,4 +115,20 @@ test("every entrypoint is served, by all or by one, whatever the splits; what a 
       }
     }),
   );
+});
+
+test("what endpoints there are moves no share; routes, counted policies and entrypoints may", () => {
+  const config = configOf({ web: { middlewares: {} }, api: { middlewares: {} } });
+  const web = config.servicePorts["web"] as ServicePort;
+  const moves = (after: ServicePort | undefined) => {
+    const writer = new ConfigWriter(structuredClone(config));
+    writer.put("servicePorts", "web", after);
+    return movesShares(writer.take(), writer.config);
+  };
+  expect(moves({ ...web, endpoints: { "10.0.0.1:80": {} } })).toBe(false);
+  expect(moves({ ...web, middlewares: limit })).toBe(true);
+  expect(moves({ ...web, limits: { maxConnections: 1 } })).toBe(true);
+  expect(moves({ ...web, routes: [] })).toBe(true);
+  expect(moves(undefined)).toBe(true);
+  expect(movesShares([{ section: "entrypoints", key: "web", before: undefined }], config)).toBe(true);
 });

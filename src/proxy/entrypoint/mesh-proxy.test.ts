@@ -1,7 +1,8 @@
 import dgram from "node:dgram";
 import net from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { emptyMeshConfig, type MeshConfig } from "../../config/mesh-config.ts";
+import { ConfigWriter } from "../../config/changes.ts";
+import { type Entrypoint, emptyMeshConfig, type MeshConfig } from "../../config/mesh-config.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { type Log, silentLog } from "../../telemetry/log.ts";
 import { MeshProxy } from "./mesh-proxy.ts";
@@ -85,5 +86,34 @@ for (const transport of ["tcp", "udp"] as const) {
     const idle = clock.pending;
     await proxy.apply(emptyMeshConfig());
     expect([proxy.status().size, clock.pending]).toEqual([0, idle - 1]);
+  });
+}
+
+test("of a configuration that changes in place, entrypoints that came are opened and those that went are closed", async () => {
+  const { proxy } = makeProxy();
+  const config = configFor(0, "tcp");
+  const { here } = config.entrypoints as { here: Entrypoint };
+  await proxy.apply(config);
+  const before = proxy.status().get("here")?.boundPort as number;
+  const writer = new ConfigWriter(config);
+  writer.put("entrypoints", "there", here);
+  await proxy.apply(config, writer.take());
+  expect([...proxy.status()].map(([key, { boundPort }]) => [key, boundPort === before])).toEqual([
+    ["here", true],
+    ["there", false],
+  ]);
+  writer.put("entrypoints", "here", undefined);
+  await proxy.apply(config, writer.take());
+  expect([[...proxy.status().keys()], proxy.closedEntrypoints()]).toEqual([["there"], []]);
+  await expect(connectTo(before)).rejects.toThrow("ECONNREFUSED");
+});
+
+function connectTo(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once("error", reject);
   });
 }
