@@ -34,7 +34,8 @@ export class PeakEwma<T extends Measured> extends PowerOfTwo<T> {
     const known = candidate.latencyMs;
     // A first latency is all that is known; later ones count by how long nothing was heard.
     const average = known === 0 ? latencyMs : known * weight + latencyMs * (1 - weight);
-    candidate.latencyMs = Math.max(latencyMs > known ? latencyMs : average, Number.MIN_VALUE);
+    // Also where rounding takes the average below what it cannot be below.
+    candidate.latencyMs = Math.max(latencyMs, average, Number.MIN_VALUE);
     candidate.latencyAt = now;
   }
 
