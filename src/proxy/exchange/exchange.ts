@@ -175,7 +175,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.method = head.method;
     this.target = head.target;
     this.#takeWanted(head);
-    this.#trace?.begin(head.view);
+    this.#trace?.begin(head.view, head);
     this.#upgrade = head.upgrade;
     this.#requestDone = head.bodyless;
     this.#content.length = 0;
@@ -271,6 +271,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       path: plan?.target,
       host: plan?.host,
       changes: plan?.requestChanges ?? NO_CHANGES,
+      added: this.#trace === undefined ? NO_FIELDS : this.#trace.added,
     };
     const { outgoing } = this;
     outgoing.method = this.method;

@@ -21,6 +21,8 @@ export interface ForwardOptions {
   readonly path: string | undefined;
   readonly host: string | undefined;
   readonly changes: readonly HeaderChange[];
+  /** Fields that come besides: name, value, name, value …, names in lower case. */
+  readonly added: readonly string[];
 }
 
 export interface RequestHead {
@@ -38,6 +40,8 @@ export interface RequestHead {
   readonly lengthKnown: boolean;
   /** Failures are told as gRPC tells them. */
   readonly isGrpc: boolean;
+  /** Whether it has a field of one of these names, in lower case. */
+  hasAny(names: readonly string[]): boolean;
   /** @returns request line, field lines and the empty line */
   toHttp1(options: ForwardOptions): string;
   /** @returns name, value, name, value …, pseudo fields first (RFC 9113 §8.3.1) */

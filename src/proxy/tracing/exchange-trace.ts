@@ -44,6 +44,8 @@ export class ExchangeTrace {
   #userAgent = "";
   readonly #tries: TryTrace[] = [];
   #try: TryTrace | undefined;
+  /** Fields that the head is written with: a context that is the same for every try. */
+  added: readonly string[] = NO_NAMES;
 
   constructor(tracer: Tracer) {
     this.#tracer = tracer;
@@ -53,22 +55,31 @@ export class ExchangeTrace {
     return this.traceId !== "";
   }
 
-  /** A request has come. @param request valid during the call */
-  begin(request: HasFields): void {
+  /** A request has come. @param request and its names: valid during the call */
+  begin(request: HasFields, names: { hasAny(names: readonly string[]): boolean }): void {
     const { propagation, ratio } = this.#tracer;
     this.traceId = "";
     this.#forms = NO_FORMS;
+    this.added = NO_NAMES;
+    // Most say nothing, and to look for each field in turn costs more than all the rest.
+    if (!names.hasAny(propagation.names)) {
+      if (ratio > 0) this.#beginNew(request, undefined, false);
+      return;
+    }
     const context = propagation.read(request);
     if (context === undefined) {
-      if (ratio > 0) this.#beginNew(request, undefined);
+      if (ratio > 0) this.#beginNew(request, undefined, propagation.hasStale(request));
     } else if (context.sampled !== false) {
-      if (context.traceId === "") this.#beginNew(request, context);
+      if (context.traceId === "") this.#beginNew(request, context, true);
       else if (context.sampled || isInRatio(context.traceId, ratio)) this.#continue(request, context);
     }
   }
 
-  /** @param order a context that says no more than to record */
-  #beginNew(request: HasFields, order: TraceContext | undefined): void {
+  /**
+   * @param order a context that says no more than to record
+   * @param isStale there are fields that the new context takes the place of
+   */
+  #beginNew(request: HasFields, order: TraceContext | undefined, isStale: boolean): void {
     const { ids, ratio, rate, propagation } = this.#tracer;
     ids.next();
     this.#contextId = ids.traceId;
@@ -80,9 +91,9 @@ export class ExchangeTrace {
     // What it orders whoever is called next still stands.
     if (order !== undefined && !isRecorded) return;
     this.#forms = order === undefined ? propagation.ofNew : propagation.formsOf(request);
-    const isStale = order !== undefined || propagation.hasStale(request);
     this.#staleNames = isStale ? replacedNames(this.#forms, true) : NO_NAMES;
     if (isRecorded) this.#record(request);
+    else if (!isStale) this.added = this.#fieldsOf(this.#spanId);
   }
 
   #continue(request: HasFields, context: TraceContext): void {
@@ -112,7 +123,7 @@ export class ExchangeTrace {
 
   /** The head that goes out is written. Where the exchange is recorded, it is completed by each try. */
   prepare(outgoing: OutgoingHead): void {
-    if (this.#forms.length === 0) return;
+    if (this.#forms.length === 0 || this.added.length > 0) return;
     const stale = this.#staleNames;
     if (stale.length > 0) {
       if (outgoing.text !== "") outgoing.text = withoutLines(outgoing.text, stale);
@@ -189,6 +200,16 @@ export class ExchangeTrace {
   }
 
   #write(outgoing: OutgoingHead, spanId: string): void {
+    const fields = this.#fieldsOf(spanId);
+    if (outgoing.text !== "") {
+      let lines = "";
+      for (let at = 0; at < fields.length; at += 2) lines += `${fields[at]}: ${fields[at + 1]}\r\n`;
+      outgoing.text = `${outgoing.text.slice(0, -2)}${lines}\r\n`;
+    }
+    if (outgoing.fields.length > 0) outgoing.fields = outgoing.fields.concat(fields);
+  }
+
+  #fieldsOf(spanId: string): string[] {
     const context = {
       traceId: this.#contextId,
       spanId,
@@ -199,11 +220,6 @@ export class ExchangeTrace {
     const forms = this.#forms;
     const fields: string[] = [];
     for (let index = 0; index < forms.length; index++) (forms[index] as TraceFormat).write(context, fields);
-    if (outgoing.text !== "") {
-      let lines = "";
-      for (let at = 0; at < fields.length; at += 2) lines += `${fields[at]}: ${fields[at + 1]}\r\n`;
-      outgoing.text = `${outgoing.text.slice(0, -2)}${lines}\r\n`;
-    }
-    if (outgoing.fields.length > 0) outgoing.fields = outgoing.fields.concat(fields);
+    return fields;
   }
 }

@@ -25,6 +25,8 @@ const COLON = 58;
 
 export class Propagation {
   readonly #formats: readonly TraceFormat[];
+  /** Every field that a trace is told in. */
+  readonly names: readonly string[];
   /** The form that a trace which begins here is told in. */
   readonly ofNew: readonly TraceFormat[];
 
@@ -32,6 +34,7 @@ export class Propagation {
   constructor(propagators: readonly Propagator[]) {
     this.#formats = propagators.map((name) => PROPAGATORS[name]);
     this.ofNew = this.#formats.slice(0, 1);
+    this.names = [...this.#formats.flatMap(({ names }) => names), STATE];
   }
 
   /** @returns the context in the first form in which there is one that can be read */

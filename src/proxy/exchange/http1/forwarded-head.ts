@@ -65,6 +65,8 @@ export function requestHead(parser: HeadParser, text: string, base: number, opti
   if ((seen & (1 << X_REAL_IP)) === 0) head += `X-Real-Ip: ${callerAddress}\r\n`;
   if (parser.upgrade) head += "Connection: Upgrade\r\n";
   else if (trailersWelcome) head += "TE: trailers\r\nConnection: TE\r\n";
+  const { added } = options;
+  for (let at = 0; at < added.length; at += 2) head += `${added[at]}: ${added[at + 1]}\r\n`;
   head += "\r\n";
   return options.changes.length === 0 ? head : changed(head, options.changes);
 }

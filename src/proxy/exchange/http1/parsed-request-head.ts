@@ -73,6 +73,17 @@ export class ParsedRequestHead implements RequestHead, RequestView {
     return joined;
   }
 
+  hasAny(names: readonly string[]): boolean {
+    const { fieldCount, nameStart, nameEnd } = this.#parser;
+    for (let index = 0; index < fieldCount; index++) {
+      const start = nameStart[index] as number;
+      const end = nameEnd[index] as number;
+      for (let at = 0; at < names.length; at++)
+        if (equalsIgnoreCase(this.#bytes, start, end, names[at] as string)) return true;
+    }
+    return false;
+  }
+
   toHttp1(options: ForwardOptions): string {
     return requestHead(this.#parser, this.#text(), this.#start, options);
   }

@@ -48,6 +48,11 @@ export class FieldsRequestHead implements RequestHead, RequestView {
     return joined;
   }
 
+  hasAny(names: readonly string[]): boolean {
+    for (let at = 0; at < this.#fields.length; at += 2) if (names.includes(this.#fields[at] as string)) return true;
+    return false;
+  }
+
   toHttp1(options: ForwardOptions): string {
     return requestLinesOut(this.#incoming(), this.#framing(), options);
   }
