@@ -28,11 +28,10 @@ import { Http2Try } from "./http2/http2-try.ts";
 import type { ForwardOptions, RequestHead } from "./message-heads.ts";
 import { failureAnswer, type OwnAnswer, ownContent, redirectAnswer } from "./own-answer.ts";
 import { shortestTimeout } from "./path-timeouts.ts";
+import { RequestContent } from "./request-content.ts";
 import { planRoute, type RoutePlan } from "./route-plan.ts";
 import type { OutgoingRequest, TryOwner, UpstreamTry } from "./upstream-try.ts";
 
-/** Content up to this is kept after it was sent, so that another try can send it. */
-const REPEATABLE_BYTES = 64 * 1024;
 const NO_CHANGES: readonly HeaderChange[] = [];
 const NO_FIELDS: readonly string[] = [];
 type Scheme = ServicePortState["config"]["scheme"];
@@ -68,13 +67,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     answerChanges: NO_CHANGES,
   };
   #requestDone = false;
-  /** The content so far, while it is not yet sent or may have to be sent again. */
-  readonly #content: Buffer[] = [];
-  #contentBytes = 0;
-  /** Until it starts, `#content` has what it was given, and no copies: most of it leaves at once. */
-  #borrows = true;
-  /** Bytes of it that are counted as kept after they were sent. */
-  #keptBytes = 0;
+  readonly #content: RequestContent;
   #trailers: readonly string[] | undefined;
 
   // the tries
@@ -88,8 +81,6 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   #try: UpstreamTry | undefined;
   /** The head, and perhaps more, went out with this try. */
   #sent = false;
-  /** All of the content so far is in `#content`. */
-  #repeatable = true;
   /** This try may not use a connection that has served before: the last one turned out closed. */
   #fresh = false;
   /** For the limiter, or for a connection. */
@@ -120,6 +111,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   constructor(shared: HttpShared) {
     this.#shared = shared;
     this.#trace = shared.tracer === undefined ? undefined : new ExchangeTrace(shared.tracer);
+    this.#content = new RequestContent(shared.kept);
     this.#http1 = new Http1Try(this, shared.pools, shared.answerHead);
   }
 
@@ -178,16 +170,13 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#trace?.begin(head.view, head);
     this.#upgrade = head.upgrade;
     this.#requestDone = head.bodyless;
-    this.#content.length = 0;
-    this.#borrows = true;
-    this.#contentBytes = 0;
+    this.#content.begin();
     this.#trailers = undefined;
     this.attempts = 0;
     this.#tried.length = 0;
     this.endpoint = undefined;
     this.#try = undefined;
     this.#sent = false;
-    this.#repeatable = true;
     this.#fresh = false;
     this.status = 0;
     this.grpcStatus = -1;
@@ -217,9 +206,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   /** Sends the request on its way. Content that came before may be in a buffer that is overwritten after this. */
   start(head: RequestHead): void {
     this.#start(head);
-    this.#borrows = false;
-    for (let index = 0; index < this.#content.length; index++)
-      this.#content[index] = Buffer.from(this.#content[index] as Buffer);
+    this.#content.own();
   }
 
   #start(head: RequestHead): void {
@@ -295,7 +282,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.lastMoveAt = this.#shared.clock.now();
     if (this.#ended || bytes.length === 0) return;
     this.bytesUp += contentBytes;
-    if (this.#repeatable && !this.#tunnel) this.#keep(bytes);
+    if (this.#content.repeatable && !this.#tunnel) this.#keep(bytes);
     if (this.#sent) {
       if (this.#try?.sendContent(bytes) === false) this.#downstream?.pauseReading();
     } else if (!this.#requestDone) {
@@ -377,7 +364,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#trace?.tryAnswers(status);
     balancer.answered(endpoint, status, balancer.measures ? this.#shared.clock.now() - this.#triedAt : 0);
     // An endpoint that answers may have acted, whatever it says.
-    if (status < 400 || !this.#repeatable || !isIdempotent(this.method)) return true;
+    if (status < 400 || !this.#content.repeatable || !isIdempotent(this.method)) return true;
     return !this.#takeRetry("UpstreamReset", status, true);
   }
 
@@ -473,7 +460,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const endpoint = this.#leaveEndpoint();
     const wasSent = this.#sent;
     const sent = wasSent && !untouched;
-    const replayable = this.#repeatable;
+    const replayable = this.#content.repeatable;
     const idempotent = isIdempotent(this.method);
     this.#sent = false;
     const gaveUp = failure === "ResponseTimeout";
@@ -611,8 +598,8 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
 
   #send(): void {
     this.#sent = true;
-    const content = this.#content.length > 1 ? Buffer.concat(this.#content) : this.#content[0];
-    this.#keepSent();
+    const content = this.#content.joined();
+    this.#noteSent();
     this.#trace?.trySends(this.outgoing, this.#try === this.#http1 ? "1.1" : "2");
     const flowing = (this.#try as UpstreamTry).sendHead(content, this.#requestDone, this.#trailers);
     if (this.#ended) return;
@@ -621,28 +608,13 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
   }
 
   #keep(bytes: Buffer): void {
-    this.#content.push(this.#borrows ? bytes : Buffer.from(bytes));
-    this.#contentBytes += bytes.length;
-    if (this.#sent) this.#keepSent();
+    this.#content.add(bytes);
+    if (this.#sent) this.#noteSent();
   }
 
-  /** What went out stays for another try, if it is little and there is room. */
-  #keepSent(): void {
-    const more = this.#contentBytes - this.#keptBytes;
-    if (more === 0) return;
+  #noteSent(): void {
     // Over HTTP/2 an endpoint can say that it has not acted on what it got, so that is kept whatever the method.
-    const mayComeBack = this.#scheme !== "http" || isIdempotent(this.method);
-    if (mayComeBack && this.#contentBytes <= REPEATABLE_BYTES && this.#shared.kept.take(more)) this.#keptBytes += more;
-    else {
-      this.#forgetContent();
-      this.#repeatable = false;
-    }
-  }
-
-  #forgetContent(): void {
-    this.#content.length = 0;
-    this.#shared.kept.giveBack(this.#keptBytes);
-    this.#keptBytes = 0;
+    this.#content.sent(this.#scheme !== "http" || isIdempotent(this.method));
   }
 
   // ── ends ──
@@ -746,7 +718,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     if (this.#try !== undefined) this.#dropTry();
     const { endpoint } = this;
     if (endpoint !== undefined) endpoint.outstanding--;
-    this.#forgetContent();
+    this.#content.forget();
     this.durationMs = this.#shared.clock.now() - this.#startedAt;
     this.#recordOutcome();
     this.#trace?.end(this);
