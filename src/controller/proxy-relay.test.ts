@@ -3,8 +3,8 @@ import type { AdminRoutes, Answer, StreamAnswer } from "../admin/admin-server.ts
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import type { AskableProxy } from "../config-stream/config-server.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
-import { NO_COUNTS, NO_TRAFFIC, type TrafficReport, totalTraffic } from "../traffic/traffic-report.ts";
-import { ProxyRelay } from "./proxy-relay.ts";
+import { NO_COUNTS, NO_TRAFFIC, totalTraffic } from "../traffic/traffic-report.ts";
+import { type MeshTraffic, ProxyRelay } from "./proxy-relay.ts";
 
 /** A far end that answers when the test says so. */
 class FarProxy implements AskableProxy {
@@ -53,8 +53,8 @@ function relay(proxies: FarProxy[], peers: FarProxy[] = []) {
     },
   });
   const routes = made.routes();
-  const traffic = async () => JSON.parse(((await at(routes, "/api/traffic")) as Answer).body) as TrafficReport;
-  return { relay: made, clock, routes, traffic, followers };
+  const traffic = async () => JSON.parse(((await at(routes, "/api/traffic")) as Answer).body) as MeshTraffic;
+  return { clock, routes, traffic, followers };
 }
 
 const at = (routes: AdminRoutes, path: string, query = "") =>
@@ -76,7 +76,7 @@ test("traffic is the sum over the proxies of this replica and of the others", as
   expect(totalTraffic(await report).retries).toBe(321);
 });
 
-test("a proxy that does not answer in time is left out, and so is one that went", async () => {
+test("a proxy that does not answer in time is left out, and so is one that went; how many is said", async () => {
   const [one, slow, gone] = [new FarProxy("p1"), new FarProxy("p2"), new FarProxy("p3")];
   const { traffic, clock } = relay([one, slow, gone]);
   const report = traffic();
@@ -84,6 +84,7 @@ test("a proxy that does not answer in time is left out, and so is one that went"
   gone.say("", 0);
   clock.advance(1_000);
   expect(totalTraffic(await report).retries).toBe(1);
+  expect((await report).missing).toBe(2);
   expect(slow.asked[0]?.cancelled).toBe(true);
 });
 

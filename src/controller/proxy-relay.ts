@@ -8,7 +8,7 @@ import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import type { ConfigServer } from "../config-stream/config-server.ts";
 import type { Clock } from "../model/clock.ts";
-import { sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
+import { NO_TRAFFIC, sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
 
 export interface ProxyRelayOptions {
   readonly server: Pick<ConfigServer, "askable" | "follow">;
@@ -19,8 +19,16 @@ export interface ProxyRelayOptions {
   peers(): number;
 }
 
+/** What has been told of all proxies together. */
+export interface MeshTraffic extends TrafficReport {
+  /** Proxies, or replicas that know of some, that did not answer in time: what they carry is not in it. */
+  readonly missing: number;
+}
+
 /** A proxy that has not answered by then is left out. */
 const ANSWER_MS = 1_000;
+/** Another replica waits for its proxies; before that it must be connected to, and look at our token. */
+const PEER_ANSWER_MS = 3_000;
 /** What is looked at often is asked for this often. */
 const FRESH_MS = 500;
 
@@ -29,7 +37,7 @@ const TAP = "/api/tap";
 
 export class ProxyRelay {
   readonly #options: ProxyRelayOptions;
-  #traffic: { readonly at: number; readonly report: Promise<TrafficReport> } | undefined;
+  #traffic: { readonly at: number; readonly report: Promise<MeshTraffic> } | undefined;
 
   constructor(options: ProxyRelayOptions) {
     this.#options = options;
@@ -39,7 +47,7 @@ export class ProxyRelay {
   routes(): AdminRoutes {
     return {
       [TRAFFIC]: {
-        says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport)",
+        says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport); missing: proxies",
         private: true,
         answer: async () => json(await this.#allTraffic()),
       },
@@ -59,21 +67,21 @@ export class ProxyRelay {
     });
   }
 
-  #allTraffic(): Promise<TrafficReport> {
+  #allTraffic(): Promise<MeshTraffic> {
     const now = this.#options.clock.now();
     if (this.#traffic === undefined || now - this.#traffic.at > FRESH_MS)
       this.#traffic = { at: now, report: this.#gather() };
     return this.#traffic.report;
   }
 
-  async #gather(): Promise<TrafficReport> {
+  async #gather(): Promise<MeshTraffic> {
     const { askPeers, peers } = this.#options;
     const own = this.#ownTraffic();
-    const theirs = this.#collect(peers(), (reader) => askPeers(TRAFFIC, reader));
-    return sumOfTraffic([await own, ...(await theirs)]);
+    const theirs = this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(TRAFFIC, reader));
+    return sumOf([await own, await theirs]);
   }
 
-  async #ownTraffic(): Promise<TrafficReport> {
+  async #ownTraffic(): Promise<MeshTraffic> {
     const proxies = this.#options.server.askable();
     const ask = (reader: () => AnswerReader) => {
       const stops = proxies.map((proxy) => proxy.ask(TRAFFIC, reader()));
@@ -81,21 +89,22 @@ export class ProxyRelay {
         for (const stop of stops) stop();
       };
     };
-    return sumOfTraffic(await this.#collect(proxies.length, ask));
+    return this.#collect(proxies.length, ANSWER_MS, ask);
   }
 
-  /** Waits for `count` answers, for a time. @returns those that came whole */
-  #collect(count: number, ask: (reader: () => AnswerReader) => () => void): Promise<TrafficReport[]> {
-    if (count === 0) return Promise.resolve([]);
+  /** Waits for `count` answers, for a time. */
+  #collect(count: number, waitMs: number, ask: (reader: () => AnswerReader) => () => void): Promise<MeshTraffic> {
+    if (count === 0) return Promise.resolve({ ...NO_TRAFFIC, missing: 0 });
     return new Promise((resolve) => {
-      const reports: TrafficReport[] = [];
+      const reports: MeshTraffic[] = [];
       let left = count;
       const finish = () => {
         timer.cancel();
         stop();
-        resolve(reports);
+        const { missing, ...traffic } = sumOf(reports);
+        resolve({ ...traffic, missing: missing + count - reports.length });
       };
-      const timer = this.#options.clock.after(ANSWER_MS, finish);
+      const timer = this.#options.clock.after(waitMs, finish);
       const reader = (): AnswerReader => {
         let text = "";
         return {
@@ -103,7 +112,7 @@ export class ProxyRelay {
             text += piece;
           },
           onEnd: (status) => {
-            if (status === 200) reports.push(JSON.parse(text) as TrafficReport);
+            if (status === 200) reports.push({ missing: 0, ...(JSON.parse(text) as TrafficReport) });
             if (--left === 0) finish();
           },
         };
@@ -138,6 +147,11 @@ export class ProxyRelay {
       },
     };
   }
+}
+
+function sumOf(reports: readonly MeshTraffic[]): MeshTraffic {
+  const missing = reports.reduce((sum, report) => sum + report.missing, 0);
+  return { ...sumOfTraffic(reports), missing };
 }
 
 /** Lines of several answers; each is passed on when it is whole, so that pieces of one are not mixed with another's. */
