@@ -99,6 +99,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: ["net"],
     packages: ["@opentelemetry/api", "@opentelemetry/otlp-transformer", "@opentelemetry/resources", "@grpc/grpc-js"],
   },
+  explain: { rooms: ["admin", "config", "model", "proxy/router", "telemetry"] },
   "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
   controller: {
     rooms: [
@@ -110,6 +111,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "coredns",
       "admin",
       "traffic",
+      "explain",
       "model",
       "telemetry",
     ],

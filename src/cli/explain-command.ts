@@ -1,6 +1,6 @@
 import { compileCluster } from "../controller/compile-cluster.ts";
+import { type ExplainedMesh, type Explanation, explain, UnanswerableError } from "../explain/explain.ts";
 import { compileMesh } from "../local/compile-mesh.ts";
-import { type ExplainedMesh, type Explanation, explain, UnanswerableError } from "../local/explain.ts";
 import { namespaceFilter } from "../topology/build-topology.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";

@@ -9,6 +9,8 @@ import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import { askPeer } from "../config-stream/ask-peer.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
+import type { ExplainedMesh } from "../explain/explain.ts";
+import { explainRoute } from "../explain/explain-route.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
@@ -19,6 +21,7 @@ import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { expose } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
+import { namespaceFilter } from "../topology/build-topology.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
 import type { ClusterMeshOptions } from "./compile-cluster.ts";
@@ -315,8 +318,18 @@ export class MeshController {
       },
       "/api/status/readiness": { says: "200 when a configuration is served", answer: readiness },
       ...this.#relay.routes(),
+      ...explainRoute(() => this.#explained()),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };
+  }
+
+  #explained(): ExplainedMesh | undefined {
+    const { accessControl: enforced } = this.#options;
+    const { state } = this.#source;
+    if (this.#snapshot === undefined) return undefined;
+    // Rules are in a configuration only where they may be asked.
+    const { config, problems } = compileCluster(state, { ...this.#options, accessControl: "on" });
+    return { state, config, enforced, problems, within: namespaceFilter(this.#options) };
   }
 
   #status(): object {

@@ -9,6 +9,8 @@ import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } f
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
+import type { ExplainedMesh } from "../explain/explain.ts";
+import { explainRoute } from "../explain/explain-route.ts";
 import type { LoopbackAddresses } from "../manifests/loopback-addresses.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
@@ -311,6 +313,7 @@ export class LoopbackCluster {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
         answer: () => json(this.#traffic()),
       },
+      ...explainRoute(() => this.#explained()),
       ...tapRoute(this.#taps, this.#options.clock),
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
@@ -321,6 +324,15 @@ export class LoopbackCluster {
         answer: (_, { accept }) => expose(this.#metrics(), accept),
       },
     };
+  }
+
+  #explained(): ExplainedMesh | undefined {
+    const state = this.#state;
+    if (state === undefined) return undefined;
+    const { accessControl: enforced } = this.#options;
+    // Rules are in a configuration only where they may be asked.
+    const { config, problems } = compileMesh(state, { ...this.#options, accessControl: "on" });
+    return { state, config, enforced, problems };
   }
 
   #traffic(): TrafficReport {

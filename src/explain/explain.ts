@@ -42,8 +42,20 @@ export interface Explanation {
     readonly share: number;
     readonly endpoints: readonly string[];
   }[];
-  /** Sentences, in the order in which the proxy decides. */
+  /** In the order in which the proxy decides. */
+  readonly stages: readonly Stage[];
+  /** The same as lines of text. */
   readonly steps: readonly string[];
+}
+
+/** A decision on the way of a call. */
+export interface Stage {
+  readonly stage: "caller" | "name" | "access" | "route" | "answer";
+  readonly says: string;
+  /** The object by whose word it is so, as `Kind namespace/name`; "" where there is none. */
+  readonly object: string;
+  /** Why so. */
+  readonly notes: readonly string[];
 }
 
 /** The question cannot be put: its caller is not there, or its form is wrong. */
@@ -71,7 +83,7 @@ class Explainer {
   readonly #question: Question;
   readonly #mesh: ExplainedMesh;
   readonly #table: MeshRouteTable;
-  readonly #steps: string[] = [];
+  readonly #stages: (Stage & { readonly notes: string[] })[] = [];
   readonly #caller: Caller;
   readonly #pod: Pod;
 
@@ -87,9 +99,8 @@ class Explainer {
   answer(): Explanation {
     const { identity = "nobody" } = this.#caller;
     const who = `${identity}${this.#leftOut(this.#pod.meta.namespace)}`;
-    this.#steps.push(
-      `caller: Pod ${keyOf(this.#pod.meta)} at ${this.#caller.address || "no address"}, ServiceAccount ${who}`,
-    );
+    const pod = `Pod ${keyOf(this.#pod.meta)}`;
+    this.#stage("caller", `${pod} at ${this.#caller.address || "no address"}, ServiceAccount ${who}`, pod);
     checkRequest(this.#question);
     const { host, port } = parseTarget(this.#question.to);
     const service = this.#serviceOf(host, port);
@@ -114,27 +125,25 @@ class Explainer {
     this.#explainAccess(entry, backends, denied);
     if (denied && this.#mesh.enforced === "on") {
       const failure = decision.failure as Failure;
-      this.#steps.push(`answer: ${refusal(entry, failure)}`);
-      return this.#end({
-        failure,
-        status: isHttp ? FAILURES[failure].status : 0,
-        servicePort: entry.key,
-        decidedBy: this.#denier(entry, backends),
-      });
+      const decidedBy = this.#denier(entry, backends);
+      this.#stage("answer", refusal(entry, failure), decidedBy);
+      const status = isHttp ? FAILURES[failure].status : 0;
+      return this.#end({ failure, status, servicePort: entry.key, decidedBy });
     }
     // Where access control does not decide, no object of its does.
     if (this.#mesh.enforced !== "on") this.#redecide(entry, decision);
     this.#explainRoute(entry, decision.routes[0], backends);
     this.#explainSettings(new Set([entry.key, ...backends.map(({ servicePort }) => servicePort)]));
     const { failure } = decision;
-    if (failure !== "") this.#steps.push(`answer: ${refusal(entry, failure)}`);
-    else this.#steps.push(`answer: an endpoint's: ${backends.flatMap(({ endpoints }) => endpoints).join(", ")}`);
+    const decidedBy = formatOrigin(decision.origin) ?? serviceRef(entry);
+    if (failure !== "") this.#stage("answer", refusal(entry, failure), decidedBy);
+    else this.#stage("answer", `an endpoint's: ${backends.flatMap(({ endpoints }) => endpoints).join(", ")}`);
     return this.#end({
       served: failure === "",
       failure,
       status: isHttp && failure !== "" ? FAILURES[failure].status : 0,
       servicePort: entry.key,
-      decidedBy: formatOrigin(decision.origin) ?? `Service ${entry.config.namespace}/${entry.config.service}`,
+      decidedBy,
       backends,
     });
   }
@@ -148,25 +157,21 @@ class Explainer {
 
   #explainAccess(entry: ServicePortState, backends: Explanation["backends"], denied: boolean): void {
     const { enforced } = this.#mesh;
-    const verdict = denied ? `denied, decided by ${this.#denier(entry, backends)}` : "allowed";
-    const mode =
-      enforced === "on"
-        ? `access: ${verdict}`
-        : `access: let through, because access control is ${enforced} (with --acl on: ${verdict})`;
-    this.#steps.push(mode);
-    const asked =
-      backends.length === 0 ? [entry.key] : backends.filter(({ share }) => share > 0).map((each) => each.servicePort);
+    const asked = askedOf(entry, backends);
+    const decider = denied ? this.#denier(entry, backends) : this.#opener(entry, asked);
+    const verdict = denied ? `denied, decided by ${decider}` : "allowed";
+    if (enforced === "on") this.#stage("access", verdict, decider);
+    else this.#stage("access", `let through, because access control is ${enforced} (with --acl on: ${verdict})`);
     for (const key of asked) {
       const state = this.#table.servicePort(key);
       if (state === undefined) continue;
-      const request = entry.config.trafficType === "http" ? this.#view() : undefined;
-      const { findings, endpointsWithoutIdentity } = this.#table.describeAccess(state, this.#caller, request);
+      const { findings, endpointsWithoutIdentity } = this.#findings(entry, state);
       const to = asked.length > 1 ? ` to ${key}` : "";
       if (endpointsWithoutIdentity.length > 0)
-        this.#steps.push(`  nobody's endpoints${to}, which no target can open: ${endpointsWithoutIdentity.join(", ")}`);
+        this.#note(`nobody's endpoints${to}, which no target can open: ${endpointsWithoutIdentity.join(", ")}`);
       if (findings.length === 0 && endpointsWithoutIdentity.length === 0)
-        this.#steps.push(`  no TrafficTarget has the ServiceAccount of ${key}'s Pods as destination`);
-      for (const finding of findings) this.#steps.push(`  ${describeFinding(finding)}${to}`);
+        this.#note(`no TrafficTarget has the ServiceAccount of ${key}'s Pods as destination`);
+      for (const finding of findings) this.#note(`${describeFinding(finding)}${to}`);
     }
   }
 
@@ -176,11 +181,12 @@ class Explainer {
     backends: Explanation["backends"],
   ): void {
     if (route === undefined) {
-      this.#steps.push(`route: to the endpoints of ${entry.key}`);
+      this.#stage("route", `to the endpoints of ${entry.key}`, serviceRef(entry));
       return;
     }
     const parts = backends.map(({ servicePort, share }) => `${servicePort} ${Math.round(share * 1000) / 10} %`);
-    this.#steps.push(`route: ${formatOrigin(route.origin)} sends it to ${parts.join(", ")}`);
+    const object = formatOrigin(route.origin) ?? "";
+    this.#stage("route", `${object} sends it to ${parts.join(", ")}`, object);
   }
 
   /** What may still come between: of the service ports on the way, in their order. */
@@ -188,19 +194,16 @@ class Explainer {
     for (const key of keys) {
       const config = this.#mesh.config.servicePorts[key];
       const settings = config === undefined ? [] : describeSettings(config);
-      if (settings.length > 0) this.#steps.push(`  ${key} asks for ${settings.join(", ")}`);
+      if (settings.length > 0) this.#note(`${key} asks for ${settings.join(", ")}`);
     }
   }
 
   /** Which object keeps the call out: the target that is there and does not fit, or the Service for want of any. */
   #denier(entry: ServicePortState, backends: Explanation["backends"]): string {
-    const keys =
-      backends.length === 0 ? [entry.key] : backends.filter(({ share }) => share > 0).map((each) => each.servicePort);
-    const request = entry.config.trafficType === "http" ? this.#view() : undefined;
-    for (const key of keys) {
+    for (const key of askedOf(entry, backends)) {
       const state = this.#table.servicePort(key);
       if (state === undefined) continue;
-      const { findings } = this.#table.describeAccess(state, this.#caller, request);
+      const { findings } = this.#findings(entry, state);
       if (findings.some(({ obstacle }) => obstacle === "")) continue;
       // The nearest miss says most: a target with this source, then one for this protocol, then any.
       const section = entry.config.trafficType;
@@ -208,11 +211,21 @@ class Explainer {
         findings.find(({ obstacle }) => obstacle !== "source") ??
         findings.find(({ rule }) => this.#mesh.config.accessRules[keyOf(rule)]?.[section] !== undefined) ??
         findings[0];
-      return closest === undefined
-        ? `Service ${state.config.namespace}/${state.config.service}`
-        : `TrafficTarget ${keyOf(closest.rule)}`;
+      return closest === undefined ? serviceRef(state) : `TrafficTarget ${keyOf(closest.rule)}`;
     }
-    return `Service ${entry.config.namespace}/${entry.config.service}`;
+    return serviceRef(entry);
+  }
+
+  /** Which object lets the call in, of the first service port that is asked. */
+  #opener(entry: ServicePortState, asked: readonly string[]): string {
+    const state = this.#table.servicePort(asked[0] ?? "");
+    const opens = state && this.#findings(entry, state).findings.find(({ obstacle }) => obstacle === "");
+    return opens === undefined ? "" : `TrafficTarget ${keyOf(opens.rule)}`;
+  }
+
+  #findings(entry: ServicePortState, state: ServicePortState): ReturnType<MeshRouteTable["describeAccess"]> {
+    const request = entry.config.trafficType === "http" ? this.#view() : undefined;
+    return this.#table.describeAccess(state, this.#caller, request);
   }
 
   #backends(entry: ServicePortState, route: ReturnType<typeof newDecision>["route"]): Explanation["backends"] {
@@ -291,33 +304,35 @@ class Explainer {
       const service = plain === null ? undefined : state.get("Service", key);
       if (service !== undefined && lacksPort(service, port)) {
         const numbers = service.ports.map((each) => each.port).join(", ");
-        this.#steps.push(`name: ${host} is Service ${key} itself, which has no port ${port}; it has ${numbers}`);
+        const object = `Service ${key}`;
+        this.#stage("name", `${host} is ${object} itself, which has no port ${port}; it has ${numbers}`, object);
         return undefined;
       }
       if (service !== undefined) {
-        this.#steps.push(`name: ${host} is Service ${key} itself: the call passes by the mesh and its access control`);
-        this.#steps.push(`  the mesh name is ${service.meta.name}.${service.meta.namespace}.${config.meshDomains[0]}`);
+        const object = `Service ${key}`;
+        this.#stage("name", `${host} is ${object} itself: the call passes by the mesh and its access control`, object);
+        this.#note(`the mesh name is ${service.meta.name}.${service.meta.namespace}.${config.meshDomains[0]}`);
         return "";
       }
-      this.#steps.push(`name: ${host} is no name of the mesh (${config.meshDomains.join(", ")}) and of no Service`);
+      this.#stage("name", `${host} is no name of the mesh (${config.meshDomains.join(", ")}) and of no Service`);
       return undefined;
     }
     const [name = "", namespace = "", ...more] = host.slice(0, -domain.length - 1).split(".");
     const key = `${namespace}/${name}`;
     if (more.length === 0 && config.names[key] !== undefined) return key;
-    this.#steps.push(`name: ${host} does not exist (NXDOMAIN)`);
+    this.#stage("name", `${host} does not exist (NXDOMAIN)`);
     const unserved = state.get("Service", key);
     if (unserved !== undefined) {
-      this.#steps.push(`  there is a Service ${key}, and the mesh does not serve it${this.#leftOut(namespace)}`);
+      this.#note(`there is a Service ${key}, and the mesh does not serve it${this.#leftOut(namespace)}`);
       for (const { object, message } of this.#mesh.problems)
-        if (object.kind === "Service" && keyOf(object) === key) this.#steps.push(`  ${message}`);
+        if (object.kind === "Service" && keyOf(object) === key) this.#note(`${message}`);
     } else {
       const meant = nearest(key, Object.keys(config.names));
       const [near, nearNamespace] = (meant ?? "/").split("/").reverse();
-      this.#steps.push(
+      this.#note(
         meant === undefined
-          ? `  there is no Service ${key}`
-          : `  there is no Service ${key}; did you mean ${near}.${nearNamespace}.${domain}?`,
+          ? `there is no Service ${key}`
+          : `there is no Service ${key}; did you mean ${near}.${nearNamespace}.${domain}?`,
       );
     }
     return undefined;
@@ -326,22 +341,22 @@ class Explainer {
   #entry(service: string, host: string, asked: number | undefined): ServicePortState | undefined {
     const { config } = this.#mesh;
     const [namespace = "", name = ""] = service.split("/");
+    const object = `Service ${service}`;
     const ports = Object.values(config.servicePorts)
       .filter((each) => each.namespace === namespace && each.service === name)
       .map(({ port }) => port);
     const port = asked ?? (ports.includes(80) || ports.length !== 1 ? 80 : (ports[0] as number));
     const state = this.#table.servicePort(servicePortKeyOf(namespace, name, port));
     if (state === undefined) {
-      this.#steps.push(
-        `name: ${host} is the mesh name of Service ${service}, which has no port ${port} in the mesh; it has ${ports.join(", ")}`,
-      );
+      const has = ports.join(", ");
+      const says = `${host} is the mesh name of ${object}, which has no port ${port} in the mesh; it has ${has}`;
+      this.#stage("name", says, object);
       return undefined;
     }
     const addresses =
       config.names[service]?.join(", ") || "not in DNS yet, as no mesh here has made a shadow service for it";
-    this.#steps.push(
-      `name: ${host} is ${addresses}, the mesh name of Service ${service}; port ${port} is ${state.config.trafficType}`,
-    );
+    const { trafficType } = state.config;
+    this.#stage("name", `${host} is ${addresses}, the mesh name of ${object}; port ${port} is ${trafficType}`, object);
     return state;
   }
 
@@ -356,9 +371,30 @@ class Explainer {
       decidedBy: "",
       backends: [],
       ...result,
-      steps: this.#steps,
+      stages: this.#stages,
+      steps: this.#stages.flatMap(({ stage, says, notes }) => [
+        `${stage}: ${says}`,
+        ...notes.map((note) => `  ${note}`),
+      ]),
     };
   }
+
+  #stage(stage: Stage["stage"], says: string, object = ""): void {
+    this.#stages.push({ stage, says, object, notes: [] });
+  }
+
+  /** To the stage before. */
+  #note(text: string): void {
+    this.#stages.at(-1)?.notes.push(text);
+  }
+}
+
+const serviceRef = ({ config }: ServicePortState) => `Service ${config.namespace}/${config.service}`;
+
+/** The service ports whose access rules count: of a split, every backend that may get the call. */
+function askedOf(entry: ServicePortState, backends: Explanation["backends"]): string[] {
+  if (backends.length === 0) return [entry.key];
+  return backends.filter(({ share }) => share > 0).map(({ servicePort }) => servicePort);
 }
 
 /** A headless Service's name leads to its Pods, on any port; an external one's, to somewhere else. */
