@@ -4,6 +4,7 @@
  */
 import { type AdminRoutes, AdminServer, type Answer, healthRoutes, json, text } from "../admin/admin-server.ts";
 import { getJson } from "../admin/get-json.ts";
+import { ConfigHistory } from "../config/config-history.ts";
 import { LiveSnapshot } from "../config/snapshot.ts";
 import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import { askPeer } from "../config-stream/ask-peer.ts";
@@ -24,7 +25,7 @@ import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-me
 import { namespaceFilter } from "../topology/build-topology.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
-import type { ClusterMeshOptions } from "./compile-cluster.ts";
+import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
 import { controllerMetrics } from "./controller-metrics.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
@@ -89,6 +90,7 @@ export class MeshController {
   #scheduled = false;
   #lastCompileMs = 0;
   readonly #compileTimes = new DurationHistogram();
+  readonly #history = new ConfigHistory();
   readonly #process = new ProcessMeter();
   #eventsWritten = 0;
   #compiles = 0;
@@ -209,8 +211,10 @@ export class MeshController {
     if (this.#snapshot === undefined) {
       this.#snapshot = new LiveSnapshot(config);
       this.#server.publish(this.#snapshot);
+      this.#history.note(this.#snapshot, clock.wall());
     } else {
       this.#snapshot.noteChanges(changes);
+      this.#history.noteChanges(this.#snapshot, changes, clock.wall());
       this.#server.publish(this.#snapshot, changes);
     }
     // What is served, and its shadows, hang on Services alone.
@@ -318,6 +322,10 @@ export class MeshController {
       },
       "/api/status/readiness": { says: "200 when a configuration is served", answer: readiness },
       ...this.#relay.routes(),
+      "/api/history": {
+        says: "the configurations that were in force, and what changed from each to the next",
+        answer: () => json(this.#history.entries()),
+      },
       ...explainRoute(() => this.#explained()),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };

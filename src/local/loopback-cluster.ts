@@ -5,6 +5,7 @@
  */
 
 import { type AdminRoutes, AdminServer, healthRoutes, json, text } from "../admin/admin-server.ts";
+import { ConfigHistory } from "../config/config-history.ts";
 import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { DnsServer } from "../dns/dns-server.ts";
@@ -97,6 +98,7 @@ export class LoopbackCluster {
   #closed = false;
   #opening: Promise<void> = Promise.resolve();
   readonly #audit: AuditLog;
+  readonly #history = new ConfigHistory();
   readonly #process = new ProcessMeter();
   readonly #accessLog: AccessLog | undefined;
   readonly #taps: Taps;
@@ -205,6 +207,7 @@ export class LoopbackCluster {
       unchanged ? undefined : this.#proxy.apply(snapshot.config),
       this.#plain.apply(this.#substituted(plain)),
     ]);
+    this.#history.note(this.#snapshot, this.#options.clock.wall());
     this.#meshZone.update(config);
     this.#clusterZone.update(state);
     await stopGone();
@@ -312,6 +315,10 @@ export class LoopbackCluster {
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
         answer: () => json(this.#traffic()),
+      },
+      "/api/history": {
+        says: "the configurations that were in force, and what changed from each to the next",
+        answer: () => json(this.#history.entries()),
       },
       ...explainRoute(() => this.#explained()),
       ...tapRoute(this.#taps, this.#options.clock),
