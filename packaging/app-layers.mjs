@@ -43,12 +43,16 @@ export async function appEntries(scratch) {
   return [
     ...(await folderEntries(join(scratch, "dist"), `${APP}/dist`)),
     ...(await folderEntries(join(ROOT, "bin"), `${APP}/bin`)),
+    ...(await folderEntries(join(ROOT, "dashboard"), `${APP}/dashboard`, isServed)),
     ...(await folderEntries(join(ROOT, "examples"), `${APP}/examples`)),
     await fileEntry(join(ROOT, "package.json"), `${APP}/package.json`),
     await fileEntry(join(ROOT, "LICENSE"), `${APP}/LICENSE`),
     { path: "usr/bin/tulle", link: `/${APP}/bin/tulle` },
   ];
 }
+
+/** Of the dashboard's folder, what a browser gets: no configuration of the compiler. @param {string} name */
+const isServed = (name) => !name.endsWith(".json");
 
 /** @param {string} scratch */
 async function compile(scratch) {

@@ -28,6 +28,6 @@ test(".dockerignore lets in what the build stage reads", () => {
   const letIn = read(".dockerignore").matchAll(/^!(\S+)$/gm);
   const names = [...letIn].map(([, name]) => name as string);
   const first = values("COPY")[0]?.split(" ").slice(0, -1) ?? [];
-  for (const name of [...first, "tsconfig.build.json", "LICENSE", "bin", "examples", "packaging", "src"])
+  for (const name of [...first, "tsconfig.build.json", "LICENSE", "bin", "dashboard", "examples", "packaging", "src"])
     expect(names).toContain(name);
 });

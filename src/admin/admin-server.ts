@@ -13,6 +13,8 @@ export interface Answer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  /** Besides those of every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** An answer without end: pieces as they come, until its reader goes or the server closes. */
@@ -32,6 +34,8 @@ export interface AdminRequest {
   readonly query: URLSearchParams;
   /** Of the Accept field; "" where absent. */
   readonly accept: string;
+  /** Of If-None-Match: what the asker has already; "" where absent. */
+  readonly ifNoneMatch: string;
 }
 
 /** What is answered at a path; called for each request, so that answers are never stale. */
@@ -46,7 +50,10 @@ export interface AdminRoute {
   answer(parameters: readonly string[], request: AdminRequest): Answer | StreamAnswer | Promise<Answer>;
 }
 
-/** By path; a segment `{name}` stands for any, and is given to the route. */
+/**
+ * By path; a segment `{name}` stands for any, and is given to the route. A route for `/` is a page for browsers: who
+ * does not ask for HTML gets the index.
+ */
 export type AdminRoutes = Readonly<Record<string, AdminRoute>>;
 
 export const json = (value: unknown, status = 200): Answer => ({
@@ -54,6 +61,11 @@ export const json = (value: unknown, status = 200): Answer => ({
   type: "application/json; charset=utf-8",
   body: `${JSON.stringify(value, null, 2)}\n`,
 });
+/** As `json`, or 304 without making it where the asker has this version. */
+export function versionedJson(version: string, ifNoneMatch: string, value: () => unknown): Answer {
+  const headers = { ETag: `"${version}"`, "Cache-Control": "no-cache" };
+  return ifNoneMatch === headers.ETag ? { ...text("", 304), headers } : { ...json(value()), headers };
+}
 export const text = (body: string, status = 200): Answer => ({ status, type: "text/plain; charset=utf-8", body });
 
 /**
@@ -80,19 +92,20 @@ export class AdminServer {
   constructor(routes: AdminRoutes, hosts: "on-loopback" | "everywhere" = "on-loopback") {
     this.#routes = routes;
     this.#server = http.createServer(async (request, response) => {
-      const { host = "", accept = "" } = request.headers;
+      const { host = "", accept = "", "if-none-match": ifNoneMatch = "" } = request.headers;
       const checked = hosts === "everywhere" || isLoopback(request.socket.localAddress ?? "");
       const [path = "", query = ""] = (request.url ?? "/").split("?", 2);
       const answer =
         checked && !isOwnHost(host)
           ? text(`this API does not answer to the name "${host}": use its address, or localhost\n`, 421)
-          : await this.#answer(request, path, { query: new URLSearchParams(query), accept });
+          : await this.#answer(request, path, { query: new URLSearchParams(query), accept, ifNoneMatch });
       if ("start" in answer) {
         stream(answer, request, response);
         return;
       }
-      const { status, type, body } = answer;
-      response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body) });
+      const { status, type, body, headers = {} } = answer;
+      const length = status === 304 ? {} : { "Content-Length": Buffer.byteLength(body) };
+      response.writeHead(status, { "Content-Type": type, ...length, "X-Content-Type-Options": "nosniff", ...headers });
       response.end(request.method === "HEAD" ? undefined : body);
     });
   }
@@ -122,7 +135,7 @@ export class AdminServer {
     request: AdminRequest,
   ): Promise<Answer | StreamAnswer> {
     if (method !== "GET" && method !== "HEAD") return text("this API is read only\n", 405);
-    if (path === "/") return text(this.#index());
+    if (path === "/" && !(request.accept.includes("text/html") && "/" in this.#routes)) return text(this.#index());
     const found = find(this.#routes, path);
     if (found?.route.private === true && !isLoopback(socket.localAddress ?? "")) return text(PRIVATE, 403);
     return (await answerAt(this.#routes, path, request)) ?? text(`nothing here; there is:\n${this.#index()}`, 404);

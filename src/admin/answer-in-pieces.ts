@@ -19,7 +19,7 @@ export function answererOf(routes: AdminRoutes): (path: string, output: PiecesOu
       output.end(status);
     };
     const [path = "", query = ""] = asked.split("?", 2);
-    void answerAt(routes, path, { query: new URLSearchParams(query), accept: "" }).then((answer) => {
+    void answerAt(routes, path, { query: new URLSearchParams(query), accept: "", ifNoneMatch: "" }).then((answer) => {
       if (over) return;
       if (answer === undefined) end(404);
       else if ("start" in answer) {

@@ -205,6 +205,7 @@ function hints(ready: ReadyLine, accessControl: AccessMode): string[] {
     lines.push(`  echo WHO | nc ${source}${flags} ${service.meshIP} ${port.boundPort ?? port.port}`);
   }
   lines.push(`  curl ${ready.admin}/api/problems`);
+  lines.push(`\nThe dashboard, for a browser: ${ready.admin}/`);
   if (ready.pods.length > 0) lines.push("\nPods, to call from with curl --interface or nc -s:\n");
   for (const pod of ready.pods.slice(0, MAX_LISTED_PODS))
     lines.push(`  ${pod.ip.padEnd(14)}${pod.namespace}/${pod.name}`);

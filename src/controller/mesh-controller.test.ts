@@ -95,10 +95,12 @@ function follow(controller: MeshController): boolean[] {
 
 const soon = <T>(value: () => T) => expect.poll(value, { timeout: 10_000 });
 
-const readiness = ({ ports }: MeshController): Promise<string> =>
+const readiness = ({ ports }: MeshController): Promise<string> => get(ports.health, "/readyz");
+
+const get = (port: number, path: string, headers: http.OutgoingHttpHeaders = {}): Promise<string> =>
   new Promise((resolve, reject) => {
     http
-      .get({ host: "127.0.0.1", port: ports.health, path: "/readyz", agent: false }, (response) => {
+      .get({ host: "127.0.0.1", port, path, headers, agent: false }, (response) => {
         let body = "";
         response.setEncoding("utf8");
         response.on("data", (piece: string) => {
@@ -139,4 +141,30 @@ test("a controller that leads and is told to stop waits for no answer to what it
   const before = performance.now();
   await controller.stop();
   expect(performance.now() - before).toBeLessThan(5_000);
+});
+
+test("a controller serves the dashboard, what it asks for, and says what is not there", async () => {
+  const pod = { name: "client", namespace: "shop" };
+  server.put("/api/v1/pods", {
+    metadata: pod,
+    spec: { serviceAccountName: "client", containers: [{ name: "c", image: "sleep" }] },
+    status: { podIP: "10.1.0.1", phase: "Running" },
+  });
+  const controller = await start();
+  const ask = (path: string, headers?: http.OutgoingHttpHeaders) => get(controller.ports.admin, path, headers);
+  await soon(() => readiness(controller)).toBe("200 ok\n");
+  expect(await ask("/", { accept: "text/html" })).toMatch(/^200 <!doctype html>/);
+  expect(await ask("/assets/main.js")).toMatch(/^200 /);
+  const before = JSON.parse((await ask("/api/history")).slice(4));
+  expect(before).toMatchObject([{ changes: [], omitted: 0 }]);
+  server.put("/api/v1/services", {
+    metadata: { name: "web", namespace: "shop" },
+    spec: { clusterIP: "10.0.0.1", selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  await soon(() => ask("/api/history")).toContain('"shop/web:80"');
+  const explained = JSON.parse((await ask("/api/explain?from=shop/client&to=web.shop.traefik.mesh")).slice(4));
+  expect(explained).toMatchObject({ servicePort: "shop/web:80", failure: "NoEndpoint", decidedBy: "Service shop/web" });
+  expect(await ask("/api/explain?from=shop/gone&to=web.shop.traefik.mesh")).toMatch(
+    /^400 from shop\/gone: there is no/,
+  );
 });

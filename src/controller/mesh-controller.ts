@@ -2,7 +2,15 @@
  * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
  * one that leads also writes: shadow services, Events, and what DNS needs.
  */
-import { type AdminRoutes, AdminServer, type Answer, healthRoutes, json, text } from "../admin/admin-server.ts";
+import {
+  type AdminRoutes,
+  AdminServer,
+  type Answer,
+  healthRoutes,
+  json,
+  text,
+  versionedJson,
+} from "../admin/admin-server.ts";
 import { getJson } from "../admin/get-json.ts";
 import { ConfigHistory } from "../config/config-history.ts";
 import { LiveSnapshot } from "../config/snapshot.ts";
@@ -10,6 +18,7 @@ import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import { askPeer } from "../config-stream/ask-peer.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
+import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
 import type { ExplainedMesh } from "../explain/explain.ts";
 import { explainRoute } from "../explain/explain-route.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
@@ -303,9 +312,11 @@ export class MeshController {
   #routes(): AdminRoutes {
     const readiness = () => (this.#notReady() === "" ? text("ok\n") : text(`not ready: ${this.#notReady()}\n`, 503));
     return {
+      ...dashboardRoutes(),
       "/api/config": {
         says: "the configuration that this replica serves (MeshConfig) and its version",
-        answer: () => json(this.#snapshot ?? {}),
+        answer: (_, { ifNoneMatch }) =>
+          versionedJson(this.#snapshot?.version ?? "", ifNoneMatch, () => this.#snapshot ?? {}),
       },
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": {

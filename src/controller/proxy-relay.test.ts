@@ -58,7 +58,7 @@ function relay(proxies: FarProxy[], peers: FarProxy[] = []) {
 }
 
 const at = (routes: AdminRoutes, path: string, query = "") =>
-  routes[path]?.answer([], { query: new URLSearchParams(query), accept: "" });
+  routes[path]?.answer([], { query: new URLSearchParams(query), accept: "", ifNoneMatch: "" });
 
 const passed = (retries: number): string =>
   JSON.stringify({

@@ -34,7 +34,7 @@ function mesh(enforced: MeshConfig["accessControl"]) {
 }
 
 function ask(query: string, explained: ReturnType<typeof mesh> | undefined = mesh("on")): Answer {
-  const request: AdminRequest = { query: new URLSearchParams(query), accept: "" };
+  const request: AdminRequest = { query: new URLSearchParams(query), accept: "", ifNoneMatch: "" };
   return explainRoute(() => explained)["/api/explain"]?.answer([], request) as Answer;
 }
 
@@ -87,7 +87,7 @@ describe("/api/explain", () => {
   });
 
   test("says so while nothing is in force", () => {
-    const request = { query: new URLSearchParams(CALL), accept: "" };
+    const request = { query: new URLSearchParams(CALL), accept: "", ifNoneMatch: "" };
     expect(explainRoute(() => undefined)["/api/explain"]?.answer([], request)).toMatchObject({ status: 503 });
   });
 });

@@ -4,10 +4,11 @@
  * no call finds a hole: first who answers, then the way to it, then its name; and the other way round for what goes.
  */
 
-import { type AdminRoutes, AdminServer, healthRoutes, json, text } from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, healthRoutes, json, text, versionedJson } from "../admin/admin-server.ts";
 import { ConfigHistory } from "../config/config-history.ts";
 import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
+import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
 import type { ExplainedMesh } from "../explain/explain.ts";
@@ -308,9 +309,10 @@ export class LoopbackCluster {
     const readiness = () => (this.#ready ? text("ok\n") : text(`not ready: ${notReady()}\n`, 503));
     const nodes = () => [{ Name: "tulle-local", IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }];
     return {
+      ...dashboardRoutes(),
       "/api/config": {
         says: "the configuration in force (MeshConfig) and its version",
-        answer: () => json({ version: this.#snapshot.version, config: this.#snapshot.config }),
+        answer: (_, { ifNoneMatch }) => versionedJson(this.#snapshot.version, ifNoneMatch, () => this.#snapshot),
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",

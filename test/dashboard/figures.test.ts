@@ -1,0 +1,183 @@
+/** What the dashboard reckons before it draws. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { amount, duration, percent, rate } from "../../dashboard/format.js";
+import { edgeSentence, placePills } from "../../dashboard/graph-drawing.js";
+import { BOX, layout } from "../../dashboard/graph-layout.js";
+import { parts } from "../../dashboard/problems-view.js";
+import { BOUNDS_MS, figures, passedOf, quantile, sum, TrafficWindow } from "../../dashboard/traffic.js";
+import { PROBLEMS, type ProblemCode, problem } from "../../src/model/problems.ts";
+import {
+  DURATION_BOUNDS_MS,
+  differenceOfTraffic,
+  NO_COUNTS,
+  NO_TRAFFIC,
+  type TrafficEdge,
+  totalTraffic,
+} from "../../src/proxy/traffic/traffic-report.ts";
+
+const edge = (more: Partial<TrafficEdge> = {}): TrafficEdge => ({
+  ...{ ...NO_COUNTS, source: "shop/client", servicePort: "shop/web:80", backend: "shop/web:80", protocol: "http" },
+  ...more,
+});
+
+const report = (...edges: TrafficEdge[]) => ({ ...NO_TRAFFIC, edges });
+
+describe("traffic", () => {
+  test("has the buckets of TrafficReport", () => {
+    expect(BOUNDS_MS).toEqual(DURATION_BOUNDS_MS);
+  });
+
+  test("is what passed within the window, each second", () => {
+    const window = new TrafficWindow();
+    window.add(report(edge({ exchanges: [0, 0, 100, 0, 0, 0] })), 0);
+    expect(window.passed()[0]?.calls).toBe(0);
+    window.add(report(edge({ exchanges: [1, 0, 117, 0, 0, 2] })), 4_000);
+    expect(figures(sum(window.passed()), window.seconds)).toMatchObject({ perSecond: 5, errorShare: 3 / 20 });
+  });
+
+  test("forgets looks that are older than ten seconds, but for the one that the newest is compared with", () => {
+    const window = new TrafficWindow();
+    for (let at = 0; at <= 60_000; at += 2_000) window.add(report(edge({ exchanges: [0, 0, at, 0, 0, 0] })), at);
+    expect([window.seconds, window.passed()[0]?.calls]).toEqual([10, 10_000]);
+  });
+
+  test("of a proxy that began again is all that it counted", () => {
+    const window = new TrafficWindow();
+    window.add(report(edge({ exchanges: [0, 0, 100, 0, 0, 0] })), 0);
+    window.add(report(edge({ exchanges: [0, 0, 7, 0, 0, 0] })), 2_000);
+    expect(window.passed()[0]?.calls).toBe(7);
+  });
+
+  test("counts a refusal as denied, and not as an error of the endpoint's", () => {
+    const denied = edge({ exchanges: [0, 0, 0, 0, 3, 0], failures: { AccessDenied: 2, AmbiguousPath: 1 } });
+    expect(passedOf(denied)).toMatchObject({ calls: 3, errors: 0, denied: 3 });
+    const flows = edge({ protocol: "tcp", flowsEnded: 5, failures: { AccessDenied: 1, ConnectRefused: 2 } });
+    expect(passedOf(flows)).toMatchObject({ calls: 5, errors: 2, denied: 1 });
+  });
+
+  test("differs as the server's own reports do", () => {
+    const counts = fc.array(fc.nat(50), { minLength: 6, maxLength: 6 });
+    fc.assert(
+      fc.property(counts, counts, (before, after) => {
+        const [old, now] = [report(edge({ exchanges: before })), report(edge({ exchanges: after }))];
+        const window = new TrafficWindow();
+        window.add(old, 0);
+        window.add(now, 1_000);
+        // The server's looks at each class of status; here their sum is what shows a new beginning.
+        fc.pre(after.every((count, index) => count >= (before[index] ?? 0)));
+        const all = totalTraffic(differenceOfTraffic(now, old)).exchanges.reduce((left, right) => left + right, 0);
+        expect(sum(window.passed()).calls).toBe(all);
+      }),
+    );
+  });
+
+  test("has a p99 within the bucket that holds it", () => {
+    const counts = fc.array(fc.nat(1000), { minLength: BOUNDS_MS.length + 1, maxLength: BOUNDS_MS.length + 1 });
+    fc.assert(
+      fc.property(counts, (durations) => {
+        const found = quantile(durations, 0.99);
+        const total = durations.reduce((left, right) => left + right, 0);
+        if (found === undefined) return expect(total).toBe(0);
+        const below = durations.slice(0, BOUNDS_MS.filter((bound) => bound < found).length);
+        expect(below.reduce((left, right) => left + right, 0)).toBeLessThanOrEqual(0.99 * total);
+      }),
+    );
+    expect(quantile([0, 0, 100], 0.99)).toBeCloseTo(1 + 1.5 * 0.99);
+  });
+});
+
+describe("figures read", () => {
+  test.each([
+    [rate(0), "0/s"],
+    [rate(0.01), "<0.1/s"],
+    [rate(12.34), "12/s"],
+    [amount(1234), "1.2k"],
+    [amount(2_500_000), "2.5M"],
+    [percent(0), "0 %"],
+    [percent(0.0001), "<0.1 %"],
+    [percent(1 / 3), "33 %"],
+    [percent(0.05), "5 %"],
+    [duration(undefined), "–"],
+    [duration(0.01), "<0.1 ms"],
+    [duration(0.55), "0.6 ms"],
+    [duration(12.4), "12 ms"],
+    [duration(1500), "1.5 s"],
+  ])("%s", (text, expected) => expect(text).toBe(expected));
+});
+
+describe("the layout", () => {
+  const shape = fc
+    .array(fc.tuple(fc.nat(12), fc.nat(12)), { maxLength: 40 })
+    .map((pairs) => pairs.map(([from, to]) => ({ from: `n${from}`, to: `n${to}`, id: `${from} ${to}` })));
+  const nodes = Array.from({ length: 13 }, (_, index) => ({ id: `n${index}`, column: index < 3 ? 0 : 1 }));
+
+  test("puts no box over another, whoever calls whom, circles too", () => {
+    fc.assert(
+      fc.property(shape, (edges) => {
+        const places = [...layout(nodes, edges).values()];
+        expect(places).toHaveLength(nodes.length);
+        for (const [index, a] of places.entries())
+          for (const b of places.slice(index + 1))
+            expect(a.x === b.x && Math.abs(a.y - b.y) < BOX.height, JSON.stringify([a, b])).toBe(false);
+      }),
+    );
+  });
+
+  test("leads to the right where there is no circle", () => {
+    fc.assert(
+      fc.property(shape, (all) => {
+        const edges = all.filter(({ from, to }) => Number(from.slice(1)) < Number(to.slice(1)));
+        const places = layout(nodes, edges);
+        for (const { from, to } of edges)
+          expect(places.get(from)?.column).toBeLessThan(places.get(to)?.column ?? Number.NaN);
+      }),
+    );
+  });
+
+  test("is the same in whatever order nodes and edges come", () => {
+    fc.assert(
+      fc.property(shape, (edges) => {
+        const sorted = (places: ReturnType<typeof layout>) => [...places].sort(([a], [b]) => (a < b ? -1 : 1));
+        const turned = layout([...nodes].reverse(), [...edges].reverse());
+        expect(sorted(turned)).toEqual(sorted(layout(nodes, edges)));
+      }),
+    );
+  });
+
+  test("puts no pill over another of the same gap", () => {
+    fc.assert(
+      fc.property(shape, (pairs) => {
+        const unique = [...new Map(pairs.map((each) => [each.id, each])).values()];
+        const places = layout(nodes, unique);
+        const pills = [...placePills(unique.map(edgeOf), places).values()];
+        for (const [index, a] of pills.entries())
+          for (const b of pills.slice(index + 1)) expect(a.x === b.x && Math.abs(a.y - b.y) < 20).toBe(false);
+      }),
+    );
+  });
+});
+
+const STILL = { perSecond: 0, errorShare: 0, denied: 0, audited: 0, p99Ms: undefined };
+
+function edgeOf({ id, from, to }: { id: string; from: string; to: string }) {
+  const rest = { kind: "call" as const, figures: STILL, timed: true, share: undefined, access: "" as const };
+  return { id, from, to, ...rest };
+}
+
+test("an arrow is said in a sentence, for those who do not see it", () => {
+  const call = edgeOf({ id: "1", from: "caller:shop/client", to: "service:shop/web" });
+  const denied = { ...call, figures: { ...STILL, perSecond: 2, denied: 1, errorShare: 0.5 } };
+  expect(edgeSentence(denied)).toBe("shop/client → shop/web, 2/s, errors 50 %, 1 call denied by access control");
+});
+
+test("each problem's message comes apart into what it is, its effect and its remedy", () => {
+  const object = { kind: "Service", namespace: "shop", name: "web" };
+  for (const [code, { effect, remedy }] of Object.entries(PROBLEMS)) {
+    const { message } = problem(code as ProblemCode, object, "", 'value "a: b; c" is wrong');
+    const found = parts(message);
+    const plain = (text: string) => text.toLowerCase().replace(/\.$/, "");
+    expect.soft([plain(found.effect), plain(found.remedy)], code).toEqual([plain(effect), plain(remedy)]);
+    expect.soft(found.what, code).toBe('Value "a: b; c" is wrong.');
+  }
+});
