@@ -3,8 +3,8 @@
  * moves calmly and a burst is seen for as long as it takes to look up.
  */
 
-/** @typedef {import("../src/proxy/traffic/traffic-report.ts").TrafficReport} TrafficReport */
-/** @typedef {import("../src/proxy/traffic/traffic-report.ts").TrafficEdge} TrafficEdge */
+/** @typedef {import("../src/traffic/traffic-report.ts").TrafficReport} TrafficReport */
+/** @typedef {import("../src/traffic/traffic-report.ts").TrafficEdge} TrafficEdge */
 
 /**
  * What passed on one or more edges. `denied` was refused by access control, `audited` would have been.

@@ -4,7 +4,7 @@ import axe from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig } from "../../src/config/mesh-config.ts";
-import { NO_COUNTS, NO_TRAFFIC, type TrafficReport } from "../../src/proxy/traffic/traffic-report.ts";
+import { NO_COUNTS, NO_TRAFFIC, type TrafficReport } from "../../src/traffic/traffic-report.ts";
 import { RunningMesh } from "../running-mesh.ts";
 import { CHROMIUM, launch, WITHOUT_CHROMIUM } from "./chromium.ts";
 

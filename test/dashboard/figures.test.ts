@@ -14,7 +14,7 @@ import {
   NO_TRAFFIC,
   type TrafficEdge,
   totalTraffic,
-} from "../../src/proxy/traffic/traffic-report.ts";
+} from "../../src/traffic/traffic-report.ts";
 
 const edge = (more: Partial<TrafficEdge> = {}): TrafficEdge => ({
   ...{ ...NO_COUNTS, source: "shop/client", servicePort: "shop/web:80", backend: "shop/web:80", protocol: "http" },
