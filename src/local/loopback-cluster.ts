@@ -20,17 +20,14 @@ import { keyOf } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import { AccessLog } from "../proxy/access-log/access-log.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
-import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
+import { isExchange } from "../proxy/access-log/call-fields.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
-import { Taps } from "../proxy/tap/taps.ts";
-import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
-import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
 import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
+import { OwnDataPlane } from "../proxy-daemon/data-plane.ts";
 import { tapRoute } from "../proxy-daemon/tap-route.ts";
 import { expose, type Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
-import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
@@ -81,9 +78,8 @@ const MAX_ALIASES = 8;
 export class LoopbackCluster {
   readonly #options: LoopbackOptions;
   readonly #ways = new WayLog();
-  readonly #meter = new TrafficMeter();
-  readonly #ledger: TrafficLedger;
   readonly #samples: SampleSet;
+  readonly #plane: OwnDataPlane;
   readonly #proxy: MeshProxy;
   readonly #plain: MeshProxy;
   readonly #meshZone = new MeshZone(MESH_DOMAINS);
@@ -98,51 +94,31 @@ export class LoopbackCluster {
   #ready = false;
   #closed = false;
   #opening: Promise<void> = Promise.resolve();
-  readonly #audit: AuditLog;
   readonly #history = new ConfigHistory();
   readonly #process = new ProcessMeter();
-  readonly #accessLog: AccessLog | undefined;
-  readonly #taps: Taps;
 
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
     this.#options = options;
-    this.#ledger = new TrafficLedger(clock);
     this.#samples = new SampleSet(clock, log);
-    this.#audit = new AuditLog(log, clock);
-    const { accessLog: settings } = options;
-    const accessLog = settings === undefined ? undefined : new AccessLog({ settings, clock, random, log });
-    this.#accessLog = accessLog;
-    const taps = new Taps(clock, accessLog?.wants);
-    this.#taps = taps;
-    this.#proxy = new MeshProxy({
+    const { accessLog } = options;
+    this.#plane = new OwnDataPlane({
       clock,
       random,
       log,
       name: "tulle-local",
       substitutePorts: true,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
-      recordWants: taps.wants,
       ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
-      onExchange: (record) => {
-        this.#meter.exchange(record);
-        this.#ways.note(record);
-        this.#audit.note(record);
-        accessLog?.note(record);
-        taps.note(record);
-      },
-      onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
-      onFlowOpen: (record) => {
-        this.#meter.flowOpened(record);
-        this.#ways.note(record);
-      },
-      onFlow: (record) => {
-        this.#meter.flow(record);
-        this.#audit.note(record);
-        accessLog?.note(record);
-        taps.note(record);
+      ...(accessLog === undefined ? {} : { accessLog: new AccessLog({ settings: accessLog, clock, random, log }) }),
+      onlooker: {
+        onCall: (record) => {
+          if (isExchange(record)) this.#ways.note(record);
+        },
+        onFlowOpen: (record) => this.#ways.note(record),
       },
     });
+    this.#proxy = this.#plane.proxy;
     // Past the mesh, an endpoint sees its caller, as behind kube-proxy.
     this.#plain = new MeshProxy({ clock, random, log, name: "plain", substitutePorts: true, dialFromCaller: true });
     this.#dns = new DnsServer({ zones: [this.#meshZone, this.#clusterZone], log, clock });
@@ -203,7 +179,7 @@ export class LoopbackCluster {
     // The source goes on writing into its own.
     this.#state = ClusterState.copyOf(state);
     this.#snapshot = unchanged ? this.#snapshot : snapshot;
-    if (!unchanged) this.#audit.clear();
+    if (!unchanged) this.#plane.forgetAudited();
     await Promise.all([
       unchanged ? undefined : this.#proxy.apply(snapshot.config),
       this.#plain.apply(this.#substituted(plain)),
@@ -271,15 +247,14 @@ export class LoopbackCluster {
 
   /** The file of the access log was moved away. */
   reopenLogs(): void {
-    this.#accessLog?.reopen();
+    this.#plane.reopenLogs();
   }
 
   /** Ends everything: no new calls, then those under way, then what serves them. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#opening;
-    await Promise.all([this.#socks.close(DRAIN_MS), this.#proxy.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
-    await this.#accessLog?.close();
+    await Promise.all([this.#socks.close(DRAIN_MS), this.#plane.close(DRAIN_MS), this.#plain.close(DRAIN_MS)]);
     await Promise.all([this.#samples.close(), this.#dns.close(), this.#admin.close()]);
     this.#process.close();
   }
@@ -316,14 +291,14 @@ export class LoopbackCluster {
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
-        answer: () => json(this.#traffic()),
+        answer: () => json(this.#plane.trafficNow()),
       },
       "/api/history": {
         says: "the configurations that were in force, and what changed from each to the next",
         answer: () => json(this.#history.entries()),
       },
       ...explainRoute(() => this.#explained()),
-      ...tapRoute(this.#taps, this.#options.clock),
+      ...tapRoute(this.#plane, this.#options.clock),
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
       "/api/status/readiness": { says: "200 when a configuration is in force", answer: readiness },
@@ -344,16 +319,11 @@ export class LoopbackCluster {
     return { state, config, enforced, problems };
   }
 
-  #traffic(): TrafficReport {
-    this.#ledger.add(this.#meter.take());
-    return this.#ledger.report();
-  }
-
   #metrics(): Metric[] {
     const { version, clock } = this.#options;
     return [
       buildInfo(version),
-      ...trafficMetrics(this.#traffic()),
+      ...trafficMetrics(this.#plane.trafficNow()),
       ...standingMetrics(this.#proxy.standing()),
       ...processMetrics(this.#process.figures(clock.wall())),
     ];

@@ -1,6 +1,7 @@
 import type { Change } from "../config/changes.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { AccessLog } from "../proxy/access-log/access-log.ts";
+import type { CallRecord } from "../proxy/access-log/call-fields.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
 import type { TapFilter } from "../proxy/tap/tap-filter.ts";
@@ -43,6 +44,13 @@ export interface WorkerFigures extends ProcessFigures {
 export interface ProxyOptions
   extends Omit<MeshProxyOptions, "onExchange" | "onRefused" | "onFlowOpen" | "onFlow" | "recordWants"> {
   readonly accessLog?: AccessLog;
+  /** Looks at what passes besides: at each call when it is over, and at flows also when they have their endpoint. */
+  readonly onlooker?: CallOnlooker;
+}
+
+export interface CallOnlooker {
+  onCall(record: CallRecord): void;
+  onFlowOpen(record: CallRecord): void;
 }
 
 /** All calls are carried by this process. */
@@ -51,32 +59,39 @@ export class OwnDataPlane implements DataPlane {
   readonly #ledger: TrafficLedger;
   readonly #proxy: MeshProxy;
   readonly #accessLog: AccessLog | undefined;
+  readonly #audit: AuditLog;
   readonly #taps: Taps;
+  readonly #onlooker: CallOnlooker | undefined;
 
-  constructor({ accessLog, ...options }: ProxyOptions) {
+  constructor({ accessLog, onlooker, ...options }: ProxyOptions) {
     this.#ledger = new TrafficLedger(options.clock);
     this.#accessLog = accessLog;
     const taps = new Taps(options.clock, accessLog?.wants);
     this.#taps = taps;
-    const audit = new AuditLog(options.log, options.clock);
+    this.#onlooker = onlooker;
+    this.#audit = new AuditLog(options.log, options.clock);
     this.#proxy = new MeshProxy({
       ...options,
       recordWants: taps.wants,
       onExchange: (record) => {
         this.#meter.exchange(record);
-        audit.note(record);
-        accessLog?.note(record);
-        taps.note(record);
+        this.#note(record);
       },
       onRefused: (failure, entry, caller) => this.#meter.refused(failure, entry, caller),
-      onFlowOpen: (record) => this.#meter.flowOpened(record),
+      onFlowOpen: (record) => {
+        this.#meter.flowOpened(record);
+        onlooker?.onFlowOpen(record);
+      },
       onFlow: (record) => {
         this.#meter.flow(record);
-        audit.note(record);
-        accessLog?.note(record);
-        taps.note(record);
+        this.#note(record);
       },
     });
+  }
+
+  /** Where its entrypoints listen, and what is open. */
+  get proxy(): MeshProxy {
+    return this.#proxy;
   }
 
   get tapCount(): number {
@@ -105,6 +120,11 @@ export class OwnDataPlane implements DataPlane {
     this.#accessLog?.reopen();
   }
 
+  /** Rules have changed: what mode audit has told may be told anew. */
+  forgetAudited(): void {
+    this.#audit.clear();
+  }
+
   async close(drainMs: number): Promise<void> {
     await this.#proxy.close(drainMs);
     await this.#accessLog?.close();
@@ -115,6 +135,10 @@ export class OwnDataPlane implements DataPlane {
   }
 
   async traffic(): Promise<TrafficReport> {
+    return this.trafficNow();
+  }
+
+  trafficNow(): TrafficReport {
     this.#ledger.add(this.takeTraffic());
     return this.#ledger.report();
   }
@@ -126,5 +150,12 @@ export class OwnDataPlane implements DataPlane {
 
   workers(): readonly WorkerFigures[] {
     return [];
+  }
+
+  #note(record: CallRecord): void {
+    this.#audit.note(record);
+    this.#accessLog?.note(record);
+    this.#taps.note(record);
+    this.#onlooker?.onCall(record);
   }
 }
