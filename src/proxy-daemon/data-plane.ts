@@ -8,7 +8,7 @@ import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import { type OpenTap, type TapReader, type TapSource, Taps } from "../proxy/tap/taps.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
-import { TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
+import { MAX_EDGES, TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 
@@ -55,7 +55,7 @@ export interface CallOnlooker {
 
 /** All calls are carried by this process. */
 export class OwnDataPlane implements DataPlane {
-  readonly #meter = new TrafficMeter();
+  readonly #meter: TrafficMeter;
   readonly #ledger: TrafficLedger;
   readonly #proxy: MeshProxy;
   readonly #accessLog: AccessLog | undefined;
@@ -64,6 +64,7 @@ export class OwnDataPlane implements DataPlane {
   readonly #onlooker: CallOnlooker | undefined;
 
   constructor({ accessLog, onlooker, ...options }: ProxyOptions) {
+    this.#meter = new TrafficMeter(MAX_EDGES, options.clock);
     this.#ledger = new TrafficLedger(options.clock);
     this.#accessLog = accessLog;
     const taps = new Taps(options.clock, accessLog?.wants);

@@ -18,7 +18,7 @@ interface Sample {
   readonly value: number;
 }
 
-interface HistogramSample {
+export interface HistogramSample {
   readonly labels: Labels;
   /** Those of each bucket alone; the last is over all bounds. */
   readonly counts: readonly number[];

@@ -43,6 +43,16 @@ export interface TrafficEdge extends TrafficCounts {
   /** The service port whose endpoint answered or was tried last: another one by a split; "" where none was tried. */
   readonly backend: string;
   readonly protocol: TrafficProtocol;
+  /** The last exchange whose trace is recorded; absent: none. */
+  readonly exemplar?: Exemplar;
+}
+
+/** A way from a figure to a trace. */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly durationMs: number;
+  /** Seconds since the epoch, when it ended. */
+  readonly at: number;
 }
 
 export interface TrafficReport {
@@ -57,6 +67,13 @@ export const DURATION_BOUNDS_MS: readonly number[] = [
   0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000,
 ];
 export const STATUS_CLASSES = 6;
+
+/** Index into `durations`. */
+export function durationBucket(durationMs: number): number {
+  let index = 0;
+  while (index < DURATION_BOUNDS_MS.length && durationMs > (DURATION_BOUNDS_MS[index] as number)) index++;
+  return index;
+}
 
 const zeros = (length: number): readonly number[] => Array.from({ length }, () => 0);
 
@@ -76,7 +93,12 @@ export const NO_COUNTS: TrafficCounts = {
 export const NO_TRAFFIC: TrafficReport = { edges: [], retired: NO_COUNTS };
 
 /** Tells edges apart; names have no spaces. */
-export function edgeKey({ source, servicePort, backend, protocol }: Omit<TrafficEdge, keyof TrafficCounts>): string {
+export function edgeKey({
+  source,
+  servicePort,
+  backend,
+  protocol,
+}: Pick<TrafficEdge, "source" | "servicePort" | "backend" | "protocol">): string {
   return `${source} ${servicePort} ${backend} ${protocol}`;
 }
 
@@ -89,8 +111,17 @@ export function sumOfCounts(a: TrafficCounts, b: TrafficCounts): TrafficCounts {
   return combine(a, b, (left, right) => left + right);
 }
 
-export function sumOfEdges(a: TrafficEdge, b: TrafficCounts): TrafficEdge {
-  return { ...a, ...sumOfCounts(a, b) };
+/** @param b of the same key */
+export function sumOfEdges(a: TrafficEdge, b: TrafficEdge): TrafficEdge {
+  const exemplar = newer(a.exemplar, b.exemplar);
+  return { ...a, ...sumOfCounts(a, b), ...(exemplar === undefined ? {} : { exemplar }) };
+}
+
+/** Of equals the same one, whichever comes first. */
+function newer(a: Exemplar | undefined, b: Exemplar | undefined): Exemplar | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  if (a.at !== b.at) return a.at > b.at ? a : b;
+  return a.traceId > b.traceId ? a : b;
 }
 
 /** Of several workers or nodes, or of one at several times. Whatever is added first, the sum is the same. */

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { Workload } from "../../config/mesh-config.ts";
+import { expose } from "../../telemetry/exposition.ts";
 import { DURATION_BOUNDS_MS, NO_TRAFFIC, type TrafficEdge, totalTraffic } from "../../traffic/traffic-report.ts";
 import { entryOf, exchangeRecord, flowRecord, tableOf } from "./testkit/records.ts";
 import { TrafficMeter } from "./traffic-meter.ts";
+import { trafficMetrics } from "./traffic-metrics.ts";
 
 const pod = (name: string): Workload => ({ namespace: "a", pod: name, serviceAccount: "default" });
 const table = tableOf(["web", "web-v2"], { "10.1.0.1": pod("one"), "10.1.0.2": pod("two") });
@@ -153,4 +155,17 @@ describe("beyond the ceiling", () => {
     expect(totalTraffic(report).exchanges[2]).toBe(1_000_000);
     expect(meter.edges).toBe(0);
   });
+});
+
+test("the last exchange whose trace is recorded is an exemplar of the bucket that it is in", () => {
+  const clock = { wall: () => 1_700_000_000_500 };
+  const meter = new TrafficMeter(10, clock);
+  meter.exchange(exchangeRecord(web, one, { durationMs: 700, traceId: "0af7651916cd43dd8448eb211c80319c" }));
+  meter.exchange(exchangeRecord(web, one, { durationMs: 3 }));
+  const text = expose(trafficMetrics(meter.take()), "application/openmetrics-text").body;
+  const exemplars = text.split("\n").filter((line) => line.includes(" # {"));
+  expect(exemplars).toHaveLength(1);
+  expect(exemplars[0]).toMatch(
+    /^tulle_request_duration_seconds_bucket\{.*le="1.0"\} 2 # \{trace_id="0af7651916cd43dd8448eb211c80319c"\} 0.7 1700000000.5$/,
+  );
 });

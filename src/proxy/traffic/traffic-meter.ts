@@ -7,9 +7,12 @@
  * nothing of what is gone, and what several meters tell adds up.
  */
 import type { Workload } from "../../config/mesh-config.ts";
+import type { Clock } from "../../model/clock.ts";
 import { FAILURES, type Failure } from "../../model/failures.ts";
 import {
   DURATION_BOUNDS_MS,
+  durationBucket,
+  type Exemplar,
   NO_COUNTS,
   STATUS_CLASSES,
   sumOfTraffic,
@@ -45,6 +48,7 @@ const AUDITED = FLOWS_ENDED + 1;
 const COLUMNS = AUDITED + 1;
 
 interface Row {
+  exemplar: Exemplar | undefined;
   /** Of the first column. */
   readonly offset: number;
   readonly source: string;
@@ -58,6 +62,7 @@ type SourceRows = Map<ServicePortState, Row[]>;
 
 export class TrafficMeter {
   readonly #maxEdges: number;
+  readonly #clock: Pick<Clock, "wall"> | undefined;
   #values = new Float64Array(FIRST_ROWS * COLUMNS);
   readonly #rows: Row[] = [];
   readonly #sources = new Map<string, SourceRows>();
@@ -65,18 +70,23 @@ export class TrafficMeter {
   #lastWorkload: Workload | undefined;
   #last: Row | undefined;
 
-  constructor(maxEdges = MAX_EDGES) {
+  /** @param clock for exemplars; absent: none is kept */
+  constructor(maxEdges = MAX_EDGES, clock?: Pick<Clock, "wall">) {
     this.#maxEdges = maxEdges;
+    this.#clock = clock;
     this.#begin();
   }
 
   exchange(record: ExchangeRecord): void {
-    const at = this.#find(record.caller, record.entry, record.endpoint?.owner, "http").offset;
+    const row = this.#find(record.caller, record.entry, record.endpoint?.owner, "http");
+    const at = row.offset;
     const values = this.#values;
-    const { status, durationMs, attempts } = record;
+    const { status, durationMs, attempts, traceId } = record;
+    if (traceId !== "" && this.#clock !== undefined)
+      row.exemplar = { traceId, durationMs, at: this.#clock.wall() / 1000 };
     (values[at + EXCHANGES + ((status / 100) | 0)] as number)++;
     if (status !== 101) {
-      (values[at + DURATIONS + bucketOf(durationMs)] as number)++;
+      (values[at + DURATIONS + durationBucket(durationMs)] as number)++;
       (values[at + DURATION_US] as number) += Math.round(durationMs * 1000);
     }
     (values[at + BYTES_UP] as number) += record.bytesUp;
@@ -202,7 +212,7 @@ export class TrafficMeter {
   ): Row {
     const offset = this.#rows.length * COLUMNS;
     if (offset >= this.#values.length) this.#grow();
-    const row: Row = { offset, source, servicePort, backend, protocol };
+    const row: Row = { exemplar: undefined, offset, source, servicePort, backend, protocol };
     this.#rows.push(row);
     return row;
   }
@@ -216,7 +226,7 @@ export class TrafficMeter {
 
   /** @returns undefined for a row without traffic */
   #edgeOf(row: Row): TrafficEdge | undefined {
-    const { offset, source, servicePort, backend, protocol } = row;
+    const { offset, source, servicePort, backend, protocol, exemplar } = row;
     const columns = this.#values.subarray(offset, offset + COLUMNS);
     if (columns.every((count) => count === 0)) return undefined;
     const column = (index: number) => columns[index] as number;
@@ -240,16 +250,11 @@ export class TrafficMeter {
       flowsOpened: column(FLOWS_OPENED),
       flowsEnded: column(FLOWS_ENDED),
       audited: column(AUDITED),
+      ...(exemplar === undefined ? {} : { exemplar }),
     };
   }
 }
 
 function sourceOf(workload: Workload | undefined): string {
   return workload === undefined ? "" : `${workload.namespace}/${workload.workload ?? workload.pod}`;
-}
-
-function bucketOf(durationMs: number): number {
-  let index = 0;
-  while (index < DURATION_BOUNDS_MS.length && durationMs > (DURATION_BOUNDS_MS[index] as number)) index++;
-  return index;
 }

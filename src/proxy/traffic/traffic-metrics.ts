@@ -1,7 +1,14 @@
 /** What a proxy tells Prometheus of its calls: docs/metrics.md has it as a table. */
-import { type Labels, type Metric, single } from "../../telemetry/exposition.ts";
+import {
+  type Exemplar as ExpositionExemplar,
+  type HistogramSample,
+  type Labels,
+  type Metric,
+  single,
+} from "../../telemetry/exposition.ts";
 import {
   DURATION_BOUNDS_MS,
+  durationBucket,
   type TrafficCounts,
   type TrafficEdge,
   type TrafficReport,
@@ -29,7 +36,12 @@ export function trafficMetrics(report: TrafficReport): Metric[] {
       name: "tulle_request_duration_seconds",
       help: "From the request's head to the end of its answer, tries included; tunnels are left out.",
       bounds: BOUNDS,
-      samples: http.map(({ edge, labels }) => ({ labels, counts: edge.durations, sum: edge.durationUs / 1e6 })),
+      samples: http.map(({ edge, labels }) => ({
+        labels,
+        counts: edge.durations,
+        sum: edge.durationUs / 1e6,
+        exemplars: exemplarsOf(edge),
+      })),
     },
     counter("tulle_retries_total", "Tries after the first.", http, (edge) => count(edge.retries)),
     counter("tulle_failures_total", "Calls that were not served as asked, by reason.", edges, byReason),
@@ -87,6 +99,14 @@ export function standingMetrics(standing: ProxyStanding): Metric[] {
       samples: samplesOf(ports, ({ retriesRefused }) => retriesRefused),
     },
   ];
+}
+
+/** Of the bucket that it is in. */
+function exemplarsOf({ exemplar }: TrafficEdge): NonNullable<HistogramSample["exemplars"]> {
+  if (exemplar === undefined) return [];
+  const { traceId, durationMs, at } = exemplar;
+  const exemplars: (ExpositionExemplar | undefined)[] = Array.from({ length: durationBucket(durationMs) });
+  return [...exemplars, { labels: { trace_id: traceId }, value: durationMs / 1000, timestamp: at }];
 }
 
 type LabelledPort = { readonly each: ServicePortStanding; readonly labels: Labels };

@@ -37,8 +37,16 @@ const trafficEdge: fc.Arbitrary<TrafficEdge> = fc
       protocol: fc.constantFrom("http", "tcp", "udp"),
     }),
     trafficCounts,
+    fc.option(fc.record({ traceId: fc.constantFrom("a", "b", "c"), durationMs: fc.nat(9), at: fc.nat(3) }), {
+      nil: undefined,
+    }),
   )
-  .map(([key, values]) => ({ ...key, ...values }));
+  // One trace has one duration.
+  .map(([key, values, exemplar]) => ({
+    ...key,
+    ...values,
+    ...(exemplar === undefined ? {} : { exemplar: { ...exemplar, durationMs: exemplar.traceId.charCodeAt(0) } }),
+  }));
 
 /** As a meter tells it: each edge once, in order. */
 export const trafficReport: fc.Arbitrary<TrafficReport> = fc
