@@ -15,9 +15,9 @@ import { serviceLink } from "./services-view.js";
 /** @typedef {{ x: number, y: number }} Point */
 /** @typedef {{ group: SVGElement, path: SVGElement, text: SVGElement, title: SVGElement, lock: SVGElement, x: number }} DrawnEdge */
 
-const PILL = { width: 144, height: 20 };
+const PILL = { width: 154, height: 20 };
 const MARGIN = 16;
-const MOST_LETTERS = 21;
+const MOST_LETTERS = 18;
 const ZOOM = 1.25;
 const PAN = 60;
 /** As small as letters can be read, to begin with. */

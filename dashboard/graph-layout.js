@@ -4,7 +4,7 @@
  */
 
 export const BOX = { width: 168, height: 44 };
-const COLUMN = BOX.width + 188;
+const COLUMN = BOX.width + 200;
 const ROW = BOX.height + 26;
 
 /**
@@ -21,17 +21,40 @@ const ROW = BOX.height + 26;
 export function layout(nodes, edges) {
   const ids = new Set(nodes.map(({ id }) => id));
   const known = edges.filter(({ from, to }) => ids.has(from) && ids.has(to) && from !== to);
-  const columns = columnsOf(nodes, known);
+  const callers = otherEnds(known, "to");
+  const called = otherEnds(known, "from");
+  const isJoined = (/** @type {LayoutNode} */ { id }) => callers.has(id) || called.has(id);
+  const joined = nodes.filter(isJoined);
+  const columns = columnsOf(joined, known);
   /** @type {string[][]} */
   const order = [];
-  for (const { id } of [...nodes].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+  for (const { id } of [...joined].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     const column = columns.get(id) ?? 0;
     order[column] = [...(order[column] ?? []), id];
   }
   const filled = order.filter((column) => column !== undefined);
-  const neighbours = neighboursOf(known);
-  for (let sweep = 0; sweep < 4; sweep++) untangle(filled, neighbours, sweep % 2 === 0);
-  return placed(filled, neighbours);
+  for (let sweep = 0; sweep < 3; sweep++) {
+    untangle([...filled].reverse(), called);
+    untangle(filled, callers);
+  }
+  const places = placed(filled, callers);
+  const alone = nodes.filter((node) => !isJoined(node)).map(({ id }) => id);
+  return below(places, alone.sort(), Math.max(3, filled.length));
+}
+
+/**
+ * What nobody calls, side by side under the others, so that it takes little place.
+ * @param {Map<string, Place>} places
+ * @param {readonly string[]} alone
+ * @param {number} width in columns
+ */
+function below(places, alone, width) {
+  const top = Math.max(0, ...[...places.values()].map(({ y }) => y + ROW));
+  for (const [index, id] of alone.entries()) {
+    const column = index % width;
+    places.set(id, { x: column * COLUMN, y: top + Math.floor(index / width) * ROW, column });
+  }
+  return places;
 }
 
 /**
@@ -63,33 +86,33 @@ function columnsOf(nodes, edges) {
   return columns;
 }
 
-/** @param {readonly LayoutEdge[]} edges @returns {Map<string, string[]>} */
-function neighboursOf(edges) {
-  const neighbours = new Map();
-  for (const { from, to } of edges)
-    for (const [a, b] of [
-      [from, to],
-      [to, from],
-    ])
-      neighbours.set(a, [...(neighbours.get(a) ?? []), b]);
-  return neighbours;
+/**
+ * @param {readonly LayoutEdge[]} edges
+ * @param {"from" | "to"} end of which the other ends are wanted
+ * @returns {Map<string, string[]>}
+ */
+function otherEnds(edges, end) {
+  /** @type {Map<string, string[]>} */
+  const others = new Map();
+  for (const edge of edges) {
+    const other = end === "from" ? edge.to : edge.from;
+    others.set(edge[end], [...(others.get(edge[end]) ?? []), other]);
+  }
+  return others;
 }
 
 /**
- * Each box to the middle of those it is joined to, and what is joined to none below; ties in the order of their names.
- * @param {string[][]} order
+ * Column by column, each box to the middle of those it is joined to on one side; ties in the order of their names.
+ * @param {string[][]} columns
  * @param {Map<string, string[]>} neighbours
- * @param {boolean} toTheRight
  */
-function untangle(order, neighbours, toTheRight) {
+function untangle(columns, neighbours) {
   /** @type {Map<string, number>} */
   const rows = new Map();
-  for (const column of order) for (const [row, id] of column.entries()) rows.set(id, row);
-  const columns = toTheRight ? order : [...order].reverse();
+  for (const column of columns) for (const [row, id] of column.entries()) rows.set(id, row);
   for (const column of columns) {
     const middles = new Map(column.map((id) => [id, middle(neighbours.get(id) ?? [], rows) ?? rows.get(id) ?? 0]));
-    const alone = (/** @type {string} */ id) => (neighbours.has(id) ? 0 : 1);
-    column.sort((a, b) => alone(a) - alone(b) || (middles.get(a) ?? 0) - (middles.get(b) ?? 0) || (a < b ? -1 : 1));
+    column.sort((a, b) => (middles.get(a) ?? 0) - (middles.get(b) ?? 0) || (a < b ? -1 : 1));
     for (const [row, id] of column.entries()) rows.set(id, row);
   }
 }
@@ -105,15 +128,15 @@ function middle(ids, values) {
 
 /**
  * @param {string[][]} order
- * @param {Map<string, string[]>} neighbours
+ * @param {Map<string, string[]>} callers
  */
-function placed(order, neighbours) {
+function placed(order, callers) {
   /** @type {Map<string, number>} */
   const tops = new Map();
   for (const column of order) {
     let next = 0;
     for (const id of column) {
-      const wanted = middle(neighbours.get(id) ?? [], tops) ?? next;
+      const wanted = middle(callers.get(id) ?? [], tops) ?? next;
       const y = Math.max(next, Math.round(wanted));
       tops.set(id, y);
       next = y + ROW;

@@ -40,7 +40,13 @@ import { figures, NOTHING, sum } from "./traffic.js";
  * @property {number} limit of services
  */
 
-/** @typedef {{ nodes: GraphNode[], edges: GraphEdge[], hidden: number }} Graph */
+/**
+ * `hidden`: Services that would fit the filters; `hiddenEdges`: arrows to those that are shown.
+ * @typedef {{ nodes: GraphNode[], edges: GraphEdge[], hidden: number, hiddenEdges: number }} Graph
+ */
+
+/** A Service that a thousand workloads call would hide all the others. */
+const EDGES_A_SERVICE = 3;
 
 export const STRANGERS = "caller:";
 
@@ -52,18 +58,19 @@ export const STRANGERS = "caller:";
  * @param {number} mesh.seconds of the window
  * @param {ReadonlyMap<string, number>} mesh.problems how many, by Service
  * @param {GraphChoice} choice
- * @param {ReadonlySet<string>} shown services of the graph before
+ * @param {ReadonlySet<string>} shown ids of the graph before
  * @returns {Graph}
  */
 export function buildGraph(mesh, choice, shown) {
-  const edges = [...callEdges(mesh), ...splitEdges(mesh)];
+  const edges = byCalls(mesh, [...callEdges(mesh), ...splitEdges(mesh)], shown);
   const wanted = chosen(mesh, choice, edges);
-  const kept = new Set(busiest(mesh, wanted, choice.limit, shown));
+  const kept = busiest(edges, wanted, choice.limit);
   const isKept = (/** @type {string} */ id) => kept.has(id) || !id.startsWith("service:");
-  const visible = edges.filter(({ from, to }) => isKept(from) && isKept(to) && (kept.has(from) || kept.has(to)));
+  const between = edges.filter(({ from, to }) => isKept(from) && isKept(to) && (kept.has(from) || kept.has(to)));
+  const visible = between.slice(0, choice.limit * EDGES_A_SERVICE);
   const ids = new Set([...kept, ...visible.flatMap(({ from, to }) => [from, to])]);
   const nodes = [...ids].map((id) => nodeOf(id, mesh.problems));
-  return { nodes, edges: visible, hidden: wanted.size - kept.size };
+  return { nodes, edges: visible, hidden: wanted.size - kept.size, hiddenEdges: between.length - visible.length };
 }
 
 /** @param {string} id @param {ReadonlyMap<string, number>} problems @returns {GraphNode} */
@@ -180,19 +187,42 @@ function chosen({ index, problems }, { text, namespace, troubled }, edges) {
 export const isTroubled = ({ figures: { errorShare, denied, audited } }) => errorShare > 0 || denied > 0 || audited > 0;
 
 /**
- * Those with the most calls. What was shown before counts double, so that two of equal rate do not take turns.
- * @param {{ totals: readonly PassedEdge[], problems: ReadonlyMap<string, number> }} mesh
+ * The ends of the busiest arrows, callers and called together, so that what is shown is joined; then, where there is
+ * place, what nobody calls.
+ * @param {readonly GraphEdge[]} edges the busiest first
  * @param {ReadonlySet<string>} wanted
  * @param {number} limit
+ */
+function busiest(edges, wanted, limit) {
+  if (wanted.size <= limit) return new Set(wanted);
+  /** @type {Set<string>} */
+  const kept = new Set();
+  for (const { from, to } of edges) {
+    const ends = [from, to].filter((id) => wanted.has(id) && !kept.has(id));
+    if (kept.size + ends.length <= limit) for (const id of ends) kept.add(id);
+  }
+  for (const id of [...wanted].sort()) if (kept.size < limit) kept.add(id);
+  return kept;
+}
+
+/**
+ * By all their calls. What was shown before counts double, so that two of equal rate do not take turns.
+ * @param {{ index: MeshIndex, totals: readonly PassedEdge[] }} mesh
+ * @param {readonly GraphEdge[]} edges
  * @param {ReadonlySet<string>} shown
  */
-function busiest({ totals }, wanted, limit, shown) {
-  if (wanted.size <= limit) return wanted;
+function byCalls({ index, totals }, edges, shown) {
   /** @type {Map<string, number>} */
   const calls = new Map();
-  for (const { servicePort, backend, calls: more, opened } of totals)
-    for (const key of new Set([serviceOf(servicePort), serviceOf(backend)]))
-      calls.set(`service:${key}`, (calls.get(`service:${key}`) ?? 0) + more + opened);
-  const weight = (/** @type {string} */ id) => (calls.get(id) ?? 0) * (shown.has(id) ? 2 : 1) + (shown.has(id) ? 1 : 0);
-  return [...wanted].sort((a, b) => weight(b) - weight(a) || (a < b ? -1 : 1)).slice(0, limit);
+  for (const { source, servicePort, backend, calls: ended, opened } of totals) {
+    const ids = [
+      `call ${sourceId(index, source)} service:${serviceOf(servicePort)}`,
+      `split ${serviceOf(servicePort)} ${serviceOf(backend)}`,
+    ];
+    for (const id of ids) calls.set(id, (calls.get(id) ?? 0) + ended + opened);
+  }
+  const isShown = (/** @type {GraphEdge} */ { from, to }) => shown.has(from) && shown.has(to);
+  const weights = new Map(edges.map((edge) => [edge.id, (calls.get(edge.id) ?? 0) * (isShown(edge) ? 2 : 1)]));
+  const weight = (/** @type {GraphEdge} */ { id }) => weights.get(id) ?? 0;
+  return [...edges].sort((a, b) => weight(b) - weight(a) || (a.id < b.id ? -1 : 1));
 }

@@ -51,9 +51,11 @@ export function graphView(store, _path, query) {
 }
 
 /** @param {import("./graph-model.js").Graph} graph */
-function hiddenText({ nodes, hidden }) {
+function hiddenText({ nodes, hidden, hiddenEdges }) {
   if (nodes.length === 0) return "No Service of the mesh fits.";
-  return hidden === 0 ? "" : `These are the busiest; ${count(hidden, "Service")} more: filter, or show more of them.`;
+  if (hidden === 0 && hiddenEdges === 0) return "";
+  const arrows = hiddenEdges === 0 ? "" : ` and ${count(hiddenEdges, "arrow")}`;
+  return `These are the busiest; ${count(hidden, "Service")}${arrows} more: filter, or show more of them.`;
 }
 
 /** @param {MeshStore} store @param {URLSearchParams} query @param {() => void} onChange */

@@ -472,6 +472,19 @@ describe("tulle local", () => {
     expect([code, out.trim().split("\n").length]).toEqual([0, 1]);
   });
 
+  test("--keep-calling makes the example's calls again, until the first signal", async () => {
+    const child = start(["local", "--json", "--keep-calling", "--acl", "on", ...ANY_PORTS]);
+    const finished = finish(child);
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const { admin } = JSON.parse(line.toString()) as { admin: string };
+    // The walk has one of these; a tap sees the second one on.
+    const tap = await fetch(`${admin}/api/tap?to=whoami/whoami-api&path=/api&count=2`);
+    const seen = (await tap.text()).trim().split("\n");
+    expect(seen.map((each) => JSON.parse(each).status)).toEqual([200, 200]);
+    child.kill("SIGINT");
+    expect(await finished).toMatchObject({ code: 0, err: "" });
+  });
+
   test.each([
     ["audit", /^ {2}curl http:\/\/127\.3\./m, /^ {2}echo WHO \| nc -q 1 127\.3\./m],
     ["on", /^ {2}curl --interface 127\.1\.\S+ http:\/\/127\.3\./m, /^ {2}echo WHO \| nc -s 127\.1\.\S+ -q 1 127\.3\./m],

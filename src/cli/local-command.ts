@@ -7,6 +7,7 @@ import type { ReadyLine } from "../local/ready-line.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import type { ManifestSource, ManifestUpdate } from "../manifests/manifest-source.ts";
 import { systemClock } from "../model/clock.ts";
+import { pause } from "../model/pause.ts";
 import type { Problem } from "../model/problems.ts";
 import { type AccessLogFlags, accessLogSettings } from "./access-log-options.ts";
 import type { ListenAddress } from "./common-options.ts";
@@ -23,6 +24,7 @@ import { UsageError } from "./usage-error.ts";
 
 export interface LocalOptions extends ManifestOptions, UpstreamCaOptions, AccessLogFlags, TracingFlags {
   readonly once?: boolean;
+  readonly keepCalling?: boolean;
   readonly json?: boolean;
   readonly dns: ListenAddress;
   readonly socks: ListenAddress;
@@ -32,6 +34,7 @@ export interface LocalOptions extends ManifestOptions, UpstreamCaOptions, Access
 type ForProxy = Pick<LoopbackOptions, "trustedCa" | "tracing" | "accessLog">;
 
 const MAX_LISTED_PODS = 20;
+const BETWEEN_WALKS_MS = 1_000;
 
 /** Runs the mesh until Ctrl-C, or with --once until the example's calls are made. */
 export async function runLocal(options: LocalOptions, version: string): Promise<number> {
@@ -113,9 +116,7 @@ class LocalRun {
     if (problems.some(isRefusal)) return EXIT_PROBLEMS;
     const ready = cluster.readyLine();
     this.#greet(ready);
-    const allOk = await walk(cluster, ready, (line) => {
-      if (!signal.aborted) this.out(line);
-    });
+    const allOk = await walk(cluster, ready, signal, (line) => this.out(line));
     if (this.#options.once === true) return allOk && !this.#reporter.hasErrors ? EXIT_FINE : EXIT_PROBLEMS;
     for (const line of hints(ready, this.#manifests.accessControl)) this.out(line);
     source.watch(async (change) => {
@@ -124,6 +125,7 @@ class LocalRun {
       const version = cluster.snapshot.version.slice(0, 12);
       this.out(`changed: ${count(put.length, "object")} set, ${remove.length} removed; version ${version} is in force`);
     }, signal);
+    if (this.#options.keepCalling === true) await keepCalling(cluster, ready, signal);
     return new Promise(() => {});
   }
 
@@ -151,18 +153,36 @@ class LocalRun {
 /** Said of a state of the manifests that is not in force at all. */
 const isRefusal = ({ code }: Problem) => code === "DescriptorsExhausted";
 
-/** Makes the calls of the example that these manifests have. */
-async function walk(cluster: LoopbackCluster, ready: ReadyLine, out: (line: string) => void): Promise<boolean> {
+/** Makes the calls of the example that these manifests have, until it is told to stop. */
+async function walk(
+  cluster: LoopbackCluster,
+  ready: ReadyLine,
+  signal: AbortSignal,
+  out: (line: string) => void,
+): Promise<boolean> {
   const resolver = new Resolver({ timeout: 1000, tries: 2 });
   resolver.setServers([ready.dns]);
-  const resolve = async (host: string) => (await resolver.resolve4(host))[0] as string;
+  const resolve = async (host: string) => {
+    // A call without an address is not made: there will be nobody to answer it.
+    signal.throwIfAborted();
+    return (await resolver.resolve4(host))[0] as string;
+  };
   let title = "The calls of examples/whoami/README.md, each from its Pod's address:\n";
   const allOk = await makeExampleCalls(cluster.callTarget(resolve), (result) => {
+    if (signal.aborted) return;
     if (title !== "") out(title);
     title = "";
     out(formatCall(result));
   });
   return allOk;
+}
+
+/** So that there is something to see: in the dashboard, the metrics, a tap. */
+async function keepCalling(cluster: LoopbackCluster, ready: ReadyLine, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await pause(systemClock, BETWEEN_WALKS_MS, signal);
+    await walk(cluster, ready, signal, () => {});
+  }
 }
 
 function formatCall({ from, call, outcome, answeredBy, way, ok, note }: CallResult): string {

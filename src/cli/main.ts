@@ -150,6 +150,7 @@ function addLocal(program: Command, onResult: (code: number) => void): void {
   const local = command(program, "local", "run a mesh on this machine from manifests (without -f: the whoami example)")
     .addOption(fileOption("manifests to run"))
     .addOption(setting("--once", "start, make the example's calls, and end: 0 if all came out as they should"))
+    .addOption(setting("--keep-calling", "go on making the example's calls, again after each second"))
     .addOption(setting("--json", "when ready, one line of JSON on standard output, and nothing else there"))
     .addOption(aclOption("off, and audit for the example"))
     .addOption(defaultModeOption())

@@ -4,8 +4,11 @@ import { describe, expect, test } from "vitest";
 import { amount, duration, percent, rate } from "../../dashboard/format.js";
 import { edgeSentence, placePills } from "../../dashboard/graph-drawing.js";
 import { BOX, layout } from "../../dashboard/graph-layout.js";
+import { buildGraph } from "../../dashboard/graph-model.js";
+import { MeshIndex } from "../../dashboard/mesh-index.js";
 import { parts } from "../../dashboard/problems-view.js";
 import { BOUNDS_MS, figures, passedOf, quantile, sum, TrafficWindow } from "../../dashboard/traffic.js";
+import { emptyMeshConfig, type ServicePort } from "../../src/config/mesh-config.ts";
 import { PROBLEMS, type ProblemCode, problem } from "../../src/model/problems.ts";
 import {
   DURATION_BOUNDS_MS,
@@ -155,6 +158,52 @@ describe("the layout", () => {
           for (const b of pills.slice(index + 1)) expect(a.x === b.x && Math.abs(a.y - b.y) < 20).toBe(false);
       }),
     );
+  });
+});
+
+describe("the graph of a mesh that is too big to show", () => {
+  const port = (service: string): ServicePort => ({
+    ...{ namespace: "shop", service, port: 80, trafficType: "http", scheme: "http", middlewares: {}, endpoints: {} },
+  });
+  const services = Array.from({ length: 30 }, (_, index) => `s${index}`);
+  const servicePorts = Object.fromEntries(services.map((name) => [`shop/${name}:80`, port(name)]));
+  const index = new MeshIndex({ ...emptyMeshConfig(), servicePorts });
+  const call = (source: string, service: string, calls: number) =>
+    passedOf(edge({ source, servicePort: `shop/${service}:80`, exchanges: [0, 0, calls, 0, 0, 0] }));
+  const choice = { text: "", namespace: "", troubled: false, limit: 5 };
+  const draw = (totals: ReturnType<typeof call>[], more: Partial<typeof choice> = {}, shown: string[] = []) =>
+    buildGraph(
+      { index, passed: totals, totals, seconds: 1, problems: new Map() },
+      { ...choice, ...more },
+      new Set(shown),
+    );
+  const ids = ({ nodes }: ReturnType<typeof draw>) => nodes.map(({ id }) => id).sort();
+
+  test("has the Services with the most calls, and says how many are left out", () => {
+    const graph = draw(services.map((name, calls) => call("shop/client", name, calls)));
+    const busy = ["s25", "s26", "s27", "s28", "s29"].map((name) => `service:shop/${name}`);
+    expect([ids(graph), graph.hidden]).toEqual([["caller:shop/client", ...busy], 25]);
+  });
+
+  test("keeps what it shows while another is but a little busier", () => {
+    const shown = ["caller:shop/client", "service:shop/s1"];
+    const totals = [call("shop/client", "s1", 10), call("shop/client", "s2", 15)];
+    expect(ids(draw(totals, { limit: 1 }, shown))).toContain("service:shop/s1");
+    expect(ids(draw(totals, { limit: 1 }))).toContain("service:shop/s2");
+  });
+
+  test("has no more arrows than can be told apart, however many workloads call a Service", () => {
+    const graph = draw(Array.from({ length: 500 }, (_, caller) => call(`shop/c${caller}`, "s1", 1)));
+    expect([graph.edges.length, graph.hiddenEdges]).toEqual([15, 485]);
+  });
+
+  test("finds a Service by its name, by who calls it, and by its troubles", () => {
+    const failing = passedOf(edge({ servicePort: "shop/s7:80", source: "shop/c", exchanges: [0, 0, 0, 0, 0, 1] }));
+    const totals = [call("shop/client", "s3", 1), failing];
+    expect(ids(draw(totals, { text: "S12" }))).toEqual(["service:shop/s12"]);
+    expect(ids(draw(totals, { text: "client" }))).toEqual(["caller:shop/client", "service:shop/s3"]);
+    expect(ids(draw(totals, { troubled: true }))).toEqual(["caller:shop/c", "service:shop/s7"]);
+    expect(ids(draw(totals, { namespace: "other" }))).toEqual([]);
   });
 });
 
