@@ -76,6 +76,7 @@ test("links between our pages lead somewhere", () => {
     "changelog/",
     "docs/",
     "docs/decisions/",
+    "docs/runbooks/",
     "examples/whoami/",
     "examples/your-own-service/",
   ]

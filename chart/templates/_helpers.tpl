@@ -179,6 +179,18 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
+{{/* Whether a PrometheusRule is made: "true" or nothing. */}}
+{{- define "tulle.prometheusRule" -}}
+{{- if eq (toString .Values.metrics.prometheusRule.enabled) "auto" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule" -}}true{{- end -}}
+{{- else if .Values.metrics.prometheusRule.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* The alert rules, as a file of rules has them. */}}
+{{- define "tulle.alerts" -}}
+{{- .Files.Get "files/alerts.yaml" | replace "docs/runbooks/" .Values.metrics.prometheusRule.runbooks -}}
+{{- end -}}
+
 {{/* ConfigMaps in kube-system that can hold the mesh's block: CoreDNS, AKS and k3s, KubeDNS, RKE2. */}}
 {{- define "tulle.dnsConfigMaps" -}}
 [coredns, coredns-custom, kube-dns, rke2-coredns-rke2-coredns]
