@@ -58,6 +58,8 @@ test.each([
   ["a collector that is no URL", { tracing: { endpoint: "collector:4317" } }],
   ["a share of the traces in percent", { tracing: { sampling: 10 } }],
   ["a header that would become two", { tracing: { headers: { "x-a": "1,x-b=2" } } }],
+  ["an image without a tag", { metrics: { grafana: { image: "localhost:5000/grafana" } } }],
+  ["a switch of Traefik Mesh that is gone", { tracing: { deploy: true } }],
   ["a flag that is not one", { proxy: { additionalArguments: ["drain=5"] } }],
 ])("the schema refuses %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(false);
@@ -76,6 +78,8 @@ test.each([
   // What Helm makes of --set tracing.sampling=0.01.
   ["a share of the traces as text", { tracing: { sampling: "0.01", rate: "0.5" } }],
   ["a collector", { tracing: { endpoint: "http://otel:4317", sampling: 0.01, propagators: ["b3", "jaeger"] } }],
+  ["an image by digest", { metrics: { prometheus: { image: `localhost:5000/prometheus@sha256:${"0".repeat(64)}` } } }],
+  ["alert rules where the cluster knows them", { metrics: { prometheusRule: { enabled: "auto" } } }],
   ["Kubernetes' resources", { proxy: { resources: { limits: { cpu: 2, memory: "1Gi" } } } }],
 ])("the schema takes %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(true);

@@ -145,9 +145,17 @@ no such option, where a flag is refused.
 {{- end -}}
 
 {{/* Nothing where there is no tracing. */}}
+{{- define "tulle.tracingEndpoint" -}}
+{{- if .Values.tracing.endpoint -}}{{ .Values.tracing.endpoint }}
+{{- else if .Values.tracing.jaeger.enabled -}}http://tulle-jaeger.{{ .Release.Namespace }}.svc:4317
+{{- end -}}
+{{- end -}}
+
 {{- define "tulle.tracingArguments" -}}
-{{- if .Values.tracing.endpoint -}}
-- {{ printf "--tracing-endpoint=%s" .Values.tracing.endpoint | quote }}
+{{- with include "tulle.tracingEndpoint" . -}}
+- {{ printf "--tracing-endpoint=%s" . | quote }}
+{{- end }}
+{{- if include "tulle.tracingEndpoint" . }}
 {{- with .Values.tracing.protocol }}
 - --tracing-protocol={{ . }}
 {{- end }}

@@ -1,0 +1,154 @@
+/** What Helm makes of the chart, where Helm is installed: the parts that are off by default, each of them on. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
+
+const CHART = fileURLToPath(new URL("../chart", import.meta.url));
+const isInstalled = (program: string, argument: string) => spawnSync(program, [argument]).status === 0;
+const hasHelm = isInstalled("helm", "version");
+if (!hasHelm) process.stdout.write("helm is not installed: left out\n");
+
+interface Rendered {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: {
+    readonly podSelector?: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly template?: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+      readonly spec: {
+        readonly securityContext: Readonly<Record<string, unknown>>;
+        readonly containers: readonly { readonly securityContext: object; readonly resources: object }[];
+      };
+    };
+  };
+}
+
+const helm = (...args: string[]) => spawnSync("helm", args, { encoding: "utf8" });
+const settings = (values: readonly string[]) =>
+  ["image.repository=example.com/tulle", ...values].flatMap((value) => ["--set", value]);
+
+function render(...values: string[]): Rendered[] {
+  const { status, stdout, stderr } = helm(
+    "template",
+    "tulle",
+    CHART,
+    "--namespace=mesh",
+    "--kube-version=1.34.0",
+    ...settings(values),
+  );
+  expect([status, stderr]).toEqual([0, ""]);
+  return parseAllDocuments(stdout).flatMap((document) => (document.toJSON() as Rendered | null) ?? []);
+}
+
+const namesOf = (objects: readonly Rendered[]) => objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+
+const OPTIONS = {
+  "metrics.podMonitor.enabled": ["PodMonitor tulle-controller", "PodMonitor tulle-proxy"],
+  "metrics.prometheusRule.enabled": ["PrometheusRule tulle"],
+  "metrics.dashboards.enabled": ["ConfigMap tulle-dashboards"],
+  "metrics.prometheus.enabled": [
+    "NetworkPolicy tulle-prometheus",
+    "ServiceAccount tulle-prometheus",
+    "ConfigMap tulle-prometheus",
+    "Role tulle-prometheus",
+    "RoleBinding tulle-prometheus",
+    "Service tulle-prometheus",
+    "Deployment tulle-prometheus",
+  ],
+  "metrics.grafana.enabled": [
+    "NetworkPolicy tulle-grafana",
+    "ConfigMap tulle-dashboards",
+    "ConfigMap tulle-grafana",
+    "Service tulle-grafana",
+    "Deployment tulle-grafana",
+  ],
+  "tracing.jaeger.enabled": ["NetworkPolicy tulle-jaeger", "Service tulle-jaeger", "Deployment tulle-jaeger"],
+};
+const ALL = Object.keys(OPTIONS).map((option) => `${option}=true`);
+
+describe.runIf(hasHelm)("the chart", () => {
+  test.each(Object.entries(OPTIONS))("with %s makes what that says, and nothing else besides", (option, added) => {
+    const before = namesOf(render());
+    const after = namesOf(render(`${option}=true`));
+    expect(after.filter((name) => !before.includes(name)).sort()).toEqual([...added].sort());
+    expect(before.filter((name) => !after.includes(name))).toEqual([]);
+  });
+
+  test("with everything on is as Helm would have charts", () => {
+    const { status, stdout } = helm("lint", CHART, "--strict", ...settings(ALL));
+    expect(status, stdout).toBe(0);
+  });
+
+  test("runs everything without root, on a read-only file system, with resources, as a part that the mesh passes over", () => {
+    const workloads = render(...ALL).filter(({ kind }) => kind === "Deployment" || kind === "DaemonSet");
+    expect(workloads).toHaveLength(5);
+    for (const { metadata, spec } of workloads) {
+      const template = spec?.template;
+      expect(template?.metadata.labels["app.kubernetes.io/part-of"], metadata.name).toBe("tulle");
+      expect(template?.spec.securityContext, metadata.name).toMatchObject({ runAsNonRoot: true });
+      for (const container of template?.spec.containers ?? []) {
+        expect(container.securityContext, metadata.name).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] },
+        });
+        expect(container.resources, metadata.name).toHaveProperty("limits.memory");
+      }
+    }
+  });
+
+  test("has a NetworkPolicy for each workload, unless they are off", () => {
+    const components = (objects: readonly Rendered[], wanted: (each: Rendered) => boolean) =>
+      objects.filter(wanted).map(({ metadata }) => metadata.labels["app.kubernetes.io/component"]);
+    const isWorkload = ({ kind }: Rendered) => kind === "Deployment" || kind === "DaemonSet";
+    const objects = render(...ALL);
+    const guarded = components(objects, ({ kind }) => kind === "NetworkPolicy");
+    expect(guarded.sort()).toEqual(components(objects, isWorkload).sort());
+    const open = render(...ALL, "networkPolicy.enabled=false");
+    expect(components(open, ({ kind }) => kind === "NetworkPolicy")).toEqual([]);
+  });
+
+  test("puts the place of the runbooks into each alert", () => {
+    const [rule] = render(
+      "metrics.prometheusRule.enabled=true",
+      "metrics.prometheusRule.runbooks=https://wiki/",
+    ).filter(({ kind }) => kind === "PrometheusRule");
+    const urls = [...JSON.stringify(rule?.spec).matchAll(/"runbook_url":"([^"]*)"/g)].map(([, url]) => url);
+    expect(urls.length).toBeGreaterThan(0);
+    expect(urls.filter((url = "") => !/^https:\/\/wiki\/\w+\.md$/.test(url))).toEqual([]);
+  });
+
+  test("gives the dashboards to Grafana as they are in the files", () => {
+    const [map] = render(...ALL).filter(({ metadata }) => metadata.name === "tulle-dashboards");
+    const uids = Object.entries(map?.data ?? {}).map(([file, text]) => [
+      file,
+      (JSON.parse(text) as { uid: string }).uid,
+    ]);
+    expect(uids.map(([file]) => file)).toEqual(uids.map(([, uid]) => `${uid}.json`));
+    expect(uids).toHaveLength(4);
+  });
+
+  test.runIf(isInstalled("promtool", "--version"))("gives Prometheus a configuration that it takes", () => {
+    const [map] = render(...ALL, "metrics.prometheus.alertmanagers={alerts:9093}").filter(
+      ({ kind, metadata }) => kind === "ConfigMap" && metadata.name === "tulle-prometheus",
+    );
+    const folder = mkdtempSync(join(tmpdir(), "tulle-prometheus-"));
+    for (const [file, text] of Object.entries(map?.data ?? {})) {
+      const { scrape_configs: jobs } = parse(text) as { scrape_configs?: { kubernetes_sd_configs: unknown }[] };
+      expect(jobs?.every((job) => job.kubernetes_sd_configs !== undefined)).not.toBe(false);
+      // Some builds of Prometheus (Debian's) do not know Kubernetes.
+      writeFileSync(join(folder, file), text.replace(/kubernetes_sd_configs:\n(?: {6}.*\n)*/, "static_configs: []\n"));
+    }
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "config", join(folder, "prometheus.yml")], {
+      encoding: "utf8",
+    });
+    rmSync(folder, { recursive: true });
+    expect([status, stderr], stdout).toEqual([0, ""]);
+    expect(stdout).toContain("1 rule files found");
+  });
+});
