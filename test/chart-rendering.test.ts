@@ -17,6 +17,7 @@ interface Rendered {
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
+    readonly caBundle?: string;
     readonly podSelector?: { readonly matchLabels: Readonly<Record<string, string>> };
     readonly template?: {
       readonly metadata: { readonly labels: Readonly<Record<string, string>> };
@@ -67,6 +68,15 @@ const OPTIONS = {
     "Service tulle-grafana",
     "Deployment tulle-grafana",
   ],
+  "smi.metrics.enabled": [
+    "APIService v1alpha1.metrics.smi-spec.io",
+    "APIService v1alpha2.metrics.smi-spec.io",
+    "RoleBinding tulle-controller-smi-metrics",
+    "ClusterRole tulle-controller-smi-metrics",
+    "ClusterRoleBinding tulle-controller-smi-metrics",
+    "ClusterRole tulle-smi-metrics-view",
+    "ClusterRole tulle-smi-metrics-reader",
+  ],
   "tracing.jaeger.enabled": ["NetworkPolicy tulle-jaeger", "Service tulle-jaeger", "Deployment tulle-jaeger"],
 };
 const ALL = Object.keys(OPTIONS).map((option) => `${option}=true`);
@@ -111,6 +121,34 @@ describe.runIf(hasHelm)("the chart", () => {
     expect(guarded.sort()).toEqual(components(objects, isWorkload).sort());
     const open = render(...ALL, "networkPolicy.enabled=false");
     expect(components(open, ({ kind }) => kind === "NetworkPolicy")).toEqual([]);
+  });
+
+  test("has the API server trust who signed the certificate that the controller shows", () => {
+    const objects = render("smi.metrics.enabled=true");
+    const bundles = objects.filter(({ kind }) => kind === "APIService").map(({ spec }) => spec?.caBundle);
+    const [secret] = objects.filter(({ kind }) => kind === "Secret");
+    expect(bundles).toEqual([secret?.data?.["ca.crt"], secret?.data?.["ca.crt"]]);
+  });
+
+  test("asks for the authority of a Secret that it cannot see, and takes it", () => {
+    const own = ["smi.metrics.enabled=true", "tls.existingSecret=own"];
+    const { status, stderr } = helm("template", CHART, "--kube-version=1.34.0", ...settings(own));
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("smi.metrics.caBundle is not set");
+    const pem = "-----BEGIN CERTIFICATE-----\nabc";
+    const [service] = render(...own, `smi.metrics.caBundle=${pem}`).filter(({ kind }) => kind === "APIService");
+    expect(Buffer.from(service?.spec?.caBundle ?? "", "base64").toString()).toBe(pem);
+  });
+
+  test("opens the port of TrafficMetrics where they are served, on the Pod, the Service and the policy", () => {
+    const places = (...values: string[]) =>
+      render(...values).filter((object) => JSON.stringify(object.spec ?? {}).includes('"smi-metrics"'));
+    expect(namesOf(places())).toEqual([]);
+    expect(namesOf(places("smi.metrics.enabled=true")).sort()).toEqual([
+      "Deployment tulle-controller",
+      "NetworkPolicy tulle-controller",
+      "Service tulle-controller",
+    ]);
   });
 
   test("puts the place of the runbooks into each alert", () => {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { METRIC_KINDS } from "../src/smi-metrics/metric-kinds.ts";
 import { chartValues, type Schema, valuesReference } from "./values-reference.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
@@ -58,6 +59,7 @@ test.each([
   ["a collector that is no URL", { tracing: { endpoint: "collector:4317" } }],
   ["a share of the traces in percent", { tracing: { sampling: 10 } }],
   ["a header that would become two", { tracing: { headers: { "x-a": "1,x-b=2" } } }],
+  ["a CA that is not PEM", { smi: { metrics: { caBundle: "LS0tLS1CRUdJTg==" } } }],
   ["an image without a tag", { metrics: { grafana: { image: "localhost:5000/grafana" } } }],
   ["a switch of Traefik Mesh that is gone", { tracing: { deploy: true } }],
   ["a flag that is not one", { proxy: { additionalArguments: ["drain=5"] } }],
@@ -132,6 +134,16 @@ test.each([
     ],
   ],
   [
+    "chart/templates/controller/smi-metrics.yaml",
+    [
+      "list: namespaces, replicationcontrollers",
+      "list: deployments, replicasets, statefulsets, daemonsets",
+      "list: jobs",
+      'get, list: "*"',
+    ],
+  ],
+  ["chart/templates/monitoring/prometheus.yaml", ["get, list, watch: pods"]],
+  [
     "chart/templates/_helpers.tpl",
     [
       "get, list: deployments, daemonsets",
@@ -153,6 +165,12 @@ test.each([
   ],
 ])("the rights in %s are those that are used", (path, rights) => {
   expect(rightsIn(path)).toEqual(rights);
+});
+
+test("who may view a namespace may see the TrafficMetrics of all kinds in it, and none of their edges", () => {
+  const [, kinds = ""] = /define "tulle.smiMetricKinds" -}}\n\[(.*)\]/.exec(templates) ?? [];
+  const namespaced = METRIC_KINDS.filter((each) => each.namespaced).map(({ plural }) => plural);
+  expect(kinds.split(", ")).toEqual(namespaced);
 });
 
 test("the chart is of the program's version", () => {

@@ -102,9 +102,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   explain: { rooms: ["admin", "config", "model", "proxy/router", "telemetry"] },
   "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
+  "smi-metrics": { rooms: ["traffic", "model", "telemetry"], node: ["crypto", "https", "net", "tls"] },
   controller: {
     rooms: [
       "kube",
+      "smi-metrics",
       "topology",
       "compiler",
       "config",

@@ -26,6 +26,7 @@ export interface ControllerOptions extends ClusterOptions, LogOptions {
   readonly apiPort: number;
   readonly configPort: number;
   readonly healthPort: number;
+  readonly smiMetricsPort: number;
 }
 
 /** How often the certificate's files are looked at. */
@@ -60,6 +61,7 @@ export async function runController(options: ControllerOptions, version: string)
     adminPort: options.apiPort,
     configPort: options.configPort,
     healthPort: options.healthPort,
+    ...(options.smiMetricsPort === 0 ? {} : { smiMetricsPort: options.smiMetricsPort }),
   });
   await controller.start();
   const renewal = setInterval(() => void renew(controller, options.tlsDir, log), CERTIFICATE_MS);

@@ -290,7 +290,8 @@ function addController(program: Command, onResult: (code: number) => void): void
     .addOption(addressOption("where it listens"))
     .addOption(portOption("api-port", "of the admin API", 9000))
     .addOption(portOption("config-port", "of the config stream", 9443))
-    .addOption(portOption("health-port", "of /readyz and /healthz", 1081));
+    .addOption(portOption("health-port", "of /readyz and /healthz", 1081))
+    .addOption(portOption("smi-metrics-port", "of SMI's TrafficMetrics, for the API server; 0: not served", 0));
   addLogOptions(controller).action(async (options) => {
     const { runController } = await import("./controller-command.ts");
     onResult(await runController(options, version()));

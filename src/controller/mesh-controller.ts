@@ -39,6 +39,7 @@ import { controllerMetrics } from "./controller-metrics.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
+import { MetricsPublisher } from "./metrics-publisher.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
 import { domainOf } from "./prepare-cluster.ts";
 import { ProxyRelay } from "./proxy-relay.ts";
@@ -61,6 +62,8 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
   readonly adminPort: number;
   readonly configPort: number;
   readonly healthPort: number;
+  /** Where the API server finds SMI's TrafficMetrics; absent: they are not served. */
+  readonly smiMetricsPort?: number;
   readonly dnsMode: DnsMode;
   /** Authority of the config stream's certificate, and this replica's own token for it, to ask other replicas with. */
   peerCredentials(): Promise<{ readonly ca: string; readonly token: string }>;
@@ -80,8 +83,9 @@ export class MeshController {
   readonly #election: LeaderElection;
   readonly #admin: AdminServer;
   readonly #health: AdminServer;
+  readonly #smiMetrics: MetricsPublisher | undefined;
   readonly #stop = new AbortController();
-  #ports = { admin: 0, config: 0, health: 0 };
+  #ports = { admin: 0, config: 0, health: 0, smiMetrics: 0 };
   readonly #compiler: ClusterCompiler;
   #snapshot: LiveSnapshot | undefined;
   /** Since the last compilation. */
@@ -134,6 +138,9 @@ export class MeshController {
       peers: () => this.#peers().length,
       askPeers: (path, reader) => this.#askPeers(path, reader),
     });
+    const recentTraffic = () => this.#relay.recentTraffic();
+    if (options.smiMetricsPort !== undefined)
+      this.#smiMetrics = new MetricsPublisher({ ...options, signal, state: this.#source.state, recentTraffic });
     this.#election = new LeaderElection({
       api,
       namespace,
@@ -158,30 +165,38 @@ export class MeshController {
   }
 
   async start(): Promise<void> {
-    const { address, adminPort, configPort, healthPort } = this.#options;
+    const { address, adminPort, configPort, healthPort, smiMetricsPort = 0 } = this.#options;
     this.#ports = {
       admin: (await this.#admin.listen(address, adminPort)).port,
       health: (await this.#health.listen(address, healthPort)).port,
       config: await this.#server.listen(address, configPort),
+      smiMetrics: (await this.#smiMetrics?.start(address, smiMetricsPort)) ?? 0,
     };
     this.#runs = Promise.all([this.#source.run(), this.#election.run()]);
   }
 
   /** Where it listens. */
-  get ports(): { readonly admin: number; readonly config: number; readonly health: number } {
+  get ports(): {
+    readonly admin: number;
+    readonly config: number;
+    readonly health: number;
+    /** 0 where they are not served. */
+    readonly smiMetrics: number;
+  } {
     return this.#ports;
   }
 
-  /** A renewed certificate of the config stream. */
+  /** A renewed certificate of the config stream, and of TrafficMetrics. */
   setCertificate(cert: string, key: string): void {
     this.#server.setCertificate(cert, key);
+    this.#smiMetrics?.setCertificate(cert, key);
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#runs;
     await this.#server.close();
-    await Promise.all([this.#admin.close(), this.#health.close()]);
+    await Promise.all([this.#admin.close(), this.#health.close(), this.#smiMetrics?.close()]);
     this.#process.close();
   }
 

@@ -54,7 +54,7 @@ function relay(proxies: FarProxy[], peers: FarProxy[] = []) {
   });
   const routes = made.routes();
   const traffic = async () => JSON.parse(((await at(routes, "/api/traffic")) as Answer).body) as MeshTraffic;
-  return { clock, routes, traffic, followers };
+  return { relay: made, clock, routes, traffic, followers };
 }
 
 const at = (routes: AdminRoutes, path: string, query = "") =>
@@ -99,6 +99,18 @@ test("who looks often is told the same for half a second, and the proxies are no
   const later = traffic();
   one.say(passed(2), 200);
   expect(totalTraffic(await later).retries).toBe(2);
+});
+
+test("what has passed lately is asked for by itself, of the other replicas too", async () => {
+  const [one, peer] = [new FarProxy("p1"), new FarProxy("c2")];
+  const { relay: made, routes } = relay([one], [peer]);
+  const report = made.recentTraffic();
+  expect([one, peer].map(({ asked }) => asked.at(-1)?.path)).toEqual(["/api/traffic/recent", "/api/traffic/recent"]);
+  one.say(passed(1), 200);
+  peer.say(passed(20), 200);
+  expect(totalTraffic(await report).retries).toBe(21);
+  const again = (await at(routes, "/api/traffic/recent")) as Answer;
+  expect(totalTraffic(JSON.parse(again.body) as MeshTraffic).retries).toBe(21);
 });
 
 /** A tap that is read. */

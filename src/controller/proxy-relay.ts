@@ -33,11 +33,13 @@ const PEER_ANSWER_MS = 3_000;
 const FRESH_MS = 500;
 
 const TRAFFIC = "/api/traffic";
+const RECENT = "/api/traffic/recent";
 const TAP = "/api/tap";
 
 export class ProxyRelay {
   readonly #options: ProxyRelayOptions;
-  #traffic: { readonly at: number; readonly report: Promise<MeshTraffic> } | undefined;
+  /** What was answered last, by path. */
+  readonly #answered = new Map<string, { readonly at: number; readonly report: Promise<MeshTraffic> }>();
 
   constructor(options: ProxyRelayOptions) {
     this.#options = options;
@@ -49,7 +51,12 @@ export class ProxyRelay {
       [TRAFFIC]: {
         says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport); missing: proxies",
         private: true,
-        answer: async () => json(await this.#allTraffic()),
+        answer: async () => json(await this.#allTraffic(TRAFFIC)),
+      },
+      [RECENT]: {
+        says: "of that, what has passed in the last 30 s, at most 10 s ago",
+        private: true,
+        answer: async () => json(await this.recentTraffic()),
       },
       [TAP]: {
         says: "live calls at all proxies, as JSON lines or as events; filters as of `tulle tap`",
@@ -62,29 +69,37 @@ export class ProxyRelay {
   /** For the other replicas: of the proxies that follow this one. */
   get answerer(): Answerer {
     return answererOf({
-      [TRAFFIC]: { says: "", answer: async () => json(await this.#ownTraffic()) },
+      [TRAFFIC]: { says: "", answer: async () => json(await this.#ownTraffic(TRAFFIC)) },
+      [RECENT]: { says: "", answer: async () => json(await this.#ownTraffic(RECENT)) },
       [TAP]: { says: "", answer: (_parameters, { query }) => this.#tap(query, "", false) },
     });
   }
 
-  #allTraffic(): Promise<MeshTraffic> {
-    const now = this.#options.clock.now();
-    if (this.#traffic === undefined || now - this.#traffic.at > FRESH_MS)
-      this.#traffic = { at: now, report: this.#gather() };
-    return this.#traffic.report;
+  /** What has passed at all proxies in the last half minute. */
+  recentTraffic(): Promise<MeshTraffic> {
+    return this.#allTraffic(RECENT);
   }
 
-  async #gather(): Promise<MeshTraffic> {
+  #allTraffic(path: string): Promise<MeshTraffic> {
+    const now = this.#options.clock.now();
+    const answered = this.#answered.get(path);
+    if (answered !== undefined && now - answered.at <= FRESH_MS) return answered.report;
+    const report = this.#gather(path);
+    this.#answered.set(path, { at: now, report });
+    return report;
+  }
+
+  async #gather(path: string): Promise<MeshTraffic> {
     const { askPeers, peers } = this.#options;
-    const own = this.#ownTraffic();
-    const theirs = this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(TRAFFIC, reader));
+    const own = this.#ownTraffic(path);
+    const theirs = this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, reader));
     return sumOf([await own, await theirs]);
   }
 
-  async #ownTraffic(): Promise<MeshTraffic> {
+  async #ownTraffic(path: string): Promise<MeshTraffic> {
     const proxies = this.#options.server.askable();
     const ask = (reader: () => AnswerReader) => {
-      const stops = proxies.map((proxy) => proxy.ask(TRAFFIC, reader()));
+      const stops = proxies.map((proxy) => proxy.ask(path, reader()));
       return () => {
         for (const stop of stops) stop();
       };

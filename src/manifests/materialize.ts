@@ -22,7 +22,7 @@ import {
   type SlicePort,
 } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
-import { workloadName } from "../model/workload-name.ts";
+import { workloadKind, workloadName } from "../model/workload-name.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
 import { stableSuffix } from "./stable-name.ts";
 
@@ -168,6 +168,7 @@ function podsOf(template: WorkloadTemplate, nodes: readonly string[], problems: 
       hostNetwork: template.hostNetwork,
       serviceAccount: template.serviceAccount,
       workload: workloadName({ kind, name: meta.name }, template.labels) ?? meta.name,
+      workloadKind: workloadKind({ kind, name: meta.name }, template.labels) ?? kind,
       ...(nodeName === undefined ? {} : { nodeName }),
       containers: template.containers,
     }),

@@ -125,6 +125,8 @@ export interface Pod {
   readonly serviceAccount: string;
   /** What it is one of (workloadName); absent: it is on its own. */
   readonly workload?: string;
+  /** The kind of that. */
+  readonly workloadKind?: string;
   readonly nodeName?: string;
   readonly containers: readonly Container[];
 }

@@ -23,3 +23,14 @@ export function workloadName(
   const ofVersion = owner.kind === "ReplicaSet" && suffix !== "-" && owner.name.endsWith(suffix);
   return (ofVersion && owner.name.slice(0, -suffix.length)) || owner.name;
 }
+
+/** The kind of what `workloadName` names. */
+export function workloadKind(
+  owner: PodOwner | undefined,
+  labels: Readonly<Record<string, string>>,
+): string | undefined {
+  const name = workloadName(owner, labels);
+  if (owner === undefined || name === undefined) return undefined;
+  if (name === owner.name) return owner.kind;
+  return owner.kind === "Job" ? "CronJob" : "Deployment";
+}

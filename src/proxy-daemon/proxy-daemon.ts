@@ -17,6 +17,7 @@ import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { expose, type Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
+import { TrafficWindow } from "../traffic/traffic-window.ts";
 import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
 import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
@@ -103,6 +104,7 @@ export class ProxyDaemon {
   #draining = false;
   #dnsListens = false;
   readonly #process = new ProcessMeter();
+  readonly #recent: TrafficWindow;
   readonly #applyTimes = new DurationHistogram();
   /** Seconds since the epoch. */
   #appliedAt = 0;
@@ -116,6 +118,7 @@ export class ProxyDaemon {
       workers === undefined
         ? new OwnDataPlane({ ...nodeProxyOptions(options), onReopened })
         : new WorkerPool({ ...workers, clock, log, onReopened });
+    this.#recent = new TrafficWindow({ clock, read: () => this.#proxy.traffic() });
     this.#dns = new DnsServer({ zones: [this.#zone], clock, log });
     this.#saved = new SavedConfig(stateFolder, clock, log);
     const health = healthRoutes(() => this.#notReady());
@@ -166,6 +169,7 @@ export class ProxyDaemon {
     this.#proxy.startDraining();
     await new Promise<void>((resolve) => void this.#options.clock.after(lameDuckMs, resolve));
     this.#stop.abort();
+    this.#recent.close();
     await this.#proxy.close(drainMs);
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
     await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
@@ -242,6 +246,10 @@ export class ProxyDaemon {
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
         answer: async () => json(await this.#proxy.traffic()),
+      },
+      "/api/traffic/recent": {
+        says: "of that, what has passed in the last 30 s, at most 10 s ago",
+        answer: () => json(this.#recent.report()),
       },
       "/api/service-port/{namespace}/{service}/{port}": {
         says: "what is in force for one port of a Service",

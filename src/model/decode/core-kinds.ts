@@ -1,7 +1,7 @@
 /** Kinds of Kubernetes itself. */
 import { z } from "zod";
 import type { Container, EndpointSlice, Pod, Service } from "../objects.ts";
-import { workloadName } from "../workload-name.ts";
+import { workloadKind, workloadName } from "../workload-name.ts";
 import type { KindDecoder } from "./decode-object.ts";
 import { dnsLabel, dnsSubdomain, MetaSchema, metaOf, orEmpty, portName, portNumber, protocol } from "./schemas.ts";
 
@@ -62,6 +62,7 @@ const PodSchema = z
     const ready = status?.conditions?.find(({ type }) => type === "Ready");
     const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
     const workload = workloadName(owner, metadata.labels ?? {});
+    const kind = workloadKind(owner, metadata.labels ?? {});
     return {
       kind: "Pod",
       meta: metaOf(metadata),
@@ -71,6 +72,7 @@ const PodSchema = z
       hostNetwork: spec.hostNetwork ?? false,
       serviceAccount: spec.serviceAccountName || spec.serviceAccount || "default",
       ...(workload === undefined ? {} : { workload }),
+      ...(kind === undefined ? {} : { workloadKind: kind }),
       ...(spec.nodeName ? { nodeName: spec.nodeName } : {}),
       containers: spec.containers,
     };

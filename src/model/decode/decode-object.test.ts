@@ -46,6 +46,7 @@ describe("objects of Kubernetes", () => {
       );
     expect(owned("[{kind: Other, name: o}, {kind: ReplicaSet, name: web-5d4f, controller: true}]")).toMatchObject({
       workload: "web",
+      workloadKind: "Deployment",
     });
     for (const references of ["[]", "[{kind: Other, name: o}]", "[{kind: 1}]", "none", "~"])
       expect(owned(references), references).not.toHaveProperty("workload");
