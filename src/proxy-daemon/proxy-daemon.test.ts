@@ -179,7 +179,7 @@ test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 
   const { metricsPort, adminPort } = await daemon(port, await folder(), { address: "127.0.0.2" });
   await acked;
   const statusOf = async (url: string) => (await fetch(url)).status;
-  const config = ["/api/config", "/api/traffic", "/api/service-port/shop/web/80"];
+  const config = ["/api/config", "/api/traffic", "/api/traffic/recent", "/api/service-port/shop/web/80"];
   const open = ["/metrics", "/api/status", "/healthz", "/readyz"];
   for (const path of config) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(404);
   for (const path of open) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(200);
@@ -206,6 +206,26 @@ test("what has passed is told as a report, and goes on growing", async () => {
       bytesDown: 5 * calls,
     });
   }
+});
+
+test("what has passed in the last half minute is told by itself", async () => {
+  const [entry, back] = [await freePort(), await backend()];
+  const { port, acked } = await controller(configFor(entry, back));
+  const clock = new ManualClock();
+  const { adminPort, stop } = await daemon(port, await folder(), { clock });
+  await acked;
+  const recent = async () => {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/api/traffic/recent`);
+    return ((await response.json()) as TrafficReport).edges.map(({ exchanges }) => exchanges[2]);
+  };
+  await (await fetch(`http://127.0.0.1:${entry}/`)).text();
+  clock.advance(10_000);
+  await expect.poll(recent).toEqual([1]);
+  clock.advance(30_000);
+  await expect.poll(recent).toEqual([]);
+  const stopped = stop();
+  clock.advance(60_000);
+  await stopped;
 });
 
 test("told to stop, it serves on as long as it is told to, is not ready, and asks callers to connect anew", async () => {
