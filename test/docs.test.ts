@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Command } from "commander";
 import { expect, test } from "vitest";
 import { addAccessLogOptions } from "../src/cli/access-log-options.ts";
+import { buildProgram } from "../src/cli/main.ts";
 import { FAILURES } from "../src/model/failures.ts";
 import { PROBLEMS } from "../src/model/problems.ts";
 import { CALL_FIELDS } from "../src/proxy/access-log/call-fields.ts";
@@ -116,4 +117,15 @@ test("docs/access-log.md has the flags of the access log", () => {
 test("docs/tap.md has the parameters of a tap, in their order", () => {
   const documented = [...read("docs/tap.md").matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
   expect(documented).toEqual(TAP_PARAMETERS);
+});
+
+/** Names of the options in the rows of a part of docs/commands.md. */
+const optionsIn = (part: string | undefined) =>
+  [...(part ?? "").matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);
+
+test.each(["top"])("docs/commands.md has the options of tulle %s, as --help has them", (name) => {
+  const parts = sections("docs/commands.md", 2);
+  const command = buildProgram(() => {}).commands.find((each) => each.name() === name);
+  const documented = [...optionsIn(parts.get(`tulle ${name}`)), ...optionsIn(parts.get("Looking at a running mesh"))];
+  expect(documented.sort()).toEqual(command?.options.map((option) => option.name()).sort());
 });

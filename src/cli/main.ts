@@ -1,7 +1,7 @@
 /** The command line: which command, with which options; errors to standard error, exit codes 0, 1 and 2. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { nearest } from "../model/nearest.ts";
 import { addAccessLogOptions } from "./access-log-options.ts";
 import {
@@ -21,6 +21,7 @@ import {
 } from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
+import { addViewOptions, durationOption } from "./look-options.ts";
 import {
   applyConfigFile,
   applySwitches,
@@ -30,6 +31,7 @@ import {
   setting,
 } from "./settings.ts";
 import { TAP_FLAGS } from "./tap-flags.ts";
+import { SORT_KEYS } from "./top-rows.ts";
 import { addTracingOptions } from "./tracing.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
@@ -91,8 +93,8 @@ Start with:
   tulle local -f my-manifests/     your own manifests
   tulle help COMMAND               what a command takes
 
-Every option but those that say of which calls (\`explain\`, \`tap\`) can also be given as a variable (--default-mode is
-TULLE_DEFAULT_MODE, --json is TULLE_JSON=true) or in a YAML file (--config FILE, default-mode: tcp). The command line
+Every option but those that say what to show (\`explain\`, \`tap\`, \`top\`) can also be given as a variable (--default-mode
+is TULLE_DEFAULT_MODE, --json is TULLE_JSON=true) or in a YAML file (--config FILE, default-mode: tcp). The command line
 outweighs variables, variables the file.
 Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
     );
@@ -100,6 +102,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addCheck(program, onResult);
   addExplain(program, onResult);
   addTap(program, onResult);
+  addTop(program, onResult);
   addExport(program, onResult);
   addController(program, onResult);
   addProxy(program, onResult);
@@ -252,6 +255,31 @@ namespace. Ctrl-C ends.
     .action(async (to, options) => {
       const { runTap } = await import("./tap-command.ts");
       onResult(await runTap(to, options, version()));
+    });
+}
+
+function addTop(program: Command, onResult: (code: number) => void): void {
+  const top = command(program, "top", "rates, success, latencies and bytes by service, as a live table")
+    .argument("[to]", "only calls to NAMESPACE, NAMESPACE/SERVICE or NAMESPACE/SERVICE:PORT")
+    .option("--callers", "a row for each caller of a service")
+    .addOption(new Option("--sort <column>", "what comes first").choices(SORT_KEYS).default("requests"))
+    .addOption(durationOption("--interval <duration>", "between two looks", "2s"))
+    .option("--once", "one table, of one interval")
+    .addOption(setting("--json", "a line of JSON for each look"));
+  addViewOptions(top)
+    .addHelpText(
+      "after",
+      `
+Success is what was answered below 500, and flows that got an endpoint. Denied in parentheses is what access control
+would deny (audit mode). On a cluster it goes through one controller, and needs the right to list Pods and to create
+pods/portforward in the mesh's namespace. Keys: q ends, ← and → choose the column to sort by.
+
+  tulle top --sort p99
+  tulle top whoami/whoami --callers --local`,
+    )
+    .action(async (to, options) => {
+      const { runTop } = await import("./top-command.ts");
+      onResult(await runTop(to, options, version()));
     });
 }
 

@@ -72,8 +72,32 @@ test("traffic is the sum over the proxies of this replica and of the others", as
   const report = traffic();
   one.say(passed(1), 200);
   two.say(passed(20), 200);
-  peer.say(passed(300), 200);
+  peer.say(`{"proxies":{"p3":${passed(300)}}}`, 200);
   expect(totalTraffic(await report).retries).toBe(321);
+});
+
+test("who compares looks gets them by proxy, and how old they are", async () => {
+  const [one, peer] = [new FarProxy("p1"), new FarProxy("c2")];
+  const { routes, clock } = relay([one], [peer]);
+  const byProxy = async () => JSON.parse(((await at(routes, "/api/traffic", "by=proxy")) as Answer).body);
+  const first = byProxy();
+  one.say(passed(1), 200);
+  peer.say(`{"proxies":{"p2":${passed(20)}}}`, 200);
+  const reports = { p1: JSON.parse(passed(1)), p2: JSON.parse(passed(20)) };
+  expect(await first).toEqual({ ageMs: 0, proxies: reports, missing: 0 });
+  clock.advance(300);
+  expect(await byProxy()).toEqual({ ageMs: 300, proxies: reports, missing: 0 });
+});
+
+test("a replica tells the others what the proxies carried that follow it", async () => {
+  const one = new FarProxy("p1");
+  const { relay: made } = relay([one], [new FarProxy("c2")]);
+  const answer = new Promise<string>((resolve) => {
+    made.answerer("/api/traffic", { write: (text) => resolve(text) === undefined, end: () => {} });
+  });
+  await Promise.resolve();
+  one.say(passed(1), 200);
+  expect(JSON.parse(await answer)).toEqual({ proxies: { p1: JSON.parse(passed(1)) }, missing: 0 });
 });
 
 test("a proxy that does not answer in time is left out, and so is one that went; how many is said", async () => {
@@ -107,7 +131,7 @@ test("what has passed lately is asked for by itself, of the other replicas too",
   const report = made.recentTraffic();
   expect([one, peer].map(({ asked }) => asked.at(-1)?.path)).toEqual(["/api/traffic/recent", "/api/traffic/recent"]);
   one.say(passed(1), 200);
-  peer.say(passed(20), 200);
+  peer.say(`{"proxies":{"p2":${passed(20)}}}`, 200);
   expect(totalTraffic(await report).retries).toBe(21);
   const again = (await at(routes, "/api/traffic/recent")) as Answer;
   expect(totalTraffic(JSON.parse(again.body) as MeshTraffic).retries).toBe(21);

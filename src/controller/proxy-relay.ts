@@ -6,9 +6,9 @@ import type { AdminRoutes, StreamAnswer } from "../admin/admin-server.ts";
 import { json } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
-import type { ConfigServer } from "../config-stream/config-server.ts";
+import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
 import type { Clock } from "../model/clock.ts";
-import { NO_TRAFFIC, sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
+import { sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
 
 export interface ProxyRelayOptions {
   readonly server: Pick<ConfigServer, "askable" | "follow">;
@@ -36,10 +36,27 @@ const TRAFFIC = "/api/traffic";
 const RECENT = "/api/traffic/recent";
 const TAP = "/api/tap";
 
+/** By the proxy's Pod, and how many are missing. */
+interface Gathered {
+  readonly reports: ReadonlyMap<string, TrafficReport>;
+  readonly missing: number;
+}
+
+/** As one replica tells another. */
+interface ToldByReplica {
+  readonly proxies: Readonly<Record<string, TrafficReport>>;
+  readonly missing?: number;
+}
+
+interface Look {
+  readonly at: number;
+  readonly gathered: Promise<Gathered>;
+}
+
 export class ProxyRelay {
   readonly #options: ProxyRelayOptions;
   /** What was answered last, by path. */
-  readonly #answered = new Map<string, { readonly at: number; readonly report: Promise<MeshTraffic> }>();
+  readonly #looks = new Map<string, Look>();
 
   constructor(options: ProxyRelayOptions) {
     this.#options = options;
@@ -49,9 +66,15 @@ export class ProxyRelay {
   routes(): AdminRoutes {
     return {
       [TRAFFIC]: {
-        says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport); missing: proxies",
+        says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport); ?by=proxy",
         private: true,
-        answer: async () => json(await this.#allTraffic(TRAFFIC)),
+        answer: async (_parameters, { query }) => {
+          if (query.get("by") !== "proxy") return json(await this.#allTraffic(TRAFFIC));
+          const { at, gathered } = this.#look(TRAFFIC);
+          const { reports, missing } = await gathered;
+          const ageMs = Math.round(this.#options.clock.now() - at);
+          return json({ ageMs, proxies: Object.fromEntries(reports), missing });
+        },
       },
       [RECENT]: {
         says: "of that, what has passed in the last 30 s, at most 10 s ago",
@@ -68,9 +91,13 @@ export class ProxyRelay {
 
   /** For the other replicas: of the proxies that follow this one. */
   get answerer(): Answerer {
+    const told = async (path: string) => {
+      const { reports, missing } = await this.#ownTraffic(path);
+      return json({ proxies: Object.fromEntries(reports), missing } satisfies ToldByReplica);
+    };
     return answererOf({
-      [TRAFFIC]: { says: "", answer: async () => json(await this.#ownTraffic(TRAFFIC)) },
-      [RECENT]: { says: "", answer: async () => json(await this.#ownTraffic(RECENT)) },
+      [TRAFFIC]: { says: "", answer: () => told(TRAFFIC) },
+      [RECENT]: { says: "", answer: () => told(RECENT) },
       [TAP]: { says: "", answer: (_parameters, { query }) => this.#tap(query, "", false) },
     });
   }
@@ -80,59 +107,85 @@ export class ProxyRelay {
     return this.#allTraffic(RECENT);
   }
 
-  #allTraffic(path: string): Promise<MeshTraffic> {
-    const now = this.#options.clock.now();
-    const answered = this.#answered.get(path);
-    if (answered !== undefined && now - answered.at <= FRESH_MS) return answered.report;
-    const report = this.#gather(path);
-    this.#answered.set(path, { at: now, report });
-    return report;
+  async #allTraffic(path: string): Promise<MeshTraffic> {
+    const { reports, missing } = await this.#look(path).gathered;
+    return { ...sumOfTraffic(reports.values()), missing };
   }
 
-  async #gather(path: string): Promise<MeshTraffic> {
+  #look(path: string): Look {
+    const at = this.#options.clock.now();
+    const last = this.#looks.get(path);
+    if (last !== undefined && at - last.at <= FRESH_MS) return last;
+    const look = { at, gathered: this.#gather(path) };
+    this.#looks.set(path, look);
+    return look;
+  }
+
+  async #gather(path: string): Promise<Gathered> {
     const { askPeers, peers } = this.#options;
+    const all = new Map<string, TrafficReport>();
+    let missing = 0;
+    const takeAll = (text: string) => {
+      const told = JSON.parse(text) as ToldByReplica;
+      for (const [pod, report] of Object.entries(told.proxies)) all.set(pod, report);
+      missing += told.missing ?? 0;
+    };
     const own = this.#ownTraffic(path);
-    const theirs = this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, reader));
-    return sumOf([await own, await theirs]);
+    missing += await this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, () => reader(takeAll)));
+    const { reports, missing: ownMissing } = await own;
+    for (const [pod, report] of reports) all.set(pod, report);
+    return { reports: all, missing: missing + ownMissing };
   }
 
-  async #ownTraffic(path: string): Promise<MeshTraffic> {
+  async #ownTraffic(path: string): Promise<Gathered> {
     const proxies = this.#options.server.askable();
-    const ask = (reader: () => AnswerReader) => {
-      const stops = proxies.map((proxy) => proxy.ask(path, reader()));
+    const reports = new Map<string, TrafficReport>();
+    const missing = await this.#collect(proxies.length, ANSWER_MS, (reader) => {
+      const take = (proxy: AskableProxy) => (text: string) => {
+        reports.set(proxy.pod, JSON.parse(text) as TrafficReport);
+      };
+      const stops = proxies.map((proxy) => proxy.ask(path, reader(take(proxy))));
       return () => {
         for (const stop of stops) stop();
       };
-    };
-    return this.#collect(proxies.length, ANSWER_MS, ask);
+    });
+    return { reports, missing };
   }
 
-  /** Waits for `count` answers, for a time. */
-  #collect(count: number, waitMs: number, ask: (reader: () => AnswerReader) => () => void): Promise<MeshTraffic> {
-    if (count === 0) return Promise.resolve({ ...NO_TRAFFIC, missing: 0 });
+  /**
+   * Waits for `count` answers, for a time, and gives those that came whole to whoever takes them.
+   * @returns how many did not
+   */
+  #collect(
+    count: number,
+    waitMs: number,
+    ask: (reader: (take: (text: string) => void) => AnswerReader) => () => void,
+  ): Promise<number> {
+    if (count === 0) return Promise.resolve(0);
     return new Promise((resolve) => {
-      const reports: MeshTraffic[] = [];
       let left = count;
+      let missing = count;
       const finish = () => {
         timer.cancel();
         stop();
-        const { missing, ...traffic } = sumOf(reports);
-        resolve({ ...traffic, missing: missing + count - reports.length });
+        resolve(missing);
       };
       const timer = this.#options.clock.after(waitMs, finish);
-      const reader = (): AnswerReader => {
+      const stop = ask((take) => {
         let text = "";
         return {
           onText: (piece) => {
             text += piece;
           },
           onEnd: (status) => {
-            if (status === 200) reports.push({ missing: 0, ...(JSON.parse(text) as TrafficReport) });
+            if (status === 200) {
+              take(text);
+              missing--;
+            }
             if (--left === 0) finish();
           },
         };
-      };
-      const stop = ask(reader);
+      });
     });
   }
 
@@ -162,11 +215,6 @@ export class ProxyRelay {
       },
     };
   }
-}
-
-function sumOf(reports: readonly MeshTraffic[]): MeshTraffic {
-  const missing = reports.reduce((sum, report) => sum + report.missing, 0);
-  return { ...sumOfTraffic(reports), missing };
 }
 
 /** Lines of several answers; each is passed on when it is whole, so that pieces of one are not mixed with another's. */

@@ -19,13 +19,24 @@ export interface ForwardRequest {
   readonly authorization: string | undefined;
 }
 
+export interface ForwardedPod {
+  readonly name: string;
+  readonly component?: "controller" | "proxy";
+  readonly ready?: boolean;
+  readonly image?: string;
+  readonly node?: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt?: number;
+  readonly deletedAt?: number;
+}
+
 export type PortOf = (pod: string) => number | "closed" | "forbidden";
 
 export class ForwardingServer {
   readonly requests: ForwardRequest[] = [];
   readonly #server = http2.createSecureServer({ cert: CERTIFICATE, key: KEY, allowHTTP1: true });
-  /** Names of those that run in the namespace `tulle`. */
-  readonly pods: string[] = [];
+  /** Names of those that run in the namespace `tulle`, or what there is to say of them. */
+  readonly pods: (string | ForwardedPod)[] = [];
   readonly #sockets = new Set<Duplex>();
 
   /** @param portOf the port of this machine that stands for a Pod's; "closed": nothing listens there */
@@ -36,10 +47,7 @@ export class ForwardingServer {
     });
     this.#server.on("request", (request, response) => {
       const { pathname, searchParams } = new URL(request.url, "https://localhost");
-      const pods = this.pods.map((name) => ({
-        metadata: { name, namespace: "tulle", resourceVersion: "1" },
-        status: { phase: "Running" },
-      }));
+      const pods = this.pods.map((pod) => podOf(typeof pod === "string" ? { name: pod } : pod));
       response.statusCode = pathname === "/api/v1/namespaces/tulle/pods" ? 200 : 404;
       if (!searchParams.has("watch")) response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: pods }));
       // A watch that has nothing to tell.
@@ -100,6 +108,30 @@ export class ForwardingServer {
       else if (payload[0] === 0) target.write(payload.subarray(1));
     });
   }
+}
+
+function podOf({
+  name,
+  component = "proxy",
+  ready = true,
+  image = "tulle:1",
+  node,
+  createdAt = 0,
+  deletedAt,
+}: ForwardedPod) {
+  const deletion = deletedAt === undefined ? {} : { deletionTimestamp: new Date(deletedAt).toISOString() };
+  return {
+    metadata: {
+      name,
+      namespace: "tulle",
+      resourceVersion: "1",
+      labels: { "app.kubernetes.io/component": component, "app.kubernetes.io/part-of": "tulle" },
+      creationTimestamp: new Date(createdAt).toISOString(),
+      ...deletion,
+    },
+    spec: { nodeName: node ?? `node-of-${name}`, containers: [{ image }] },
+    status: { phase: "Running", conditions: [{ type: "Ready", status: ready ? "True" : "False" }] },
+  };
 }
 
 /** As a server sends it: whole, and not masked (§5.1). */

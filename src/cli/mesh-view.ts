@@ -1,0 +1,105 @@
+/**
+ * What runs, for commands that look on: a `tulle local` by its admin API, or a cluster through one port-forward to any
+ * controller. Where no controller answers, what the proxies can tell is asked of them.
+ */
+import { z } from "zod";
+import { getJson } from "../admin/get-json.ts";
+import type { TrafficLook } from "../traffic/traffic-look.ts";
+import { STATUS_CLASSES, type TrafficReport } from "../traffic/traffic-report.ts";
+import type { ListenAddress } from "./common-options.ts";
+
+export interface MeshView {
+  /** @throws Error where nobody answers */
+  traffic(): Promise<TrafficLook>;
+  /** The configuration that the mesh serves. @throws Error where nobody answers */
+  config(): Promise<unknown>;
+  /** What the looks go to, and what does not answer: for a headline. */
+  readonly says: string;
+  close(): void;
+}
+
+export const ANSWER_MS = 5_000;
+const TRAFFIC = "/api/traffic?by=proxy";
+
+export class LocalView implements MeshView {
+  readonly says: string;
+  readonly #host: string;
+  readonly #port: number;
+  readonly #now: () => number;
+  readonly #signal: AbortSignal;
+
+  /** @param signal ends what is being asked */
+  constructor({ address, port }: ListenAddress, now: () => number, signal: AbortSignal) {
+    this.says = `tulle local on ${address}:${port}`;
+    this.#host = address;
+    this.#port = port;
+    this.#now = now;
+    this.#signal = signal;
+  }
+
+  async traffic(): Promise<TrafficLook> {
+    return readLook(await this.get(TRAFFIC), "tulle-local", this.#now());
+  }
+
+  config(): Promise<unknown> {
+    return this.get("/api/config");
+  }
+
+  /** @throws Error that says where it was looked */
+  async get(path: string): Promise<unknown> {
+    const place = { host: this.#host, port: this.#port, path };
+    try {
+      return await getJson(place, AbortSignal.any([this.#signal, AbortSignal.timeout(ANSWER_MS)]));
+    } catch (error) {
+      throw new Error(`no tulle local can be looked at (--admin): ${(error as Error).message}`);
+    }
+  }
+
+  close(): void {}
+}
+
+const CountsSchema = z.object({
+  exchanges: z.array(z.number()).min(STATUS_CLASSES),
+  failures: z.record(z.string(), z.number()),
+  durations: z.array(z.number()),
+  durationUs: z.number(),
+  retries: z.number(),
+  bytesUp: z.number(),
+  bytesDown: z.number(),
+  flowsOpened: z.number(),
+  flowsEnded: z.number(),
+  audited: z.number(),
+});
+const ReportSchema = z.object({
+  edges: z.array(
+    CountsSchema.extend({
+      source: z.string(),
+      servicePort: z.string(),
+      backend: z.string(),
+      protocol: z.enum(["http", "tcp", "udp"]),
+    }),
+  ),
+  retired: CountsSchema,
+});
+const ByProxySchema = z.object({ ageMs: z.number(), proxies: z.record(z.string(), ReportSchema) });
+
+/**
+ * @param answer of a controller by proxy, or a report alone
+ * @param proxy whose report that is
+ * @throws Error where it is neither
+ */
+export function readLook(answer: unknown, proxy: string, nowMs: number): TrafficLook {
+  const byProxy = ByProxySchema.safeParse(answer);
+  if (byProxy.success) {
+    const { ageMs, proxies } = byProxy.data;
+    return { atMs: nowMs - ageMs, reports: new Map(Object.entries(proxies)) };
+  }
+  return { atMs: nowMs, reports: new Map([[proxy, readReport(answer)]]) };
+}
+
+/** @throws Error where it is none */
+export function readReport(answer: unknown): TrafficReport {
+  const report = ReportSchema.safeParse(answer);
+  if (!report.success) throw new Error("what was answered is no traffic report: is it of the same version?");
+  return report.data;
+}

@@ -1,0 +1,55 @@
+/** A `tulle local` of the example in a process of its own, and calls as one of its Pods. */
+import { once } from "node:events";
+import http from "node:http";
+import { TulleProcess } from "./scripted-mesh.ts";
+
+const ANY_PORTS = ["--dns", "127.0.0.1:0", "--socks", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
+interface Ready {
+  readonly admin: string;
+  readonly pods: readonly { readonly name: string; readonly ip: string }[];
+  readonly services: readonly {
+    readonly name: string;
+    readonly meshIP: string;
+    readonly ports: readonly { readonly port: number; readonly boundPort?: number }[];
+  }[];
+}
+
+export class RunningLocal {
+  readonly #mesh: TulleProcess;
+  readonly #ready: Ready;
+
+  private constructor(mesh: TulleProcess, ready: Ready) {
+    this.#mesh = mesh;
+    this.#ready = ready;
+  }
+
+  static async start(...args: string[]): Promise<RunningLocal> {
+    const mesh = new TulleProcess(["local", "--json", ...args, ...ANY_PORTS]);
+    await mesh.says((out) => out.includes("\n"));
+    return new RunningLocal(mesh, JSON.parse(mesh.said.out) as Ready);
+  }
+
+  /** HOST:PORT of its admin API. */
+  get admin(): string {
+    return this.#ready.admin.replace("http://", "");
+  }
+
+  /** GET / of a Service of the example, from a Pod of it. @returns the status */
+  async call(from: string, to: string): Promise<number> {
+    const pod = this.#ready.pods.find(({ name }) => name === from);
+    const service = this.#ready.services.find(({ name }) => name === to);
+    const port = service?.ports[0];
+    if (pod === undefined || service === undefined || port === undefined) throw new Error(`no ${from} or no ${to}`);
+    const place = { host: service.meshIP, port: port.boundPort ?? port.port, localAddress: pod.ip, agent: false };
+    const [response] = (await once(http.get(place), "response")) as [http.IncomingMessage];
+    response.resume();
+    await once(response, "end");
+    return response.statusCode ?? 0;
+  }
+
+  async stop(): Promise<void> {
+    this.#mesh.child.kill("SIGINT");
+    await this.#mesh.ended;
+  }
+}
