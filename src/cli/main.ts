@@ -21,6 +21,7 @@ import {
 } from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
+import { GRAPH_FORMATS } from "./graph-formats.ts";
 import { addViewOptions, durationOption } from "./look-options.ts";
 import {
   applyConfigFile,
@@ -93,9 +94,9 @@ Start with:
   tulle local -f my-manifests/     your own manifests
   tulle help COMMAND               what a command takes
 
-Every option but those that say what to show (\`explain\`, \`tap\`, \`top\`) can also be given as a variable (--default-mode
-is TULLE_DEFAULT_MODE, --json is TULLE_JSON=true) or in a YAML file (--config FILE, default-mode: tcp). The command line
-outweighs variables, variables the file.
+Every option but those that say what to show (\`explain\`, \`tap\`, \`top\`, \`graph\`) can also be given as a variable
+(--default-mode is TULLE_DEFAULT_MODE, --json is TULLE_JSON=true) or in a YAML file (--config FILE, default-mode: tcp).
+The command line outweighs variables, variables the file.
 Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
     );
   addLocal(program, onResult);
@@ -103,6 +104,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addExplain(program, onResult);
   addTap(program, onResult);
   addTop(program, onResult);
+  addGraph(program, onResult);
   addExport(program, onResult);
   addController(program, onResult);
   addProxy(program, onResult);
@@ -280,6 +282,27 @@ pods/portforward in the mesh's namespace. Keys: q ends, ← and → choose the c
     .action(async (to, options) => {
       const { runTop } = await import("./top-command.ts");
       onResult(await runTop(to, options, version()));
+    });
+}
+
+function addGraph(program: Command, onResult: (code: number) => void): void {
+  const graph = command(program, "graph", "who calls whom: rates, failures and latencies, splits and denials")
+    .argument("[namespace]", "only what is called in it, or from it")
+    .addOption(new Option("--format <format>", "how it is written").choices(GRAPH_FORMATS).default("text"))
+    .addOption(durationOption("--window <duration>", "of what passes in so long; 0: since the proxies' start", "10s"));
+  addViewOptions(graph)
+    .addHelpText(
+      "after",
+      `
+On a cluster it goes through one controller, and needs the right to list Pods and to create pods/portforward in the
+mesh's namespace.
+
+  tulle graph whoami
+  tulle graph --window 0 --format dot | dot -Tsvg > mesh.svg`,
+    )
+    .action(async (namespace, options) => {
+      const { runGraph } = await import("./graph-command.ts");
+      onResult(await runGraph(namespace, options, version()));
     });
 }
 
