@@ -140,7 +140,7 @@ function edgeTable(store) {
 
 function legend() {
   const entries = [
-    ["busy", "calls: how many a second, share of errors (5xx or no answer), 99 of 100 are faster than"],
+    ["busy", "calls: how many a second, share of errors (5xx or no answer), time within which 99 of 100 end"],
     ["split", "a split: its weight, and the calls that it got"],
     ["bad", "errors, or calls that access control denies (a broken lock)"],
     ["warn", "calls that access control would deny, in mode audit"],

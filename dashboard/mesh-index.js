@@ -13,7 +13,6 @@
  * @property {ServicePort[]} ports
  * @property {Split[]} splits
  * @property {Set<string>} workloads `namespace/workload` behind it
- * @property {Set<string>} identities of its endpoints
  */
 
 /**
@@ -58,25 +57,38 @@ export class MeshIndex {
     const { namespace, service: name } = port;
     const key = `${namespace}/${name}`;
     const service = this.services.get(key) ?? {
-      ...{ key, namespace, name, ports: [], splits: [], workloads: new Set(), identities: new Set() },
+      ...{ key, namespace, name, ports: [], splits: [], workloads: new Set() },
     };
     this.services.set(key, service);
     service.ports.push(port);
-    for (const [address, { identity, pod }] of Object.entries(port.endpoints)) {
+    for (const [address, { pod }] of Object.entries(port.endpoints)) {
       const caller = this.config.workloads[hostOf(address)];
       const workload = caller === undefined ? pod : `${caller.namespace}/${caller.workload ?? caller.pod}`;
       if (workload !== undefined) service.workloads.add(workload);
-      if (identity !== undefined) service.identities.add(identity);
     }
   }
 
-  /** @param {Service} service @returns {AccessRule[]} what opens it, in order of their names */
-  rulesFor({ identities }) {
+  /** @param {Service} service @returns {AccessRule[]} what opens a port of it, in order of their names */
+  rulesFor({ ports }) {
     return Object.keys(this.config.accessRules)
       .sort()
       .flatMap((key) => this.config.accessRules[key] ?? [])
-      .filter(({ destination }) => identities.has(destination));
+      .filter((rule) => ports.some((port) => opens(rule, port)));
   }
+}
+
+/**
+ * For its protocol, and on a port of a Pod behind it that runs as the rule's destination.
+ * @param {AccessRule} rule
+ * @param {ServicePort} servicePort
+ */
+function opens(rule, { trafficType, endpoints }) {
+  const section = rule[trafficType];
+  if (section === undefined) return false;
+  return Object.entries(endpoints).some(([address, { identity }]) => {
+    const podPort = Number(address.slice(address.lastIndexOf(":") + 1));
+    return identity === rule.destination && section.ports?.includes(podPort) !== false;
+  });
 }
 
 /** @param {Service} service @returns {Split[]} */

@@ -27,13 +27,15 @@ export function tapView(store, _path, query) {
     h("input", { name, placeholder: hint, value: query.get(name) ?? "", autocomplete: "off", spellcheck: "false" }),
   );
   const denied = h("input", { type: "checkbox", name: "denied", value: "true", checked: query.has("denied") });
-  const state = h("p", { role: "status", class: "note" });
+  const state = h("p", { class: "note" });
   const body = h("tbody");
   const toggle = h("button", { type: "button", onclick: () => (tap.isOpen ? tap.close("paused") : start()) }, "Pause");
   const draw = (/** @type {Call} */ call) => row(call, store.index.config.meshDomains[0] ?? "");
   const tap = new Tap(body, draw, (text, bad) => {
     setText(state, text);
     setAttribute(state, "class", bad ? "note bad" : "note");
+    // Counts that run are not read out; what ended it is.
+    setAttribute(state, "role", bad && "alert");
     setText(toggle, tap.isOpen ? "Pause" : "Go on");
   });
   const start = () => {

@@ -207,6 +207,38 @@ describe("the graph of a mesh that is too big to show", () => {
   });
 });
 
+test("who may call a Service is said by the rules for its protocol, Pods and their port, and by no other", () => {
+  const endpoints = { "10.0.0.1:8080": { identity: "shop/web" } };
+  const web = {
+    namespace: "shop",
+    service: "web",
+    port: 80,
+    trafficType: "http",
+    scheme: "http",
+    middlewares: {},
+  } as const;
+  const rule = (name: string, destination: string, more: object) => ({
+    ...{ origin: { kind: "TrafficTarget", namespace: "shop", name }, destination, sources: [] },
+    ...more,
+  });
+  const every = { http: { matches: [] } };
+  const rules = [
+    rule("fits", "shop/web", every),
+    rule("port", "shop/web", { http: { matches: [], ports: [8080] } }),
+    rule("other-port", "shop/web", { http: { matches: [], ports: [80] } }),
+    rule("tcp", "shop/web", { tcp: {} }),
+    rule("others", "shop/db", every),
+  ];
+  const accessRules = Object.fromEntries(rules.map((each) => [`shop/${each.origin.name}`, each]));
+  const index = new MeshIndex({
+    ...emptyMeshConfig(),
+    accessRules,
+    servicePorts: { "shop/web:80": { ...web, endpoints } },
+  });
+  const service = index.services.get("shop/web");
+  expect(service && index.rulesFor(service).map(({ origin }) => origin.name)).toEqual(["fits", "port"]);
+});
+
 const STILL = { perSecond: 0, errorShare: 0, denied: 0, audited: 0, p99Ms: undefined };
 
 function edgeOf({ id, from, to }: { id: string; from: string; to: string }) {
