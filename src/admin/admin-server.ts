@@ -66,6 +66,12 @@ export function versionedJson(version: string, ifNoneMatch: string, value: () =>
   const headers = { ETag: `"${version}"`, "Cache-Control": "no-cache" };
   return ifNoneMatch === headers.ETag ? { ...text("", 304), headers } : { ...json(value()), headers };
 }
+/** For what programs read and is big: a line. */
+export const compactJson = (value: unknown): Answer => ({
+  status: 200,
+  type: "application/json; charset=utf-8",
+  body: `${JSON.stringify(value)}\n`,
+});
 export const text = (body: string, status = 200): Answer => ({ status, type: "text/plain; charset=utf-8", body });
 
 /**

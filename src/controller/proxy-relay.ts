@@ -3,7 +3,7 @@
  * others by way of the replica that they follow. Whoever looks at a replica sees the whole mesh.
  */
 import type { AdminRoutes, StreamAnswer } from "../admin/admin-server.ts";
-import { json } from "../admin/admin-server.ts";
+import { compactJson } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
@@ -69,17 +69,17 @@ export class ProxyRelay {
         says: "what has passed since the proxies' start, by caller, service port and backend (TrafficReport); ?by=proxy",
         private: true,
         answer: async (_parameters, { query }) => {
-          if (query.get("by") !== "proxy") return json(await this.#allTraffic(TRAFFIC));
+          if (query.get("by") !== "proxy") return compactJson(await this.#allTraffic(TRAFFIC));
           const { at, gathered } = this.#look(TRAFFIC);
           const { reports, missing } = await gathered;
           const ageMs = Math.round(this.#options.clock.now() - at);
-          return json({ ageMs, proxies: Object.fromEntries(reports), missing });
+          return compactJson({ ageMs, proxies: Object.fromEntries(reports), missing });
         },
       },
       [RECENT]: {
         says: "of that, what has passed in the last 30 s, at most 10 s ago",
         private: true,
-        answer: async () => json(await this.recentTraffic()),
+        answer: async () => compactJson(await this.recentTraffic()),
       },
       [TAP]: {
         says: "live calls at all proxies, as JSON lines or as events; filters as of `tulle tap`",
@@ -93,7 +93,7 @@ export class ProxyRelay {
   get answerer(): Answerer {
     const told = async (path: string) => {
       const { reports, missing } = await this.#ownTraffic(path);
-      return json({ proxies: Object.fromEntries(reports), missing } satisfies ToldByReplica);
+      return compactJson({ proxies: Object.fromEntries(reports), missing } satisfies ToldByReplica);
     };
     return answererOf({
       [TRAFFIC]: { says: "", answer: () => told(TRAFFIC) },
@@ -178,10 +178,7 @@ export class ProxyRelay {
             text += piece;
           },
           onEnd: (status) => {
-            if (status === 200) {
-              take(text);
-              missing--;
-            }
+            if (status === 200 && taken(take, text)) missing--;
             if (--left === 0) finish();
           },
         };
@@ -214,6 +211,16 @@ export class ProxyRelay {
         return stop;
       },
     };
+  }
+}
+
+/** @returns false where it is no answer of ours, such as that of another version */
+function taken(take: (text: string) => void, text: string): boolean {
+  try {
+    take(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

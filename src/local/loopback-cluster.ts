@@ -4,7 +4,15 @@
  * no call finds a hole: first who answers, then the way to it, then its name; and the other way round for what goes.
  */
 
-import { type AdminRoutes, AdminServer, healthRoutes, json, text, versionedJson } from "../admin/admin-server.ts";
+import {
+  type AdminRoutes,
+  AdminServer,
+  compactJson,
+  healthRoutes,
+  json,
+  text,
+  versionedJson,
+} from "../admin/admin-server.ts";
 import { ConfigHistory } from "../config/config-history.ts";
 import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
@@ -291,7 +299,7 @@ export class LoopbackCluster {
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
-        answer: () => json(this.#plane.trafficNow()),
+        answer: () => compactJson(this.#plane.trafficNow()),
       },
       "/api/history": {
         says: "the configurations that were in force, and what changed from each to the next",

@@ -2,7 +2,7 @@
  * The process on each node: the proxy, the DNS server of the mesh names, the config stream that feeds both, and what
  * kubelet and Prometheus ask for. It is ready from its first complete configuration until it is told to stop.
  */
-import { type AdminRoutes, AdminServer, healthRoutes, json } from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, compactJson, healthRoutes, json } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Change } from "../config/changes.ts";
 import type { LiveSnapshot } from "../config/snapshot.ts";
@@ -245,11 +245,11 @@ export class ProxyDaemon {
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
-        answer: async () => json(await this.#proxy.traffic()),
+        answer: async () => compactJson(await this.#proxy.traffic()),
       },
       "/api/traffic/recent": {
         says: "of that, what has passed in the last 30 s, at most 10 s ago",
-        answer: () => json(this.#recent.report()),
+        answer: () => compactJson(this.#recent.report()),
       },
       "/api/service-port/{namespace}/{service}/{port}": {
         says: "what is in force for one port of a Service",
