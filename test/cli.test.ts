@@ -302,7 +302,8 @@ test.each([[["check", "-f", "examples/whoami"]], [["export"]], [["local", "--onc
     expect(await finish(child)).toEqual({
       code: 1,
       out: "",
-      err: expect.stringMatching(/^tulle: standard output: ENOSPC.*\n$/),
+      // Another mesh on this machine may have ports, which is said before.
+      err: expect.stringMatching(/^(tulle: warning: not every port .*\n)?tulle: standard output: ENOSPC.*\n$/),
     });
   },
 );

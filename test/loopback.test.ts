@@ -1,9 +1,8 @@
 /** The promises of one machine, by real calls against a whole mesh. */
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import http from "node:http";
-import net from "node:net";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { AccessMode } from "../src/config/mesh-config.ts";
 import { LoopbackAddresses } from "../src/manifests/loopback-addresses.ts";
@@ -405,7 +404,11 @@ test("an edit that needs more sockets than the process may have leaves the mesh 
 });
 
 test("what is being opened when the cluster closes is closed with it, and nothing is opened after", async () => {
+  // Those of this process: another mesh on this machine may have the same addresses.
+  const sockets = () => process.getActiveResourcesInfo().filter((name) => /^(TCPServer|UDP)Wrap$/i.test(name)).length;
+  const before = sockets();
   const mesh = await start({ "a.yaml": server("s") });
+  const opened = sockets();
   const addresses = new LoopbackAddresses();
   const source = new ManifestSource({ paths: [mesh.folder], addresses, clock: systemClock, log: silentLog });
   await writeFile(join(mesh.folder, "a.yaml"), server("other", { port: 8080 }));
@@ -414,10 +417,9 @@ test("what is being opened when the cluster closes is closed with it, and nothin
   await mesh.cluster.close();
   await updating;
   await mesh.cluster.update(source.state, []);
-  const [pod] = source.state.list("Pod");
-  const socket = net.connect(80, pod?.ips[0] ?? "");
-  const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
-  expect(error.code).toBe("ECONNREFUSED");
+  expect(opened).toBeGreaterThan(before);
+  // The runtime gives them back a turn later.
+  while (sockets() > before) await setImmediate();
 });
 
 test("a broken annotation is a problem, and the others of the Service are in force", async () => {
