@@ -123,7 +123,7 @@ test("docs/tap.md has the parameters of a tap, in their order", () => {
 const optionsIn = (part: string | undefined) =>
   [...(part ?? "").matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);
 
-test.each(["top", "graph"])("docs/commands.md has the options of tulle %s, as --help has them", (name) => {
+test.each(["top", "graph", "status"])("docs/commands.md has the options of tulle %s, as --help has them", (name) => {
   const parts = sections("docs/commands.md", 2);
   const command = buildProgram(() => {}).commands.find((each) => each.name() === name);
   const documented = [...optionsIn(parts.get(`tulle ${name}`)), ...optionsIn(parts.get("Looking at a running mesh"))];

@@ -105,6 +105,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addTap(program, onResult);
   addTop(program, onResult);
   addGraph(program, onResult);
+  addStatus(program, onResult);
   addExport(program, onResult);
   addController(program, onResult);
   addProxy(program, onResult);
@@ -303,6 +304,23 @@ mesh's namespace.
     .action(async (namespace, options) => {
       const { runGraph } = await import("./graph-command.ts");
       onResult(await runGraph(namespace, options, version()));
+    });
+}
+
+function addStatus(program: Command, onResult: (code: number) => void): void {
+  const status = command(program, "status", "what runs where, what it has in force, and what is wrong").addOption(
+    setting("--json", "the same as JSON"),
+  );
+  addViewOptions(status)
+    .addHelpText(
+      "after",
+      `
+Exit code 1 where something is not as it must be: it says which object, and the remedy. \`tulle check\` looks deeper, and
+needs more rights; this one needs to list Pods and to create pods/portforward in the mesh's namespace.`,
+    )
+    .action(async (options) => {
+      const { runStatus } = await import("./status-command.ts");
+      onResult(await runStatus(options, version()));
     });
 }
 

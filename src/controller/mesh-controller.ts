@@ -369,6 +369,7 @@ export class MeshController {
   #status(): object {
     return {
       name: this.#options.podName,
+      program: this.#options.version,
       version: this.#snapshot?.version ?? "",
       leader: this.#election.holder,
       leads: this.#election.leads,
