@@ -51,10 +51,10 @@ const review: Fault = (exchange) => {
   });
   exchange.stream.on("end", () => {
     const { token } = (JSON.parse(text) as { spec: { token: string } }).spec;
-    const [account = ""] = token.split(".");
+    const [account = "", , , pod = `${account}-1`] = token.split(".");
     const user = {
       username: `system:serviceaccount:mesh:${account}`,
-      extra: { "authentication.kubernetes.io/pod-name": [`${account}-1`] },
+      extra: { "authentication.kubernetes.io/pod-name": [pod] },
     };
     answer(201, { status: { authenticated: true, audiences: ["tulle-config"], user } })(exchange);
   });
@@ -108,7 +108,7 @@ function follow(host: string, { ports }: MeshController, requests: number): void
     port: ports.config,
     serverName: "tulle-controller.mesh.svc",
     ca: async () => CONTROLLER_CERTIFICATE,
-    token: async () => tokenOf("tulle-proxy"),
+    token: async () => `${tokenOf("tulle-proxy")}.proxy-at-${host.replaceAll(".", "-")}`,
     clock: systemClock,
     random: () => 0.5,
     log: silentLog,
