@@ -102,3 +102,31 @@ test("what single calls say is not for every Pod that can reach a controller", a
   for (const path of ["/api/traffic", "/api/tap"])
     expect((await curl("whoami", "whoami-client", url + path)).status).toBe(403);
 });
+
+test("the dashboard opens through a port-forward, and has what it draws", async () => {
+  for (const { address } of forwards) {
+    const page = await fetch(`http://${address}/`, { headers: { accept: "text/html" } });
+    const html = await page.text();
+    expect(html).toMatch(/^<!doctype html>/i);
+    for (const [, asset = ""] of html.matchAll(/(?:src|href)="(assets\/[^"]+)"/g))
+      expect((await fetch(`http://${address}/${asset}`)).status, asset).toBe(200);
+    for (const path of ["/api/config", "/api/problems", "/api/status/nodes", "/api/history"]) await ask(address, path);
+    const explained = await ask<object>(
+      address,
+      "/api/explain?from=whoami/whoami-client&to=whoami.whoami.traefik.mesh",
+    );
+    expect(JSON.stringify(explained)).toContain("whoami/whoami:80");
+  }
+});
+
+test("tulle top, graph and status tell of the cluster", async () => {
+  await call();
+  const top = await tulle("top", "--once", "--json");
+  expect(top.code, top.text).toBe(0);
+  expect(top.text).toContain("whoami/whoami:80");
+  const graph = await tulle("graph", "--window", "0", "--format", "json");
+  expect(graph.code, graph.text).toBe(0);
+  expect(graph.text).toContain("whoami/whoami-client");
+  const status = await tulle("status", "--json");
+  expect(status.code, status.text).toBe(0);
+});
