@@ -6,7 +6,7 @@ import { buildProgram } from "../src/cli/main.ts";
 import { FAILURES } from "../src/model/failures.ts";
 import { PROBLEMS } from "../src/model/problems.ts";
 import { CALL_FIELDS } from "../src/proxy/access-log/call-fields.ts";
-import { TAP_PARAMETERS } from "../src/proxy/tap/tap-filter.ts";
+import { TAP_PARAMETERS } from "../src/tap/tap-filter.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 

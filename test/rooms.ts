@@ -29,7 +29,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { rooms: ["model"], node: ["crypto"], packages: ["zod"] },
   manifests: { rooms: ["model", "telemetry"], node: ["*"], packages: ["yaml", "zod"] },
   lines: { rooms: [] },
-  traffic: { rooms: ["model"] },
+  traffic: { rooms: ["model"], packages: ["zod"] },
+  tap: { rooms: ["model"], packages: ["re2js"] },
   dashboard: { rooms: ["admin"], node: ["fs", "path"] },
   admin: { rooms: [], node: ["http", "net", "stream"] },
   kube: { rooms: ["model", "telemetry", "lines"], node: ["*"], packages: ["@kubernetes/client-node"] },
@@ -91,7 +92,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   "proxy/tap": {
-    rooms: ["proxy/access-log", "proxy/exchange", "proxy/router", ...PROXY_COMMON],
+    rooms: ["tap", "proxy/access-log", "proxy/exchange", "proxy/router", ...PROXY_COMMON],
     packages: ["re2js"],
   },
 
@@ -114,12 +115,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "coredns",
       "admin",
       "traffic",
+      "tap",
       "dashboard",
       "explain",
       "model",
       "telemetry",
     ],
     node: ["crypto"],
+    packages: ["zod"],
   },
   "proxy-daemon": {
     rooms: [
@@ -128,6 +131,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "traffic",
       "proxy/access-log",
       "proxy/tap",
+      "tap",
       "dns",
       "config",
       "config-stream",

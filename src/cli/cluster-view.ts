@@ -2,11 +2,12 @@ import { getJson } from "../admin/get-json.ts";
 import type { ApiAccess } from "../kube/api-access.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { forwardPort } from "../kube/port-forward.ts";
+import { readReport } from "../traffic/report-schema.ts";
 import type { TrafficLook } from "../traffic/traffic-look.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { count } from "./count.ts";
 import { type MeshPod, meshPods } from "./mesh-pods.ts";
-import { ANSWER_MS, type MeshView, readLook, readReport } from "./mesh-view.ts";
+import { ANSWER_MS, type MeshView, readLook } from "./mesh-view.ts";
 
 /** Of controllers and of proxies, on their own loopback. */
 const ADMIN_PORT = 9000;

@@ -4,8 +4,8 @@
  */
 import { z } from "zod";
 import { getJson } from "../admin/get-json.ts";
+import { ReportSchema, readReport } from "../traffic/report-schema.ts";
 import type { TrafficLook } from "../traffic/traffic-look.ts";
-import { STATUS_CLASSES, type TrafficReport } from "../traffic/traffic-report.ts";
 import type { ListenAddress } from "./common-options.ts";
 
 export interface MeshView {
@@ -58,29 +58,6 @@ export class LocalView implements MeshView {
   close(): void {}
 }
 
-const CountsSchema = z.object({
-  exchanges: z.array(z.number()).min(STATUS_CLASSES),
-  failures: z.record(z.string(), z.number()),
-  durations: z.array(z.number()),
-  durationUs: z.number(),
-  retries: z.number(),
-  bytesUp: z.number(),
-  bytesDown: z.number(),
-  flowsOpened: z.number(),
-  flowsEnded: z.number(),
-  audited: z.number(),
-});
-const ReportSchema = z.object({
-  edges: z.array(
-    CountsSchema.extend({
-      source: z.string(),
-      servicePort: z.string(),
-      backend: z.string(),
-      protocol: z.enum(["http", "tcp", "udp"]),
-    }),
-  ),
-  retired: CountsSchema,
-});
 const ByProxySchema = z.object({ ageMs: z.number(), proxies: z.record(z.string(), ReportSchema) });
 
 /**
@@ -95,11 +72,4 @@ export function readLook(answer: unknown, proxy: string, nowMs: number): Traffic
     return { atMs: nowMs - ageMs, reports: new Map(Object.entries(proxies)) };
   }
   return { atMs: nowMs, reports: new Map([[proxy, readReport(answer)]]) };
-}
-
-/** @throws Error where it is none */
-export function readReport(answer: unknown): TrafficReport {
-  const report = ReportSchema.safeParse(answer);
-  if (!report.success) throw new Error("what was answered is no traffic report: is it of the same version?");
-  return report.data;
 }

@@ -2,7 +2,7 @@ import { PROXY_LABELS } from "../controller/own-objects.ts";
 import { followPods } from "../kube/follow-pods.ts";
 import { forwardPort } from "../kube/port-forward.ts";
 import { systemClock } from "../model/clock.ts";
-import { readTapFilter, TAP_PARAMETERS } from "../proxy/tap/tap-filter.ts";
+import { readTapFilter, TAP_PARAMETERS } from "../tap/tap-filter.ts";
 import { accessOf, type ClusterOptions, clientOf } from "./cluster-connection.ts";
 import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";

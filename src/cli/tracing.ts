@@ -164,6 +164,8 @@ function headersOf(text: string): Record<string, string> {
     const value = pair.slice(equals + 1).trim();
     if (!/^[a-z0-9][a-z0-9_.-]*$/.test(name) || !/^[\x20-\x7e]*$/.test(value))
       throw new UsageError("--tracing-headers: it is not name=value,name=value");
+    // gRPC's names of binary values, which text is not.
+    if (name.endsWith("-bin")) throw new UsageError("--tracing-headers: names that end in -bin are not text");
     found[name] = value;
   }
   return found;

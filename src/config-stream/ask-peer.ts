@@ -4,7 +4,7 @@ import tls from "node:tls";
 import { LineSplitter } from "../lines/line-splitter.ts";
 import type { Clock, Timer } from "../model/clock.ts";
 import { type AnswerReader, AskChannel, AskMessageSchema } from "./ask-channel.ts";
-import { ALPN, MAX_CLIENT_LINE_BYTES, PING_MS } from "./stream-messages.ts";
+import { ALPN, MAX_CLIENT_LINE_BYTES, PING_MS, SILENCE_MS } from "./stream-messages.ts";
 
 export interface PeerPlace {
   readonly host: string;
@@ -42,17 +42,27 @@ export function askPeer(place: PeerPlace, clock: Clock, path: string, reader: An
   socket.once("secureConnect", () => {
     send({ type: "hello", token });
     channel.ask(path, {
-      onText: (text) => reader.onText(text),
+      onText: (text) => {
+        if (!over) reader.onText(text);
+      },
       onEnd: (status) => {
-        over = true;
-        reader.onEnd(status);
+        end(status);
         socket.destroy();
       },
     });
     pingLater();
   });
   let over = false;
+  const end = (status: number) => {
+    if (over) return;
+    over = true;
+    reader.onEnd(status);
+  };
+  const silent = () => clock.after(SILENCE_MS, () => socket.destroy());
+  let silence = silent();
   socket.on("data", (bytes: Buffer) => {
+    silence.cancel();
+    silence = silent();
     try {
       lines.push(bytes, (line) => {
         const message = AskMessageSchema.safeParse(JSON.parse(line));
@@ -67,9 +77,9 @@ export function askPeer(place: PeerPlace, clock: Clock, path: string, reader: An
   socket.on("error", () => {});
   socket.once("close", () => {
     ping?.cancel();
+    silence.cancel();
     channel.close();
-    if (!over) reader.onEnd(0);
-    over = true;
+    end(0);
   });
   return () => {
     over = true;

@@ -93,6 +93,8 @@ export class MeshController {
   /** Whom `#served` was told. */
   #told: ShadowKeeper | undefined;
   #served: ReadonlyMap<string, Served> = new Map();
+  /** What questions were answered from last. */
+  #asked: (ReturnType<typeof compileCluster> & { readonly compiles: number }) | undefined;
   /** In the objects themselves, at the last compilation. */
   #found: readonly Problem[] = [];
   /** Those, and what this replica as the leader could not write. */
@@ -361,8 +363,11 @@ export class MeshController {
     const { accessControl: enforced } = this.#options;
     const { state } = this.#source;
     if (this.#snapshot === undefined) return undefined;
-    // Rules are in a configuration only where they may be asked.
-    const { config, problems } = compileCluster(state, { ...this.#options, accessControl: "on" });
+    const compiles = this.#compiles;
+    // Rules are in a configuration only where they may be asked. To compile all of a big cluster takes a second.
+    if (this.#asked?.compiles !== compiles)
+      this.#asked = { compiles, ...compileCluster(state, { ...this.#options, accessControl: "on" }) };
+    const { config, problems } = this.#asked;
     return { state, config, enforced, problems, within: namespaceFilter(this.#options) };
   }
 
@@ -417,7 +422,9 @@ export class MeshController {
 
   /** The other replicas. */
   #peers(): Pod[] {
-    return this.#pods("controller").filter(({ meta }) => meta.name !== this.#options.podName);
+    const { podName } = this.#options;
+    // One that was evicted keeps its address, and answers nobody.
+    return this.#pods("controller").filter(({ meta, phase }) => meta.name !== podName && phase === "Running");
   }
 
   #askPeers(path: string, reader: () => AnswerReader): () => void {

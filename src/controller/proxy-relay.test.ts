@@ -180,10 +180,45 @@ test("a tap of so many calls ends after so many, of whichever proxies", () => {
   expect(one.asked[0]?.cancelled).toBe(true);
 });
 
-test("what the proxies refuse is said", () => {
+test("filters that cannot be read are refused before a proxy is asked", () => {
   const one = new FarProxy("p1");
   const { routes } = relay([one]);
-  const { read } = tap(routes, "status=blue");
-  one.say('status: "blue" is not a status', 400);
-  expect(JSON.parse(read.text)).toEqual({ kind: "error", status: 400, message: 'status: "blue" is not a status' });
+  expect(at(routes, "/api/tap", "status=blue")).toMatchObject({ status: 400, body: expect.stringContaining("blue") });
+  expect(one.asked).toEqual([]);
+});
+
+test("a tap that every proxy refuses says so, and ends", () => {
+  const [one, two] = [new FarProxy("p1"), new FarProxy("p2")];
+  const { routes } = relay([one, two]);
+  const { read } = tap(routes);
+  one.say("there are 16 taps already\n", 503);
+  expect([JSON.parse(read.text).kind, read.over]).toEqual(["error", false]);
+  two.say("there are 16 taps already\n", 503);
+  expect(read.over).toBe(true);
+});
+
+test("a reader who is behind is told how many calls it missed", () => {
+  const one = new FarProxy("p1");
+  const { routes } = relay([one]);
+  const read = { lines: [] as string[], isBehind: false };
+  (at(routes, "/api/tap", "count=3") as StreamAnswer).start({
+    write: (line) => !read.isBehind && read.lines.push(line) > 0,
+    end: () => read.lines.push("over"),
+  });
+  one.say('{"a":1}\n');
+  read.isBehind = true;
+  one.say('{"a":2}\n{"a":3}\n');
+  read.isBehind = false;
+  one.say('{"a":4}\n{"a":5}\n');
+  expect(read.lines).toEqual(['{"a":1}\n', '{"kind":"lost","calls":2}\n', '{"a":4}\n', '{"a":5}\n', "over"]);
+});
+
+test("what another replica misses is missing, and so is what cannot be read", async () => {
+  const [one, peer] = [new FarProxy("p1"), new FarProxy("c2")];
+  const { traffic } = relay([one], [peer]);
+  const report = traffic();
+  peer.say(`{"proxies":{"p2":${passed(20)}},"missing":3}`, 200);
+  one.say('{"edges":[]}', 200);
+  expect(totalTraffic(await report).retries).toBe(20);
+  expect((await report).missing).toBe(4);
 });

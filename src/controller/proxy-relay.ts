@@ -2,12 +2,16 @@
  * The proxies' own admin API, asked through their config streams: of the proxies that follow this replica directly, of the
  * others by way of the replica that they follow. Whoever looks at a replica sees the whole mesh.
  */
+
+import { z } from "zod";
 import type { AdminRoutes, StreamAnswer } from "../admin/admin-server.ts";
-import { compactJson } from "../admin/admin-server.ts";
+import { compactJson, text } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
 import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
 import type { Clock } from "../model/clock.ts";
+import { readTapFilter } from "../tap/tap-filter.ts";
+import { ReportSchema, readReport } from "../traffic/report-schema.ts";
 import { sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
 
 export interface ProxyRelayOptions {
@@ -29,6 +33,10 @@ export interface MeshTraffic extends TrafficReport {
 const ANSWER_MS = 1_000;
 /** Another replica waits for its proxies; before that it must be connected to, and look at our token. */
 const PEER_ANSWER_MS = 3_000;
+/** Some thousands of edges for each of many proxies; what is cut there cannot be read. */
+const MAX_ANSWER_CHARACTERS = 256 * 1024 * 1024;
+/** Of a question to the proxies. */
+const MAX_QUERY_CHARACTERS = 8 * 1024;
 /** What is looked at often is asked for this often. */
 const FRESH_MS = 500;
 
@@ -43,10 +51,7 @@ interface Gathered {
 }
 
 /** As one replica tells another. */
-interface ToldByReplica {
-  readonly proxies: Readonly<Record<string, TrafficReport>>;
-  readonly missing?: number;
-}
+const ToldByReplica = z.object({ proxies: z.record(z.string(), ReportSchema), missing: z.number().default(0) });
 
 interface Look {
   readonly at: number;
@@ -84,7 +89,11 @@ export class ProxyRelay {
       [TAP]: {
         says: "live calls at all proxies, as JSON lines or as events; filters as of `tulle tap`",
         private: true,
-        answer: (_parameters, { query, accept }) => this.#tap(query, accept, true),
+        answer: (_parameters, { query, accept }) => {
+          if (String(query).length > MAX_QUERY_CHARACTERS) return text("the filters are too long\n", 414);
+          const filter = readTapFilter(query);
+          return typeof filter === "string" ? text(`${filter}\n`, 400) : this.#tap(query, accept, true);
+        },
       },
     };
   }
@@ -93,7 +102,7 @@ export class ProxyRelay {
   get answerer(): Answerer {
     const told = async (path: string) => {
       const { reports, missing } = await this.#ownTraffic(path);
-      return compactJson({ proxies: Object.fromEntries(reports), missing } satisfies ToldByReplica);
+      return compactJson({ proxies: Object.fromEntries(reports), missing });
     };
     return answererOf({
       [TRAFFIC]: { says: "", answer: () => told(TRAFFIC) },
@@ -126,12 +135,13 @@ export class ProxyRelay {
     const all = new Map<string, TrafficReport>();
     let missing = 0;
     const takeAll = (text: string) => {
-      const told = JSON.parse(text) as ToldByReplica;
-      for (const [pod, report] of Object.entries(told.proxies)) all.set(pod, report);
-      missing += told.missing ?? 0;
+      const { proxies, missing: ofReplica } = ToldByReplica.parse(JSON.parse(text));
+      for (const [pod, report] of Object.entries(proxies)) all.set(pod, report as TrafficReport);
+      missing += ofReplica;
     };
     const own = this.#ownTraffic(path);
-    missing += await this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, () => reader(takeAll)));
+    const silent = await this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, () => reader(takeAll)));
+    missing += silent;
     const { reports, missing: ownMissing } = await own;
     for (const [pod, report] of reports) all.set(pod, report);
     return { reports: all, missing: missing + ownMissing };
@@ -142,7 +152,7 @@ export class ProxyRelay {
     const reports = new Map<string, TrafficReport>();
     const missing = await this.#collect(proxies.length, ANSWER_MS, (reader) => {
       const take = (proxy: AskableProxy) => (text: string) => {
-        reports.set(proxy.pod, JSON.parse(text) as TrafficReport);
+        reports.set(proxy.pod, readReport(JSON.parse(text)));
       };
       const stops = proxies.map((proxy) => proxy.ask(path, reader(take(proxy))));
       return () => {
@@ -175,7 +185,7 @@ export class ProxyRelay {
         let text = "";
         return {
           onText: (piece) => {
-            text += piece;
+            if (text.length < MAX_ANSWER_CHARACTERS) text += piece;
           },
           onEnd: (status) => {
             if (status === 200 && taken(take, text)) missing--;
@@ -224,37 +234,53 @@ function taken(take: (text: string) => void, text: string): boolean {
   }
 }
 
-/** Lines of several answers; each is passed on when it is whole, so that pieces of one are not mixed with another's. */
+/**
+ * Lines of several answers; each is passed on when it is whole, so that pieces of one are not mixed with another's. What
+ * the reader does not take is lost, and said as soon as it takes something again.
+ */
 class MergedLines {
-  readonly #write: (line: string) => void;
+  /** @returns false where the reader is behind: nothing was written */
+  readonly #write: (line: string) => boolean;
   #left: number;
-  /** As many calls as were asked for have been passed on. */
+  #lost = 0;
+  #reading = 0;
+  /** As many calls as were asked for have been passed on, or nobody has any more. */
   onEnough = () => {};
 
-  constructor(count: number, write: (line: string) => void) {
+  constructor(count: number, write: (line: string) => boolean) {
     this.#left = count;
     this.#write = write;
   }
 
   reader(): AnswerReader {
     let begun = "";
+    this.#reading++;
     return {
       onText: (piece) => {
         const lines = (begun + piece).split("\n");
         begun = lines.pop() as string;
         for (const line of lines) this.#take(line);
       },
-      // Such as 400 and why: the proxies read the query.
       onEnd: (status) => {
-        if (status >= 400) this.#write(JSON.stringify({ kind: "error", status, message: begun }));
+        this.#reading--;
+        // A proxy that has too many taps; one that is gone comes again, and is asked then.
+        if (status >= 400)
+          this.#write(JSON.stringify({ kind: "error", status, message: "a proxy shows no calls now" }));
+        if (status !== 0 && this.#reading === 0) this.onEnough();
       },
     };
   }
 
   #take(line: string): void {
-    if (this.#left <= 0) return;
-    this.#write(line);
-    if (line.startsWith('{"kind":"lost"')) return;
+    // What is no line of a tap says why there is none.
+    if (this.#left <= 0 || !line.startsWith("{")) return;
+    const isLoss = line.startsWith('{"kind":"lost"');
+    if (this.#lost > 0 && this.#write(JSON.stringify({ kind: "lost", calls: this.#lost }))) this.#lost = 0;
+    if (this.#lost > 0 || !this.#write(line)) {
+      this.#lost += isLoss ? Number(/\d+/.exec(line)?.[0] ?? 0) : 1;
+      return;
+    }
+    if (isLoss) return;
     this.#left--;
     if (this.#left === 0) this.onEnough();
   }

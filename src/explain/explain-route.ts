@@ -8,6 +8,7 @@ const PARAMETERS = ["from", "to", "method", "path", "header"];
 export function explainRoute(mesh: () => ExplainedMesh | undefined): AdminRoutes {
   return {
     "/api/explain": {
+      private: true,
       says: `what would happen to a call, and which object decides: ${PARAMETERS.join(", ")}`,
       answer: (_, { query }) => {
         const question = readQuestion(query);

@@ -4,11 +4,11 @@ import type { AccessLog } from "../proxy/access-log/access-log.ts";
 import type { CallRecord } from "../proxy/access-log/call-fields.ts";
 import { AuditLog } from "../proxy/entrypoint/audit-log.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
-import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import { type OpenTap, type TapReader, type TapSource, Taps } from "../proxy/tap/taps.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
 import { TrafficLedger } from "../proxy/traffic/traffic-ledger.ts";
 import { MAX_EDGES, TrafficMeter } from "../proxy/traffic/traffic-meter.ts";
+import type { TapFilter } from "../tap/tap-filter.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 

@@ -1,9 +1,9 @@
 /** `/api/tap`: live calls, as the query filters them. */
 import { type AdminRoutes, type StreamAnswer, text } from "../admin/admin-server.ts";
 import type { Clock } from "../model/clock.ts";
-import { readTapFilter, TAP_PARAMETERS, type TapFilter } from "../proxy/tap/tap-filter.ts";
 import { type TapForm, TapStream } from "../proxy/tap/tap-stream.ts";
 import { MAX_TAPS, type TapSource } from "../proxy/tap/taps.ts";
+import { readTapFilter, TAP_PARAMETERS, type TapFilter } from "../tap/tap-filter.ts";
 
 const TYPES: Readonly<Record<TapForm, string>> = { lines: "application/x-ndjson", events: "text/event-stream" };
 

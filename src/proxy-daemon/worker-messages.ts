@@ -1,8 +1,8 @@
 /** What the process of a node and its workers say to each other, over the channel that their runtime gives them. */
 import type { EntryPatch } from "../config/changes.ts";
 import type { MeshConfig } from "../config/mesh-config.ts";
-import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import type { ProxyStanding } from "../proxy/traffic/proxy-standing.ts";
+import type { TapFilter } from "../tap/tap-filter.ts";
 import type { ProcessFigures } from "../telemetry/process-metrics.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../model/clock.ts";
-import type { TapFilter } from "../proxy/tap/tap-filter.ts";
 import type { OpenTap, TapSource } from "../proxy/tap/taps.ts";
+import type { TapFilter } from "../tap/tap-filter.ts";
 import type { FromWorker } from "./worker-messages.ts";
 
 /** Calls go to the parent together, this often. */

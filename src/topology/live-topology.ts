@@ -248,6 +248,7 @@ function isSameWorkload(a: TopologyWorkload | undefined, b: TopologyWorkload | u
   return (
     a?.namespace === b?.namespace &&
     a?.pod === b?.pod &&
+    a?.workload === b?.workload &&
     a?.serviceAccount === b?.serviceAccount &&
     a?.node === b?.node &&
     a?.zone === b?.zone

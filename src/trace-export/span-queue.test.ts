@@ -54,6 +54,19 @@ function start() {
 }
 
 describe("spans", () => {
+  test("go on after a collector that was away comes back with a refusal", async () => {
+    const { clock, sender, add, advance, queue } = start();
+    sender.outcome = DOWN;
+    add(1);
+    await advance(GATHER_MS);
+    sender.outcome = { taken: false, reason: "404", again: false };
+    while (queue.dropped === 0) await advance(1_000);
+    sender.outcome = TAKEN;
+    add(2);
+    await advance(GATHER_MS);
+    expect([queue.sent, queue.dropped, clock.now() > 0]).toEqual([2, 1, true]);
+  });
+
   test("wait a second for others, and leave at once when there are enough for a piece", async () => {
     const { sender, add, advance } = start();
     add(3);

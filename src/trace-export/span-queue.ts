@@ -122,6 +122,9 @@ export class SpanQueue {
       this.#refusalIsSaid = true;
       this.dropped += this.#batch.length;
       this.#batch = [];
+      // It is there, whatever it thinks of these.
+      this.#isDown = false;
+      this.#retryMs = FIRST_RETRY_MS;
       return 0;
     }
     if (!this.#isDown)

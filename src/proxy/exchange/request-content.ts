@@ -7,13 +7,19 @@ import type { KeptContent } from "./kept-content.ts";
 /** Content up to this is kept after it was sent, so that another try can send it. */
 const REPEATABLE_BYTES = 64 * 1024;
 
+/** Content comes in pieces of any size, and a Buffer for each would take far more than what is in it. */
+const FIRST_BYTES = 4 * 1024;
+
 export class RequestContent {
   readonly #room: KeptContent;
-  readonly #pieces: Buffer[] = [];
+  /** What was given and is not copied yet; at most that of one read. */
+  readonly #borrowed: Buffer[] = [];
+  /** The copy, of which the first `#copiedBytes` are in use. */
+  #copy: Buffer | undefined;
+  #copiedBytes = 0;
   #bytes = 0;
   /** Of those, counted as kept after they were sent. */
   #keptBytes = 0;
-  /** The pieces are what was given, and no copies. */
   #borrows = true;
   #repeatable = true;
 
@@ -28,7 +34,7 @@ export class RequestContent {
 
   /** For another request. What comes next is borrowed until `own`: most of it leaves at once. */
   begin(): void {
-    this.#pieces.length = 0;
+    this.#drop();
     this.#bytes = 0;
     this.#borrows = true;
     this.#repeatable = true;
@@ -37,18 +43,21 @@ export class RequestContent {
   /** What it was given is about to be overwritten, and from here on whatever it is given will be. */
   own(): void {
     this.#borrows = false;
-    const pieces = this.#pieces;
-    for (let index = 0; index < pieces.length; index++) pieces[index] = Buffer.from(pieces[index] as Buffer);
+    const borrowed = this.#borrowed;
+    for (let index = 0; index < borrowed.length; index++) this.#append(borrowed[index] as Buffer);
+    if (borrowed.length > 0) borrowed.length = 0;
   }
 
   add(bytes: Buffer): void {
-    this.#pieces.push(this.#borrows ? bytes : Buffer.from(bytes));
+    if (this.#borrows) this.#borrowed.push(bytes);
+    else this.#append(bytes);
     this.#bytes += bytes.length;
   }
 
-  /** @returns all of it in one; undefined where there is none */
+  /** @returns all of it in one, until more is added; undefined where there is none */
   joined(): Buffer | undefined {
-    return this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : this.#pieces[0];
+    if (this.#copy !== undefined) return this.#copy.subarray(0, this.#copiedBytes);
+    return this.#borrowed.length > 1 ? Buffer.concat(this.#borrowed) : this.#borrowed[0];
   }
 
   /** What is here has been sent. @param mayComeBack an endpoint may have to get it again */
@@ -63,8 +72,26 @@ export class RequestContent {
   }
 
   forget(): void {
-    this.#pieces.length = 0;
+    this.#drop();
     this.#room.giveBack(this.#keptBytes);
     this.#keptBytes = 0;
+  }
+
+  #drop(): void {
+    if (this.#borrowed.length > 0) this.#borrowed.length = 0;
+    this.#copy = undefined;
+    this.#copiedBytes = 0;
+  }
+
+  #append(bytes: Buffer): void {
+    const needed = this.#copiedBytes + bytes.length;
+    const before = this.#copy;
+    if (before === undefined || before.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, (before?.length ?? 0) * 2, FIRST_BYTES));
+      before?.copy(grown, 0, 0, this.#copiedBytes);
+      this.#copy = grown;
+    }
+    bytes.copy(this.#copy as Buffer, this.#copiedBytes);
+    this.#copiedBytes = needed;
   }
 }

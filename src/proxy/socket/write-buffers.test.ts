@@ -71,6 +71,19 @@ test("what is longer than a buffer is written whole, and does not need to live o
   expect(String(await readAll(peer))).toBe(head + "b".repeat(64 * 1024));
 });
 
+test("small pieces have memory of their own size, however many wait", async () => {
+  const { socket, peer } = await pair();
+  const piece = Buffer.from("x");
+  const pieces = 10_000;
+  const before = process.memoryUsage().arrayBuffers;
+  socket.cork();
+  for (let count = 0; count < pieces; count++) buffers.write(socket, "", piece, 0, 1);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * 1024 * 1024);
+  socket.uncork();
+  socket.end();
+  expect(await readAll(peer)).toHaveLength(pieces);
+});
+
 test("says when the socket wants to drain first", async () => {
   const { socket } = await pair();
   const bytes = Buffer.alloc(64 * 1024);

@@ -7,8 +7,13 @@ import type net from "node:net";
 
 /** What a socket reads at once fits, with a head before it. */
 const WRITE_BYTES = 80 * 1024;
-/** Kept for reuse. More are in use at a time only while that many sockets are blocked. */
+/** Kept for reuse. */
 const MAX_SPARE = 64;
+/**
+ * Up to here a piece has memory of its own size. A buffer is taken until its write is done, and how much a socket holds
+ * is counted in bytes: small pieces of a sender that drips would take thousands of buffers.
+ */
+const SMALL_BYTES = 8 * 1024;
 
 interface WriteBuffer {
   readonly bytes: Buffer;
@@ -28,6 +33,12 @@ export class WriteBuffers {
   write(socket: net.Socket, text: string, bytes: Buffer, from: number, end: number): boolean {
     const length = text.length + end - from;
     if (length > WRITE_BYTES) return writeFresh(socket, text, bytes, from, end);
+    if (length <= SMALL_BYTES) {
+      const small = Buffer.allocUnsafe(length);
+      if (text !== "") small.write(text, 0, "latin1");
+      bytes.copy(small, text.length, from, end);
+      return socket.write(small);
+    }
     const buffer = this.#spare.pop() ?? this.#make();
     if (text !== "") buffer.bytes.write(text, 0, "latin1");
     bytes.copy(buffer.bytes, text.length, from, end);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { TapFilter } from "../../tap/tap-filter.ts";
 import { exchangeRecord, flowRecord } from "../access-log/testkit/records.ts";
 import type { Caller } from "../router/types.ts";
-import type { TapFilter } from "./tap-filter.ts";
 import { TapMatcher } from "./tap-matcher.ts";
 
 type Call = Parameters<TapMatcher["fits"]>[0];

@@ -1,9 +1,9 @@
+import type { TapFilter } from "../../tap/tap-filter.ts";
 import { silentLog } from "../../telemetry/log.ts";
 import { type CallRecord, isExchange, pathOf } from "../access-log/call-fields.ts";
 import type { ExchangeRecord } from "../exchange/exchange-record.ts";
 import { type RegexProgram, RegexPrograms } from "../router/regex-programs.ts";
 import type { ServicePortState } from "../router/types.ts";
-import type { TapFilter } from "./tap-filter.ts";
 
 /** What Kubernetes appends to the name of what made a Pod: a template's hash and five letters, or a number. */
 const POD_SUFFIX = /^(-[bcdfghjklmnpqrstvwxz2456789]{1,10})?-([bcdfghjklmnpqrstvwxz2456789]{5}|\d+)$/;

@@ -1,7 +1,7 @@
 /** A tap as an answer without end: JSON lines, or events for browsers (text/event-stream). */
 import type { Clock, Timer } from "../../model/clock.ts";
+import type { TapFilter } from "../../tap/tap-filter.ts";
 import { RateGate } from "./rate-gate.ts";
-import type { TapFilter } from "./tap-filter.ts";
 import type { OpenTap, TapReader } from "./taps.ts";
 
 export type TapForm = "lines" | "events";

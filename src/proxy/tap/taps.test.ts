@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
+import type { TapFilter } from "../../tap/tap-filter.ts";
 import { exchangeRecord } from "../access-log/testkit/records.ts";
-import type { TapFilter } from "./tap-filter.ts";
 import { TapStream } from "./tap-stream.ts";
 import { Taps } from "./taps.ts";
 

@@ -3,11 +3,11 @@
  * a comparison. Readers get lines of JSON, with the names that the access log has.
  */
 import type { Clock } from "../../model/clock.ts";
+import type { TapFilter } from "../../tap/tap-filter.ts";
 import type { CallRecord } from "../access-log/call-fields.ts";
 import { JsonLine } from "../access-log/json-line.ts";
 import { noWants, type RecordWants } from "../exchange/exchange-record.ts";
 import { RateGate } from "./rate-gate.ts";
-import type { TapFilter } from "./tap-filter.ts";
 import { TapMatcher } from "./tap-matcher.ts";
 
 /** Each costs something of every call. */

@@ -157,4 +157,6 @@ function hostName(authority: string): string {
 
 const hostOf = ({ address }: EndpointState): string => (address.includes(":") ? `[${address}]` : address);
 
-const cut = (text: string, length: number): string => (text.length > length ? text.slice(0, length) : text);
+/** A part of a text keeps the whole in memory, unless it is made anew. */
+const cut = (text: string, length: number): string =>
+  text.length > length ? Buffer.from(text.slice(0, length), "latin1").toString("latin1") : text;

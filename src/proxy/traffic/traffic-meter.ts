@@ -82,7 +82,7 @@ export class TrafficMeter {
     const at = row.offset;
     const values = this.#values;
     const { status, durationMs, attempts, traceId } = record;
-    if (traceId !== "" && this.#clock !== undefined)
+    if (traceId !== "" && status !== 101 && this.#clock !== undefined)
       row.exemplar = { traceId, durationMs, at: this.#clock.wall() / 1000 };
     (values[at + EXCHANGES + ((status / 100) | 0)] as number)++;
     if (status !== 101) {

@@ -1,8 +1,8 @@
 /** Which calls a tap shows. Plain data, as the query of a URL says it. */
 import { RE2JS } from "re2js";
-import { FAILURES } from "../../model/failures.ts";
-import { parseGoDuration } from "../../model/go-duration.ts";
-import { nearest } from "../../model/nearest.ts";
+import { FAILURES } from "../model/failures.ts";
+import { parseGoDuration } from "../model/go-duration.ts";
+import { nearest } from "../model/nearest.ts";
 
 export interface TapFilter {
   /** `namespace`, or `namespace/name` of a Pod or of what made it. */
