@@ -10,6 +10,7 @@ import { systemClock } from "../model/clock.ts";
 import { formatProblem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { UsageError } from "./usage-error.ts";
+import { visible } from "./visible.ts";
 
 export interface ManifestOptions {
   readonly file?: readonly string[];
@@ -58,5 +59,5 @@ export async function refuseMissing({ file = [] }: ManifestOptions): Promise<voi
 
 /** `examples/a.yaml:12: error RegexInvalid …` */
 export function formatLocated({ problem, file, line }: LocatedProblem): string {
-  return file === "" ? formatProblem(problem) : `${file}:${line}: ${formatProblem(problem)}`;
+  return visible(file === "" ? formatProblem(problem) : `${file}:${line}: ${formatProblem(problem)}`);
 }

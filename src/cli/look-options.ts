@@ -11,15 +11,29 @@ export function addViewOptions(command: Command): Command {
   return command
     .addOption(setting("--local", "of a `tulle local` on this machine; without it the cluster"))
     .addOption(listenOption("admin", "the admin API of that", "127.0.0.1:19000"))
+    .hook("preAction", (_, action) => {
+      // Who names an address of this machine does not mean the cluster of the kubeconfig.
+      if (action.getOptionValueSource("admin") !== "cli" || action.opts()["local"] === true) return;
+      throw new UsageError("--admin is of a tulle local: give --local too");
+    })
     .addOption(foundNamespaceOption())
     .addOption(kubeconfigOption());
 }
 
-/** @returns milliseconds of `2s`, `500ms` */
-export function durationOption(flags: string, description: string, fallback: string): Option {
+const DAY_MS = 24 * 60 * 60_000;
+
+/** @returns milliseconds of `2s`, `500ms`, from 10ms to 24h; or 0 where that has a meaning */
+export function durationOption(
+  flags: string,
+  description: string,
+  fallback: string,
+  zero: "zero" | "no zero" = "no zero",
+): Option {
   const parse = (text: string): number => {
     const ms = parseGoDuration(text);
-    if (ms === undefined || ms < 0) throw new InvalidArgumentError(`"${text}" is not a duration such as 2s or 500ms.`);
+    if (ms === 0 && zero === "zero") return 0;
+    if (ms === undefined) throw new InvalidArgumentError(`"${text}" is not a duration such as 2s or 500ms.`);
+    if (ms < 10 || ms > DAY_MS) throw new InvalidArgumentError(`"${text}" is not between 10ms and 24h.`);
     return ms;
   };
   return new Option(flags, description).default(parse(fallback), fallback).argParser(parse);

@@ -39,6 +39,9 @@ import { UsageError } from "./usage-error.ts";
 
 const versions = (): string => `tulle ${version()}\nnode ${process.versions.node}\n${process.platform}/${process.arch}`;
 
+/** They run until they are told to stop. */
+const SERVING: readonly string[] = ["local", "proxy", "controller"];
+
 function version(): string {
   const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     version: string;
@@ -52,8 +55,14 @@ export async function main(args: readonly string[], environment: Environment): P
   const program = buildProgram((result) => {
     code = result;
   });
+  let serves = false;
+  program.hook("preAction", (_, action) => {
+    serves = SERVING.includes(action.name()) && action.opts()["once"] !== true;
+  });
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
+      // What carries calls goes on, though nobody can be told of it: a full disk, a reader that ended.
+      if (serves) return;
       // Whoever reads our output has seen enough: `tulle … | head` is no error.
       if (error.code === "EPIPE") process.exit();
       if (stream === process.stdout) process.stderr.write(`tulle: standard output: ${error.message}\n`);
@@ -290,7 +299,9 @@ function addGraph(program: Command, onResult: (code: number) => void): void {
   const graph = command(program, "graph", "who calls whom: rates, failures and latencies, splits and denials")
     .argument("[namespace]", "only what is called in it, or from it")
     .addOption(new Option("--format <format>", "how it is written").choices(GRAPH_FORMATS).default("text"))
-    .addOption(durationOption("--window <duration>", "of what passes in so long; 0: since the proxies' start", "10s"));
+    .addOption(
+      durationOption("--window <duration>", "of what passes in so long; 0: since the proxies' start", "10s", "zero"),
+    );
   addViewOptions(graph)
     .addHelpText(
       "after",
