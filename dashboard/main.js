@@ -66,7 +66,7 @@ function decodeHash() {
 }
 
 function tell() {
-  const { index, problems, nodes, version, silence, heardAt } = store;
+  const { index, problems, nodes, version, silence, heardAt, proxiesUnheard } = store;
   const { accessControl } = index.config;
   const errors = problems.filter(({ severity }) => severity === "error").length;
   const behind = nodes.filter((node) => !node.Ready || node.version !== version).length;
@@ -81,11 +81,7 @@ function tell() {
       problemsInWords(errors, problems.length - errors),
       errors > 0 ? "bad" : problems.length > 0 ? "warn" : "",
     ],
-    [
-      "Proxies",
-      behind === 0 ? `${nodes.length} up to date` : `${behind} of ${nodes.length} behind`,
-      behind > 0 ? "warn" : "",
-    ],
+    ["Proxies", proxiesInWords(nodes.length, behind, proxiesUnheard), behind > 0 || proxiesUnheard > 0 ? "warn" : ""],
     ["Version", version.slice(0, 12) || "none", ""],
   ];
   const pairs = facts.map(([term = "", says = "", tone]) =>
@@ -99,6 +95,12 @@ function tell() {
 function problemsInWords(errors, warnings) {
   const parts = [errors > 0 && count(errors, "error"), warnings > 0 && count(warnings, "warning")];
   return parts.filter(Boolean).join(", ") || "none";
+}
+
+/** @param {number} all @param {number} behind @param {number} unheard */
+function proxiesInWords(all, behind, unheard) {
+  const running = behind === 0 ? `${all} up to date` : `${behind} of ${all} behind`;
+  return unheard === 0 ? running : `${running}, figures of ${unheard} missing`;
 }
 
 /** @param {string} id */

@@ -3,7 +3,7 @@
  * missing (a controller may not have traffic), that is kept as a sentence, and the rest goes on.
  */
 import { MeshIndex } from "./mesh-index.js";
-import { TrafficWindow } from "./traffic.js";
+import { readLook, TrafficWindow } from "./traffic.js";
 
 /** @typedef {import("../src/model/problems.ts").Problem} Problem */
 /** @typedef {import("../src/config/mesh-config.ts").MeshConfig} MeshConfig */
@@ -35,6 +35,8 @@ export class MeshStore extends EventTarget {
   traffic = new TrafficWindow();
   /** Why there is no traffic; "" where there is. */
   trafficMissing = "";
+  /** Proxies, or replicas that know of some, whose traffic is not in the newest look. */
+  proxiesUnheard = 0;
   /** Why nothing is heard; "" where something is. */
   silence = "";
   /** Of the last answer. @type {Date | undefined} */
@@ -91,10 +93,13 @@ export class MeshStore extends EventTarget {
 
   async #traffic() {
     try {
-      const report = await (await ask("api/traffic")).json();
-      this.traffic.add(report, performance.now());
+      const answer = await (await ask("api/traffic?by=proxy")).json();
+      const look = readLook(answer, performance.now());
+      this.traffic.add(look);
+      this.proxiesUnheard = look.missing;
       this.trafficMissing = "";
     } catch (error) {
+      this.proxiesUnheard = 0;
       this.trafficMissing = sentence(error);
     }
   }

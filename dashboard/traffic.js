@@ -1,6 +1,7 @@
 /**
- * What passes now: the difference between two looks at counters that only grow. The window slides, so that a figure
- * moves calmly and a burst is seen for as long as it takes to look up.
+ * What passes now: the difference between looks at counters that only grow. The window slides, so that a figure moves
+ * calmly and a burst is seen for as long as it takes to look up. By proxy and not by their sum: a proxy that did not
+ * answer in time takes its counters out of a sum and brings them back, which would seem to be all its traffic at once.
  */
 
 /** @typedef {import("../src/traffic/traffic-report.ts").TrafficReport} TrafficReport */
@@ -18,6 +19,19 @@
  */
 
 /** @typedef {Passed & { source: string, servicePort: string, backend: string, protocol: string }} PassedEdge */
+
+/** @typedef {ReadonlyMap<string, PassedEdge>} PassedEdges by what tells edges apart */
+
+/**
+ * @typedef {object} Look
+ * @property {number} at when it was looked; monotonic, in ms
+ * @property {ReadonlyMap<string, TrafficReport>} reports by proxy; those that did not answer are absent
+ * @property {number} missing proxies, or replicas that know of some, that did not answer in time
+ */
+
+/** What a controller answers to `?by=proxy`.
+ * @typedef {{ ageMs: number, proxies: Readonly<Record<string, TrafficReport>>, missing: number }} TrafficByProxy
+ */
 
 /** @typedef {object} Figures
  * @property {number} perSecond
@@ -53,43 +67,94 @@ export function passedOf(edge) {
   };
 }
 
-/** Counters at a few times, the newest last. */
-export class TrafficWindow {
-  /** @type {{ at: number, edges: Map<string, PassedEdge> }[]} */
-  #looks = [];
+/**
+ * @param {TrafficByProxy | TrafficReport} answer of a controller, or of a process that is all the mesh
+ * @param {number} now monotonic, in ms
+ * @returns {Look}
+ */
+export function readLook(answer, now) {
+  if ("edges" in answer) return { at: now, reports: new Map([["", answer]]), missing: 0 };
+  const { ageMs, proxies, missing } = answer;
+  return { at: now - ageMs, reports: new Map(Object.entries(proxies)), missing };
+}
 
-  /**
-   * @param {TrafficReport} report
-   * @param {number} at monotonic, in ms
-   */
-  add(report, at) {
-    this.#looks.push({ at, edges: new Map(report.edges.map((edge) => [keyOf(edge), passedOf(edge)])) });
-    while (this.#looks.length > 2 && at - /** @type {{ at: number }} */ (this.#looks[1]).at >= WINDOW_MS)
-      this.#looks.shift();
+/** What passed between one look and the next, for as many looks as the window is long. */
+export class TrafficWindow {
+  /** The newest last; nothing passed before the first. @type {{ at: number, edges: PassedEdges }[]} */
+  #steps = [];
+  /** Each proxy's counters, as last heard within the window. @type {Map<string, { at: number, edges: PassedEdges }>} */
+  #heard = new Map();
+
+  /** @param {Look} look */
+  add({ at, reports }) {
+    const before = this.#steps.at(-1)?.at;
+    // A look that was remembered for somebody else says nothing new.
+    if (before !== undefined && at <= before) return;
+    /** @type {Map<string, PassedEdge>} */
+    const passed = new Map();
+    for (const [proxy, { edges }] of reports) {
+      const now = new Map(edges.map((edge) => [keyOf(edge), passedOf(edge)]));
+      const heard = this.#heard.get(proxy);
+      // When it carried what it counted while it was not heard, nobody knows.
+      if (heard !== undefined && heard.at === before) addDifference(passed, now, heard.edges);
+      this.#heard.set(proxy, { at, edges: now });
+    }
+    this.#steps.push({ at, edges: passed });
+    this.#forget(at);
+  }
+
+  /** @param {number} now */
+  #forget(now) {
+    while (this.#steps.length > 2 && now - /** @type {{ at: number }} */ (this.#steps[1]).at >= WINDOW_MS)
+      this.#steps.shift();
+    const from = this.#steps[0]?.at ?? now;
+    for (const [proxy, { at }] of this.#heard) if (at < from) this.#heard.delete(proxy);
   }
 
   /** The window's length; 0 before there are two looks. */
   get seconds() {
-    const [first] = this.#looks;
-    const last = this.#looks.at(-1);
+    const [first] = this.#steps;
+    const last = this.#steps.at(-1);
     return first === undefined || last === undefined ? 0 : (last.at - first.at) / 1000;
   }
 
   /** @returns {PassedEdge[]} every edge that is counted, with what passed in the window */
   passed() {
-    const [first] = this.#looks;
-    const last = this.#looks.at(-1);
-    if (first === undefined || last === undefined) return [];
-    return [...last.edges.values()].map((edge) => {
-      const before = first.edges.get(keyOf(edge));
-      return { ...edge, ...(first === last ? NOTHING : difference(edge, before ?? NOTHING)) };
-    });
+    const passed = new Map(this.totals().map((edge) => [keyOf(edge), { ...edge, ...NOTHING }]));
+    for (const { edges } of this.#steps.slice(1)) for (const edge of edges.values()) addEdge(passed, edge);
+    return [...passed.values()];
   }
 
-  /** @returns {PassedEdge[]} since the counters began */
+  /**
+   * Of a proxy that misses a look, as it was heard last: who calls whom does not come and go with it.
+   * @returns {PassedEdge[]} since the counters began
+   */
   totals() {
-    return [...(this.#looks.at(-1)?.edges.values() ?? [])];
+    /** @type {Map<string, PassedEdge>} */
+    const totals = new Map();
+    for (const { edges } of this.#heard.values()) for (const edge of edges.values()) addEdge(totals, edge);
+    return [...totals.values()];
   }
+}
+
+/**
+ * Edges on which nothing passed are left out: most are still.
+ * @param {Map<string, PassedEdge>} passed
+ * @param {PassedEdges} now
+ * @param {PassedEdges} before
+ */
+function addDifference(passed, now, before) {
+  for (const [key, edge] of now) {
+    const counts = difference(edge, before.get(key) ?? NOTHING);
+    if (numbersOf(counts).some((count) => count > 0)) addEdge(passed, { ...edge, ...counts });
+  }
+}
+
+/** @param {Map<string, PassedEdge>} edges @param {PassedEdge} edge */
+function addEdge(edges, edge) {
+  const key = keyOf(edge);
+  const known = edges.get(key);
+  edges.set(key, known === undefined ? edge : { ...known, ...combine(known, edge, (left, right) => left + right) });
 }
 
 /**
@@ -100,9 +165,14 @@ export class TrafficWindow {
  */
 function difference(now, before) {
   const passed = combine(now, before, (left, right) => left - right);
-  const { durations, ...single } = passed;
-  return [...durations, ...Object.values(single)].some((count) => count < 0) ? now : passed;
+  return numbersOf(passed).some((count) => count < 0) ? now : passed;
 }
+
+/** @param {Passed} passed */
+const numbersOf = ({ calls, errors, denied, audited, opened, durations }) => [
+  ...[calls, errors, denied, audited, opened],
+  ...durations,
+];
 
 /** @param {Iterable<Passed>} all @returns {Passed} */
 export function sum(all) {

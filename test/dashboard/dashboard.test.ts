@@ -131,7 +131,7 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
   async function lookAgain(page: Page): Promise<void> {
     for (let look = 0; look < 2; look++) {
       await traffic.round();
-      const asked = page.waitForResponse("**/api/traffic");
+      const asked = page.waitForResponse(/\/api\/traffic\?/);
       await page.clock.fastForward(2_100);
       await asked;
     }
@@ -254,6 +254,28 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
     complaints.length = 0;
   });
 
+  test("a proxy that misses a look is said in the head, and no burst when it comes back", async () => {
+    let counted: Record<string, number> = { a: 10 };
+    const page = await open(VIEWS.graph);
+    await page.route(/\/api\/traffic\?/, (route) => {
+      const proxies = Object.entries(counted).map(([proxy, calls]) => [proxy, reportOf(calls)]);
+      const answer = { ageMs: 0, proxies: Object.fromEntries(proxies), missing: 2 - proxies.length };
+      return route.fulfill({ json: answer });
+    });
+    const look = (next: Record<string, number>) => {
+      counted = next;
+      return page.clock.fastForward(2_100);
+    };
+    await page.reload();
+    const called = row(page, "whoami/nobody", "whoami/whoami");
+    await called.waitFor();
+    const head = page.getByLabel("The mesh at a glance");
+    await head.getByText(/^\d up to date, figures of 1 missing$/).waitFor();
+    await look({ a: 14, b: 100_000 });
+    await head.getByText(/^\d up to date$/).waitFor();
+    expect(cut(await called.textContent())).toMatch(/whoami\/whoami[\d.]{1,3}\/s/);
+  });
+
   test("every view is reached and left by keyboard alone", async () => {
     const page = await open(VIEWS.graph);
     await page.keyboard.press("Tab");
@@ -345,7 +367,7 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
     const page = await open("#problems");
     const big = bigMesh(1_000);
     await page.route("**/api/config", (route) => route.fulfill({ json: big.snapshot, headers: { ETag: '"big"' } }));
-    await page.route("**/api/traffic", (route) => route.fulfill({ json: big.traffic() }));
+    await page.route(/\/api\/traffic\?/, (route) => route.fulfill({ json: big.traffic() }));
     await page.goto(`${address}/#graph`);
     await page.getByText("These are the busiest; 960 Services more").waitFor();
     await lookAgain(page);
@@ -370,6 +392,12 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
       }
   });
 });
+
+/** Of a proxy with one edge. */
+function reportOf(calls: number): TrafficReport {
+  const key = { source: "whoami/nobody", servicePort: "whoami/whoami:80", backend: "whoami/whoami:80" };
+  return { ...NO_TRAFFIC, edges: [{ ...NO_COUNTS, ...key, protocol: "http", exchanges: [0, 0, calls, 0, 0, 0] }] };
+}
 
 /** Services s0… in ten namespaces; the higher the number, the busier, and nobody calls s0. */
 function bigMesh(count: number) {

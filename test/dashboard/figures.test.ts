@@ -7,14 +7,17 @@ import { BOX, layout } from "../../dashboard/graph-layout.js";
 import { buildGraph } from "../../dashboard/graph-model.js";
 import { MeshIndex } from "../../dashboard/mesh-index.js";
 import { parts } from "../../dashboard/problems-view.js";
-import { BOUNDS_MS, figures, passedOf, quantile, sum, TrafficWindow } from "../../dashboard/traffic.js";
+import { BOUNDS_MS, figures, passedOf, quantile, readLook, sum, TrafficWindow } from "../../dashboard/traffic.js";
 import { emptyMeshConfig, type ServicePort } from "../../src/config/mesh-config.ts";
 import { PROBLEMS, type ProblemCode, problem } from "../../src/model/problems.ts";
+import { trafficReport } from "../../src/traffic/testkit/generators.ts";
+import { passedBetween } from "../../src/traffic/traffic-look.ts";
 import {
   DURATION_BOUNDS_MS,
   differenceOfTraffic,
   NO_COUNTS,
   NO_TRAFFIC,
+  sumOfTraffic,
   type TrafficEdge,
   totalTraffic,
 } from "../../src/traffic/traffic-report.ts";
@@ -26,6 +29,17 @@ const edge = (more: Partial<TrafficEdge> = {}): TrafficEdge => ({
 
 const report = (...edges: TrafficEdge[]) => ({ ...NO_TRAFFIC, edges });
 
+/** Of a process that is all the mesh. */
+const alone = (more: Partial<TrafficEdge>, at: number) => readLook(report(edge(more)), at);
+
+const answered = (calls: number) => report(edge({ exchanges: [0, 0, calls, 0, 0, 0] }));
+
+/** Of a controller, with the calls that each proxy has counted. */
+const byProxy = (calls: Record<string, number>, at: number, { ageMs = 0, missing = 0 } = {}) => {
+  const proxies = Object.fromEntries(Object.entries(calls).map(([proxy, count]) => [proxy, answered(count)]));
+  return readLook({ ageMs, proxies, missing }, at);
+};
+
 describe("traffic", () => {
   test("has the buckets of TrafficReport", () => {
     expect(BOUNDS_MS).toEqual(DURATION_BOUNDS_MS);
@@ -33,23 +47,92 @@ describe("traffic", () => {
 
   test("is what passed within the window, each second", () => {
     const window = new TrafficWindow();
-    window.add(report(edge({ exchanges: [0, 0, 100, 0, 0, 0] })), 0);
+    window.add(alone({ exchanges: [0, 0, 100, 0, 0, 0] }, 0));
     expect(window.passed()[0]?.calls).toBe(0);
-    window.add(report(edge({ exchanges: [1, 0, 117, 0, 0, 2] })), 4_000);
+    window.add(alone({ exchanges: [1, 0, 117, 0, 0, 2] }, 4_000));
     expect(figures(sum(window.passed()), window.seconds)).toMatchObject({ perSecond: 5, errorShare: 3 / 20 });
   });
 
   test("forgets looks that are older than ten seconds, but for the one that the newest is compared with", () => {
     const window = new TrafficWindow();
-    for (let at = 0; at <= 60_000; at += 2_000) window.add(report(edge({ exchanges: [0, 0, at, 0, 0, 0] })), at);
+    for (let at = 0; at <= 60_000; at += 2_000) window.add(alone({ exchanges: [0, 0, at, 0, 0, 0] }, at));
     expect([window.seconds, window.passed()[0]?.calls]).toEqual([10, 10_000]);
   });
 
   test("of a proxy that began again is all that it counted", () => {
     const window = new TrafficWindow();
-    window.add(report(edge({ exchanges: [0, 0, 100, 0, 0, 0] })), 0);
-    window.add(report(edge({ exchanges: [0, 0, 7, 0, 0, 0] })), 2_000);
+    window.add(alone({ exchanges: [0, 0, 100, 0, 0, 0] }, 0));
+    window.add(alone({ exchanges: [0, 0, 7, 0, 0, 0] }, 2_000));
     expect(window.passed()[0]?.calls).toBe(7);
+  });
+
+  test("of a proxy that missed a look is no burst when it is heard again", () => {
+    const window = new TrafficWindow();
+    window.add(byProxy({ a: 10 }, 0, { missing: 1 }));
+    window.add(byProxy({ a: 12, b: 100_001 }, 1_000));
+    expect(figures(sum(window.passed()), window.seconds).perSecond).toBe(2);
+    window.add(byProxy({ a: 14 }, 2_000, { missing: 1 }));
+    expect(figures(sum(window.passed()), window.seconds).perSecond).toBe(2);
+    window.add(byProxy({ a: 16, b: 100_009 }, 3_000));
+    window.add(byProxy({ a: 18, b: 100_013 }, 4_000));
+    expect(sum(window.passed()).calls).toBe(2 + 2 + 2 + 2 + 4);
+  });
+
+  test("of a proxy that is new counts from its second look", () => {
+    const window = new TrafficWindow();
+    window.add(byProxy({ a: 0 }, 0));
+    window.add(byProxy({ a: 1, new: 5_000 }, 2_000));
+    expect(sum(window.passed()).calls).toBe(1);
+    window.add(byProxy({ a: 2, new: 5_010 }, 4_000));
+    expect(sum(window.passed()).calls).toBe(12);
+  });
+
+  test("has the edges of a proxy that misses looks, until it is out of the window", () => {
+    const window = new TrafficWindow();
+    window.add(byProxy({ a: 7 }, 0));
+    const counted = [2_000, 4_000, 6_000, 8_000, 10_000, 12_000].map((at) => {
+      window.add(byProxy({}, at, { missing: 1 }));
+      return window.totals().map(({ calls }) => calls);
+    });
+    expect(counted).toEqual([[7], [7], [7], [7], [7], []]);
+  });
+
+  test("is of the time at which the proxies were asked, and the same look told twice changes nothing", () => {
+    const window = new TrafficWindow();
+    window.add(byProxy({ a: 0 }, 1_000));
+    window.add(byProxy({ a: 8 }, 3_400, { ageMs: 400 }));
+    window.add(byProxy({ a: 8 }, 3_450, { ageMs: 450 }));
+    expect([window.seconds, sum(window.passed()).calls]).toEqual([2, 8]);
+  });
+
+  test("says how many proxies are missing, and that of a mesh in one process none is", () => {
+    expect(byProxy({}, 0, { missing: 2 }).missing).toBe(2);
+    expect(alone({}, 0).missing).toBe(0);
+  });
+
+  test("passes between two looks as the server says, whichever proxies are heard", () => {
+    const proxies = fc.dictionary(
+      fc.constantFrom("a", "b", "c"),
+      fc.record({ earlier: trafficReport, more: trafficReport, looks: fc.constantFrom("both", "first", "second") }),
+    );
+    fc.assert(
+      fc.property(proxies, (all) => {
+        const heard = Object.entries(all);
+        const first = heard.flatMap(([name, { earlier, looks }]) => (looks === "second" ? [] : [[name, earlier]]));
+        const second = heard.flatMap(([name, { earlier, more, looks }]) =>
+          looks === "first" ? [] : [[name, sumOfTraffic([earlier, more])]],
+        );
+        const before = readLook({ ageMs: 0, proxies: Object.fromEntries(first), missing: 0 }, 0);
+        const now = readLook({ ageMs: 0, proxies: Object.fromEntries(second), missing: 0 }, 1_000);
+        const window = new TrafficWindow();
+        window.add(before);
+        window.add(now);
+        const passed = passedBetween({ atMs: 0, reports: before.reports }, { atMs: 1_000, reports: now.reports });
+        const { calls, audited, opened } = sum(window.passed());
+        const said = sum((passed?.edges ?? []).map(passedOf));
+        expect({ calls, audited, opened }).toEqual({ calls: said.calls, audited: said.audited, opened: said.opened });
+      }),
+    );
   });
 
   test("counts a refusal as denied, and not as an error of the endpoint's", () => {
@@ -65,8 +148,8 @@ describe("traffic", () => {
       fc.property(counts, counts, (before, after) => {
         const [old, now] = [report(edge({ exchanges: before })), report(edge({ exchanges: after }))];
         const window = new TrafficWindow();
-        window.add(old, 0);
-        window.add(now, 1_000);
+        window.add(readLook(old, 0));
+        window.add(readLook(now, 1_000));
         // The server's looks at each class of status; here their sum is what shows a new beginning.
         fc.pre(after.every((count, index) => count >= (before[index] ?? 0)));
         const all = totalTraffic(differenceOfTraffic(now, old)).exchanges.reduce((left, right) => left + right, 0);
