@@ -2,6 +2,7 @@
 import { h, replace, setAttribute, setText } from "./dom.js";
 import { count, duration } from "./format.js";
 import { sentence } from "./mesh-store.js";
+import { BAD_FILTERS, readTapLine } from "./tap-lines.js";
 
 /** @typedef {import("./mesh-store.js").MeshStore} MeshStore */
 
@@ -19,7 +20,7 @@ const FILTERS = [
   { name: "slower", label: "Slower than", hint: "200ms" },
 ];
 
-/** @typedef {Record<string, string | number | boolean | undefined>} Call */
+/** @typedef {import("./tap-lines.js").Call} Call */
 
 /** @param {MeshStore} store @param {readonly string[]} _path @param {URLSearchParams} query */
 export function tapView(store, _path, query) {
@@ -105,6 +106,8 @@ class Tap {
   #waiting = [];
   #seen = 0;
   #lost = 0;
+  /** What a proxy said that shows no calls, the others do. */
+  #refusal = "";
   #drawing = 0;
 
   /**
@@ -129,6 +132,7 @@ class Tap {
     this.#reading = reading;
     this.#seen = 0;
     this.#lost = 0;
+    this.#refusal = "";
     this.#tell("waiting for calls", false);
     try {
       const response = await fetch(`api/tap?${filter}`, { signal: reading.signal });
@@ -149,7 +153,8 @@ class Tap {
   /** @param {string} why @param {boolean} bad */
   #end(why, bad) {
     this.#reading = undefined;
-    this.#tell(why, bad);
+    this.#drawRows();
+    this.#tell([why, ...this.#tally()].join("; "), bad);
   }
 
   /** @param {ReadableStreamDefaultReader<string>} reader */
@@ -166,25 +171,51 @@ class Tap {
 
   /** @param {string} line */
   #take(line) {
-    const call = parse(line);
-    if (call === undefined) return;
-    if (call.kind === "lost") this.#lost += Number(call.calls);
+    const read = readTapLine(line);
+    if (read === undefined || !this.isOpen) return;
+    if ("refusal" in read) return this.#refuse(read);
+    if ("lost" in read) this.#lost += read.lost;
     else {
       this.#seen++;
-      this.#waiting.push(call);
+      this.#waiting.push(read.call);
       if (this.#waiting.length > MOST_ROWS) this.#waiting.shift();
     }
-    // As often as an eye can follow, however fast calls come.
-    this.#drawing ||= window.setTimeout(() => this.#draw(), DRAW_MS);
+    this.#drawSoon();
   }
 
-  #draw() {
-    this.#drawing = 0;
-    if (!this.isOpen) return;
+  /** @param {{ status: number, refusal: string }} said */
+  #refuse({ status, refusal }) {
+    if (status === BAD_FILTERS) {
+      this.#reading?.abort();
+      return this.#end(refusal, true);
+    }
+    this.#refusal = refusal;
+    this.#drawSoon();
+  }
+
+  /** As often as an eye can follow, however fast calls come. */
+  #drawSoon() {
+    this.#drawing ||= window.setTimeout(() => {
+      this.#drawing = 0;
+      if (!this.isOpen) return;
+      this.#drawRows();
+      this.#tell(this.#tally().join("; "), false);
+    }, DRAW_MS);
+  }
+
+  #drawRows() {
     this.#body.prepend(...this.#waiting.splice(0).reverse().map(this.#rowOf));
     while (this.#body.childElementCount > MOST_ROWS) this.#body.lastElementChild?.remove();
-    const lost = this.#lost === 0 ? "" : `; ${this.#lost} more were too fast to show`;
-    this.#tell(`${count(this.#seen, "call")} seen${lost}`, false);
+  }
+
+  /** What there was until now; nothing where there was nothing. */
+  #tally() {
+    if (this.#seen === 0 && this.#lost === 0 && this.#refusal === "") return [];
+    return [
+      `${count(this.#seen, "call")} seen`,
+      ...(this.#lost === 0 ? [] : [`${this.#lost} more were too fast to show`]),
+      ...(this.#refusal === "" ? [] : [`a proxy shows none: ${this.#refusal}`]),
+    ];
   }
 }
 
@@ -192,15 +223,6 @@ class Tap {
 async function refusal(response) {
   if (response.status === 404) return "this process shows no live calls: /api/tap is not served here";
   return ((await response.text()).split("\n")[0] ?? "") || `status ${response.status}`;
-}
-
-/** @param {string} line @returns {Call | undefined} */
-function parse(line) {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 /** @param {Call} call @param {string} meshDomain */

@@ -191,6 +191,29 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
     complaints.length = 0;
   });
 
+  test("filters that the proxies refuse are an error, and no calls", async () => {
+    const page = await open("#problems");
+    const refused = '{"kind":"error","status":400,"message":"<b>blue</b> is not a status"}\n';
+    await page.route(/\/api\/tap\?/, (route) => route.fulfill({ body: refused.repeat(2) }));
+    await page.goto(`${address}/#tap?status=blue`);
+    await page.getByRole("alert").getByText("<b>blue</b> is not a status", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Go on" }).waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(0);
+  });
+
+  test("live calls that were left out are counted, and what one proxy says for itself hides no other's", async () => {
+    const page = await open("#problems");
+    const call = { kind: "http", method: "GET", path: "/", source: "a/b", service: "n/s:80", status: 200 };
+    const full = { kind: "error", status: 503, message: "there are 16 taps already" };
+    const lines = [{ kind: "lost", calls: 3 }, full, call, { kind: "lost", calls: 4 }];
+    const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+    await page.route(/\/api\/tap\?/, (route) => route.fulfill({ body }));
+    await page.goto(`${address}/#tap`);
+    const tally = "1 call seen; 7 more were too fast to show; a proxy shows none: there are 16 taps already";
+    await page.getByText(tally).waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(1);
+  });
+
   test("explain draws the way of a call from a form", async () => {
     const page = await open("#explain");
     await page.getByLabel("From the Pod").fill("whoami/whoami-client");

@@ -7,6 +7,7 @@ import { BOX, layout } from "../../dashboard/graph-layout.js";
 import { buildGraph } from "../../dashboard/graph-model.js";
 import { MeshIndex } from "../../dashboard/mesh-index.js";
 import { parts } from "../../dashboard/problems-view.js";
+import { readTapLine } from "../../dashboard/tap-lines.js";
 import { BOUNDS_MS, figures, passedOf, quantile, readLook, sum, TrafficWindow } from "../../dashboard/traffic.js";
 import { emptyMeshConfig, type ServicePort } from "../../src/config/mesh-config.ts";
 import { PROBLEMS, type ProblemCode, problem } from "../../src/model/problems.ts";
@@ -170,6 +171,33 @@ describe("traffic", () => {
       }),
     );
     expect(quantile([0, 0, 100], 0.99)).toBeCloseTo(1 + 1.5 * 0.99);
+  });
+});
+
+describe("a line of live calls", () => {
+  test.each([
+    ['{"kind":"http","status":200}', { call: { kind: "http", status: 200 } }],
+    ['{"kind":"lost","calls":12}', { lost: 12 }],
+    ['{"kind":"lost","calls":"many"}', undefined],
+    ['{"kind":"error","status":400,"message":"status: no\\n"}', { status: 400, refusal: "status: no" }],
+    ['{"kind":"error","status":503}', { status: 503, refusal: "status 503" }],
+    ["null", undefined],
+    ["[]", undefined],
+    ["status: no", undefined],
+  ])("%s is a call only where it is one", (line, expected) => expect(readTapLine(line)).toEqual(expected));
+
+  test("may be anything", () => {
+    const said = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.record({ kind: fc.constantFrom("lost", "error"), calls: fc.jsonValue() }),
+    );
+    fc.assert(
+      fc.property(said, (line) => {
+        const read = readTapLine(typeof line === "string" ? line : JSON.stringify(line));
+        expect(read === undefined || "call" in read || "lost" in read || "refusal" in read).toBe(true);
+      }),
+    );
   });
 });
 
