@@ -191,8 +191,10 @@ test("a tap that every proxy refuses says so, and ends", () => {
   const [one, two] = [new FarProxy("p1"), new FarProxy("p2")];
   const { routes } = relay([one, two]);
   const { read } = tap(routes);
-  one.say("there are 16 taps already\n", 503);
-  expect([JSON.parse(read.text).kind, read.over]).toEqual(["error", false]);
+  one.say("there are 16 ");
+  one.say("taps already\n", 503);
+  expect(JSON.parse(read.text)).toEqual({ kind: "error", status: 503, message: "there are 16 taps already" });
+  expect(read.over).toBe(false);
   two.say("there are 16 taps already\n", 503);
   expect(read.over).toBe(true);
 });

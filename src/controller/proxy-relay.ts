@@ -255,32 +255,37 @@ class MergedLines {
   reader(): AnswerReader {
     let begun = "";
     this.#reading++;
+    let refusal = "";
     return {
       onText: (piece) => {
         const lines = (begun + piece).split("\n");
         begun = lines.pop() as string;
-        for (const line of lines) this.#take(line);
+        for (const line of lines) {
+          // Calls are objects; that it is a refusal, the status says, which comes last.
+          if (line.startsWith("{")) this.#take(line);
+          else refusal = line;
+        }
       },
       onEnd: (status) => {
         this.#reading--;
         // A proxy that has too many taps; one that is gone comes again, and is asked then.
-        if (status >= 400)
-          this.#write(JSON.stringify({ kind: "error", status, message: "a proxy shows no calls now" }));
+        if (status >= 400) this.#write(JSON.stringify({ kind: "error", status, message: refusal || begun }));
         if (status !== 0 && this.#reading === 0) this.onEnough();
       },
     };
   }
 
   #take(line: string): void {
-    // What is no line of a tap says why there is none.
-    if (this.#left <= 0 || !line.startsWith("{")) return;
+    if (this.#left <= 0) return;
+    // Another replica passes on what its proxies refuse.
+    const isError = line.startsWith('{"kind":"error"');
     const isLoss = line.startsWith('{"kind":"lost"');
     if (this.#lost > 0 && this.#write(JSON.stringify({ kind: "lost", calls: this.#lost }))) this.#lost = 0;
     if (this.#lost > 0 || !this.#write(line)) {
       this.#lost += isLoss ? Number(/\d+/.exec(line)?.[0] ?? 0) : 1;
       return;
     }
-    if (isLoss) return;
+    if (isLoss || isError) return;
     this.#left--;
     if (this.#left === 0) this.onEnough();
   }
