@@ -21,6 +21,8 @@ export class TrafficWindow {
   #last = NO_TRAFFIC;
   /** What passed in each step, the newest last. */
   #steps: TrafficReport[] = [];
+  /** Of the steps; absent: nobody has asked since the last one. */
+  #sum: TrafficReport | undefined;
   #timer: Timer;
 
   constructor(options: TrafficWindowOptions) {
@@ -30,7 +32,8 @@ export class TrafficWindow {
 
   /** Of the last whole steps: at most a step behind. */
   report(): TrafficReport {
-    return sumOfTraffic(this.#steps);
+    this.#sum ??= sumOfTraffic(this.#steps);
+    return this.#sum;
   }
 
   close(): void {
@@ -50,5 +53,6 @@ export class TrafficWindow {
     const passed = differenceOfTraffic(now, this.#last);
     this.#last = now;
     this.#steps = [...this.#steps, passed].slice(-STEPS);
+    this.#sum = undefined;
   }
 }

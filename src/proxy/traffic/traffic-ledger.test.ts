@@ -71,6 +71,17 @@ test("an edge without traffic for ten minutes makes place for another, and its c
   expect(ledger.report().retired.retries).toBe(1);
 });
 
+test("an edge to which nothing was added is the same object in the next report", () => {
+  const ledger = new TrafficLedger(new ManualClock());
+  ledger.add(reportOf(edge("a"), edge("b")));
+  const [a, b] = ledger.report().edges;
+  ledger.add(reportOf(edge("0"), edge("b")));
+  const later = ledger.report().edges;
+  expect(later.map(({ source }) => source)).toEqual(["0", "a", "b"]);
+  expect(later[1]).toBe(a);
+  expect(later[2]).not.toBe(b);
+});
+
 test("an edge without traffic stays while there is room", () => {
   const clock = new ManualClock();
   const ledger = new TrafficLedger(clock, 2);

@@ -3,7 +3,6 @@ import {
   edgeKey,
   NO_COUNTS,
   overflowEdge,
-  sortedEdges,
   sumOfCounts,
   sumOfEdges,
   type TrafficCounts,
@@ -25,6 +24,10 @@ export class TrafficLedger {
   readonly #maxEdges: number;
   readonly #edges = new Map<string, { edge: TrafficEdge; movedAt: number }>();
   readonly #overflow = new Map<string, TrafficEdge>();
+  /** Keys of all edges, those of overflow too; absent: one came or went since. */
+  #order: readonly string[] | undefined;
+  /** Absent: something was added since. */
+  #report: TrafficReport | undefined;
   #retired: TrafficCounts = NO_COUNTS;
 
   constructor(clock: Clock, maxEdges = MAX_EDGES) {
@@ -34,22 +37,29 @@ export class TrafficLedger {
 
   /** @param passed since the last that was added from the same meter */
   add({ edges, retired }: TrafficReport): void {
+    this.#report = undefined;
     this.#retired = sumOfCounts(this.#retired, retired);
     const strangers = edges.filter((edge) => !this.#addToKnown(edge));
     const told = strangers.filter(({ servicePort }) => servicePort !== "");
     if (this.#edges.size + told.length > this.#maxEdges) this.#retire();
     const movedAt = this.#clock.now();
     for (const edge of strangers) {
-      if (edge.servicePort !== "" && this.#edges.size < this.#maxEdges)
+      if (edge.servicePort !== "" && this.#edges.size < this.#maxEdges) {
         this.#edges.set(edgeKey(edge), { edge, movedAt });
-      else this.#addToOverflow(edge);
+        this.#order = undefined;
+      } else this.#addToOverflow(edge);
     }
   }
 
+  /** One to which nothing was added is the same object as in the report before. */
   report(): TrafficReport {
-    const edges = new Map(this.#overflow);
-    for (const [key, { edge }] of this.#edges) edges.set(key, edge);
-    return { edges: sortedEdges(edges), retired: this.#retired };
+    this.#order ??= [...this.#overflow.keys(), ...this.#edges.keys()].sort();
+    this.#report ??= { edges: this.#order.map((key) => this.#edgeAt(key)), retired: this.#retired };
+    return this.#report;
+  }
+
+  #edgeAt(key: string): TrafficEdge {
+    return this.#edges.get(key)?.edge ?? (this.#overflow.get(key) as TrafficEdge);
   }
 
   #addToKnown(edge: TrafficEdge): boolean {
@@ -63,6 +73,7 @@ export class TrafficLedger {
   #addToOverflow(edge: TrafficEdge): void {
     const overflow = overflowEdge(edge.protocol);
     const key = edgeKey(overflow);
+    if (!this.#overflow.has(key)) this.#order = undefined;
     this.#overflow.set(key, sumOfEdges(this.#overflow.get(key) ?? overflow, edge));
   }
 
@@ -71,6 +82,7 @@ export class TrafficLedger {
     for (const [key, { edge, movedAt }] of this.#edges) {
       if (now - movedAt < RETIRE_MS) continue;
       this.#edges.delete(key);
+      this.#order = undefined;
       this.#retired = sumOfCounts(this.#retired, edge);
     }
   }

@@ -119,7 +119,7 @@ export class TrafficMeter {
     const edges = this.#rows.map((row) => this.#edgeOf(row)).filter((edge) => edge !== undefined);
     this.#begin();
     // The same edge by way of a service port that went and came again, and order.
-    return sumOfTraffic(edges.map((edge) => ({ edges: [edge], retired: NO_COUNTS })));
+    return sumOfTraffic([{ edges, retired: NO_COUNTS }]);
   }
 
   /** Of what it keeps, for as much as it can hold now. */
@@ -227,31 +227,41 @@ export class TrafficMeter {
   /** @returns undefined for a row without traffic */
   #edgeOf(row: Row): TrafficEdge | undefined {
     const { offset, source, servicePort, backend, protocol, exemplar } = row;
-    const columns = this.#values.subarray(offset, offset + COLUMNS);
-    if (columns.every((count) => count === 0)) return undefined;
-    const column = (index: number) => columns[index] as number;
+    if (this.#isEmpty(offset)) return undefined;
+    const values = this.#values;
     const failures: Partial<Record<Failure, number>> = {};
-    for (const [index, code] of CODES.entries()) {
-      const count = column(FAILED + index);
-      if (count !== 0) failures[code] = count;
+    for (let index = 0; index < CODES.length; index++) {
+      const count = values[offset + FAILED + index] as number;
+      if (count !== 0) failures[CODES[index] as Failure] = count;
     }
-    return {
+    const edge = {
       source,
       servicePort: servicePort?.key ?? "",
       backend: backend?.key ?? "",
       protocol,
-      exchanges: [...columns.subarray(EXCHANGES, DURATIONS)],
+      exchanges: this.#list(offset + EXCHANGES, offset + DURATIONS),
       failures,
-      durations: [...columns.subarray(DURATIONS, FAILED)],
-      durationUs: column(DURATION_US),
-      retries: column(RETRIES),
-      bytesUp: column(BYTES_UP),
-      bytesDown: column(BYTES_DOWN),
-      flowsOpened: column(FLOWS_OPENED),
-      flowsEnded: column(FLOWS_ENDED),
-      audited: column(AUDITED),
-      ...(exemplar === undefined ? {} : { exemplar }),
+      durations: this.#list(offset + DURATIONS, offset + FAILED),
+      durationUs: values[offset + DURATION_US] as number,
+      retries: values[offset + RETRIES] as number,
+      bytesUp: values[offset + BYTES_UP] as number,
+      bytesDown: values[offset + BYTES_DOWN] as number,
+      flowsOpened: values[offset + FLOWS_OPENED] as number,
+      flowsEnded: values[offset + FLOWS_ENDED] as number,
+      audited: values[offset + AUDITED] as number,
     };
+    return exemplar === undefined ? edge : { ...edge, exemplar };
+  }
+
+  #isEmpty(offset: number): boolean {
+    for (let at = offset; at < offset + COLUMNS; at++) if (this.#values[at] !== 0) return false;
+    return true;
+  }
+
+  #list(from: number, to: number): number[] {
+    const list: number[] = [];
+    for (let at = from; at < to; at++) list.push(this.#values[at] as number);
+    return list;
   }
 }
 
