@@ -44,7 +44,10 @@ function rendered(metrics: readonly Metric[]): string[] {
     rowOf(
       name,
       type,
-      samples.flatMap(({ labels }) => Object.keys(labels)),
+      samples.flatMap(({ shared = "", labels }) => [
+        ...[...shared.matchAll(/(\w+)="/g)].map(([, label]) => label as string),
+        ...Object.keys(labels),
+      ]),
     ),
   );
 }

@@ -6,6 +6,7 @@ import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
@@ -39,6 +40,8 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 let endpoint: string;
+/** Calls for `/slow` that the endpoint has got. */
+let slowCalls: number;
 let controller: ConfigServer;
 let controllerPort: number;
 let ports: number[];
@@ -48,9 +51,12 @@ let log: string;
 let onAcknowledged: () => void;
 
 beforeEach(async () => {
+  slowCalls = 0;
   const server = http.createServer((request, response) => {
-    if (request.url === "/slow") setTimeout(() => response.end("slow"), 300);
-    else response.end("hello");
+    if (request.url === "/slow") {
+      slowCalls++;
+      setTimeout(() => response.end("slow"), 300);
+    } else response.end("hello");
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -302,7 +308,8 @@ test("a worker that dies is replaced, and what it counted stays", async () => {
     async () => call(portOf(SERVICE)).catch(() => 0),
     (status) => status === 200,
   );
-  expect(sumOfSeries(await metricsText(), "tulle_requests_total", { code: "2xx" })).toBeGreaterThanOrEqual(31);
+  // A text that is asked for is kept for a second.
+  await until(metricsText, (text) => sumOfSeries(text, "tulle_requests_total", { code: "2xx" }) >= 31);
   expect(log).toContain("a worker ended; it is started again");
 });
 
@@ -310,7 +317,11 @@ test("a signal lets the calls under way finish, and nothing stays behind", async
   await start();
   const children = spawnedBy(daemon.pid as number);
   const slow = Promise.all(Array.from({ length: 9 }, () => call(portOf(SERVICE), "/slow")));
-  await until(metricsText, (text) => sumOfSeries(text, "tulle_upstream_connections") >= 9);
+  // It is asked between other events, so that the calls can come.
+  await until(
+    () => setImmediate(slowCalls),
+    (calls) => calls === 9,
+  );
   // As a terminal does it: to the whole group.
   for (const pid of [daemon.pid as number, ...children]) process.kill(pid, "SIGTERM");
   expect(await slow).toEqual(Array.from({ length: 9 }, () => 200));

@@ -9,13 +9,16 @@
 import http from "node:http";
 import { type AddressInfo, isIP } from "node:net";
 
-export interface Answer {
+export interface Answer<Body = string> {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: Body;
   /** Besides those of every answer. */
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** A text, or its bytes where they are made already. */
+type WholeAnswer = Answer<string | Buffer>;
 
 /** An answer without end: pieces as they come, until its reader goes or the server closes. */
 export interface StreamAnswer {
@@ -47,7 +50,7 @@ export interface AdminRoute {
    * say is not for every Pod that can reach this port.
    */
   readonly private?: boolean;
-  answer(parameters: readonly string[], request: AdminRequest): Answer | StreamAnswer | Promise<Answer>;
+  answer(parameters: readonly string[], request: AdminRequest): Answer | StreamAnswer | Promise<WholeAnswer>;
 }
 
 /**
@@ -139,7 +142,7 @@ export class AdminServer {
     { method, socket }: http.IncomingMessage,
     path: string,
     request: AdminRequest,
-  ): Promise<Answer | StreamAnswer> {
+  ): Promise<WholeAnswer | StreamAnswer> {
     if (method !== "GET" && method !== "HEAD") return text("this API is read only\n", 405);
     if (path === "/" && !(request.accept.includes("text/html") && "/" in this.#routes)) return text(this.#index());
     const found = find(this.#routes, path);
@@ -160,7 +163,7 @@ export async function answerAt(
   routes: AdminRoutes,
   path: string,
   request: AdminRequest,
-): Promise<Answer | StreamAnswer | undefined> {
+): Promise<WholeAnswer | StreamAnswer | undefined> {
   const found = find(routes, path);
   try {
     return await found?.route.answer(found.parameters, request);

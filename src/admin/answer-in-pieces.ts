@@ -24,7 +24,7 @@ export function answererOf(routes: AdminRoutes): (path: string, output: PiecesOu
       if (answer === undefined) end(404);
       else if ("start" in answer) {
         stop = answer.start({ write: (text) => !over && output.write(text), end: () => end(200) });
-      } else end(output.write(answer.body) ? answer.status : 503);
+      } else end(output.write(answer.body.toString()) ? answer.status : 503);
     });
     return () => {
       over = true;

@@ -14,11 +14,13 @@ import { AccessLog } from "../proxy/access-log/access-log.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
 import { DurationHistogram } from "../telemetry/duration-histogram.ts";
-import { expose, type Metric } from "../telemetry/exposition.ts";
+import type { Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
+import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { TrafficWindow } from "../traffic/traffic-window.ts";
 import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
+import { KeptMetrics } from "./kept-metrics.ts";
 import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
 import { tapRoute } from "./tap-route.ts";
@@ -106,6 +108,7 @@ export class ProxyDaemon {
   readonly #process = new ProcessMeter();
   readonly #recent: TrafficWindow;
   readonly #applyTimes = new DurationHistogram();
+  readonly #kept: KeptMetrics;
   /** Seconds since the epoch. */
   #appliedAt = 0;
 
@@ -118,6 +121,7 @@ export class ProxyDaemon {
       workers === undefined
         ? new OwnDataPlane({ ...nodeProxyOptions(options), onReopened })
         : new WorkerPool({ ...workers, clock, log, onReopened });
+    this.#kept = new KeptMetrics({ clock, metrics: () => this.#metricsNow() });
     this.#recent = new TrafficWindow({ clock, read: () => this.#proxy.traffic() });
     this.#dns = new DnsServer({ zones: [this.#zone], clock, log });
     this.#saved = new SavedConfig(stateFolder, clock, log);
@@ -231,7 +235,7 @@ export class ProxyDaemon {
       },
       "/metrics": {
         says: "counters for Prometheus",
-        answer: async (_, { accept }) => expose(await this.#metricsNow(), accept),
+        answer: (_, { accept }) => this.#kept.answer(accept),
       },
     };
   }
@@ -261,13 +265,16 @@ export class ProxyDaemon {
     };
   }
 
-  async #metricsNow(): Promise<Metric[]> {
-    const proxy = this.#proxy;
+  async #metricsNow(): Promise<Iterable<Metric>> {
     // The workers are asked once, for all that they have to say.
-    const traffic = await proxy.traffic();
-    return [
-      buildInfo(this.#options.version),
-      ...trafficMetrics(traffic),
+    return this.#metricsOf(await this.#proxy.traffic());
+  }
+
+  *#metricsOf(traffic: TrafficReport): Generator<Metric> {
+    const proxy = this.#proxy;
+    yield buildInfo(this.#options.version);
+    yield* trafficMetrics(traffic);
+    yield* [
       ...standingMetrics(proxy.standing()),
       ...configMetrics({
         version: this.#snapshot?.version ?? "",

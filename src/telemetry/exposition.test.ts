@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DurationHistogram } from "./duration-histogram.ts";
-import { expose, type Metric } from "./exposition.ts";
+import { expose, exposeInSlices, labelText, type Metric } from "./exposition.ts";
 import { parseExposition, sumOfSeries } from "./testkit/parse-exposition.ts";
 
 const OPEN = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
@@ -69,6 +69,25 @@ d_seconds_sum{x="1"} 9
 d_seconds_count{x="1"} 3
 # EOF
 `);
+});
+
+test("made in slices it is the same, with pauses in between", async () => {
+  const labels = { x: "1", y: 'a"b' };
+  const many = Array.from({ length: 3_000 }, (_, index) => ({ shared: labelText(labels), labels: { z: `${index}` } }));
+  const metrics: readonly Metric[] = [
+    ...METRICS,
+    { type: "gauge", name: "many", help: "Of many.", samples: many.map((sample) => ({ ...sample, value: 1 })) },
+  ];
+  for (const accept of [undefined, OPEN]) {
+    let ran = 0;
+    const pause = async () => {
+      ran++;
+    };
+    const { body, ...rest } = await exposeInSlices(metrics, accept, pause);
+    expect({ ...rest, body: body.toString() }).toEqual(expose(metrics, accept));
+    expect(ran).toBeGreaterThanOrEqual(6);
+  }
+  expect(expose(metrics, undefined).body).toContain('many{x="1",y="a\\"b",z="2999"} 1\n');
 });
 
 test("who refuses OpenMetrics, or wants anything, gets the text format", () => {

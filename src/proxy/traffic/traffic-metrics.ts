@@ -3,6 +3,7 @@ import {
   type Exemplar as ExpositionExemplar,
   type HistogramSample,
   type Labels,
+  labelText,
   type Metric,
   single,
 } from "../../telemetry/exposition.ts";
@@ -21,43 +22,54 @@ const BOUNDS = DURATION_BOUNDS_MS.map((ms) => ms / 1000);
 
 interface LabelledEdge {
   readonly edge: TrafficEdge;
-  readonly labels: Labels;
+  /** Text of its labels, which are in each of its samples. */
+  readonly shared: string;
 }
 
-export function trafficMetrics(report: TrafficReport): Metric[] {
-  const edges = report.edges.map((edge) => ({ edge, labels: labelsOf(edge) }));
+/** Each is made when it is asked for: all of them at once hold a thread for long. */
+export function* trafficMetrics(report: TrafficReport): Generator<Metric> {
+  const edges = report.edges.map((edge) => ({ edge, shared: labelText(labelsOf(edge)) }));
   const http = edges.filter(({ edge }) => edge.protocol === "http");
   const flows = edges.filter(({ edge }) => edge.protocol !== "http");
   const told = report.edges.filter(({ servicePort }) => servicePort !== "").length;
-  return [
-    counter("tulle_requests_total", "HTTP requests by class of status; none: ended without an answer.", http, byClass),
-    {
-      type: "histogram",
-      name: "tulle_request_duration_seconds",
-      help: "From the request's head to the end of its answer, tries included; tunnels are left out.",
-      bounds: BOUNDS,
-      samples: http.map(({ edge, labels }) => ({
-        labels,
-        counts: edge.durations,
-        sum: edge.durationUs / 1e6,
-        exemplars: exemplarsOf(edge),
-      })),
-    },
-    counter("tulle_retries_total", "Tries after the first.", http, (edge) => count(edge.retries)),
-    counter("tulle_failures_total", "Calls that were not served as asked, by reason.", edges, byReason),
-    counter("tulle_audited_denials_total", "Calls that access control would refuse.", edges, ({ protocol, audited }) =>
-      count(audited, { protocol }),
-    ),
-    counter("tulle_received_bytes_total", "Content from callers.", edges, (edge) => bytes(edge, "bytesUp")),
-    counter("tulle_sent_bytes_total", "Content to callers.", edges, (edge) => bytes(edge, "bytesDown")),
-    counter("tulle_flows_opened_total", "Flows that got an endpoint.", flows, ({ protocol, flowsOpened }) =>
-      count(flowsOpened, { protocol }),
-    ),
-    counter("tulle_flows_total", "Flows that have ended.", flows, ({ protocol, flowsEnded }) =>
-      count(flowsEnded, { protocol }),
-    ),
-    single("gauge", "tulle_traffic_edges", "Callers, services and backends that are told apart; 2,000 at most.", told),
-  ];
+  yield counter(
+    "tulle_requests_total",
+    "HTTP requests by class of status; none: ended without an answer.",
+    http,
+    byClass,
+  );
+  yield {
+    type: "histogram",
+    name: "tulle_request_duration_seconds",
+    help: "From the request's head to the end of its answer, tries included; tunnels are left out.",
+    bounds: BOUNDS,
+    samples: http.map(({ edge, shared }) => ({
+      shared,
+      labels: {},
+      counts: edge.durations,
+      sum: edge.durationUs / 1e6,
+      exemplars: exemplarsOf(edge),
+    })),
+  };
+  yield counter("tulle_retries_total", "Tries after the first.", http, (edge) => count(edge.retries));
+  yield counter("tulle_failures_total", "Calls that were not served as asked, by reason.", edges, byReason);
+  yield counter("tulle_audited_denials_total", "Calls that access control would refuse.", edges, (edge) =>
+    count(edge.audited, { protocol: edge.protocol }),
+  );
+  yield counter("tulle_received_bytes_total", "Content from callers.", edges, (edge) => bytes(edge, "bytesUp"));
+  yield counter("tulle_sent_bytes_total", "Content to callers.", edges, (edge) => bytes(edge, "bytesDown"));
+  yield counter("tulle_flows_opened_total", "Flows that got an endpoint.", flows, ({ protocol, flowsOpened }) =>
+    count(flowsOpened, { protocol }),
+  );
+  yield counter("tulle_flows_total", "Flows that have ended.", flows, ({ protocol, flowsEnded }) =>
+    count(flowsEnded, { protocol }),
+  );
+  yield single(
+    "gauge",
+    "tulle_traffic_edges",
+    "Callers, services and backends that are told apart; 2,000 at most.",
+    told,
+  );
 }
 
 export function standingMetrics(standing: ProxyStanding): Metric[] {
@@ -127,18 +139,18 @@ function counter(
   edges: readonly LabelledEdge[],
   of: (edge: TrafficEdge) => Counted,
 ): Metric {
-  const samples = edges.flatMap(({ edge, labels }) =>
-    of(edge)
-      .filter(([value]) => value > 0)
-      .map(([value, more]) => ({ labels: { ...labels, ...more }, value })),
-  );
+  const samples: { shared: string; labels: Labels; value: number }[] = [];
+  for (const { edge, shared } of edges)
+    for (const [value, labels] of of(edge)) if (value > 0) samples.push({ shared, labels, value });
   return { type: "counter", name, help, samples };
 }
 
 const count = (value: number, labels: Labels = {}): Counted => [[value, labels]];
 
+const CLASSES: readonly Labels[] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].map((code) => ({ code }));
+
 const byClass = ({ exchanges }: TrafficCounts): Counted =>
-  exchanges.map((value, index) => [value, { code: index === 0 ? "none" : `${index}xx` }]);
+  exchanges.map((value, index) => [value, CLASSES[index] as Labels]);
 
 const byReason = ({ failures, protocol }: TrafficEdge): Counted =>
   Object.entries(failures).map(([reason, value]) => [value, { protocol, reason }]);
