@@ -120,8 +120,14 @@ test("the dashboard opens through a port-forward, and has what it draws", async 
 });
 
 test("tulle top, graph and status tell of the cluster", async () => {
-  await call();
-  const top = await tulle("top", "--once", "--json");
+  const looking = tulle("top", "--once", "--json", "--interval", "5s");
+  let over = false;
+  const calling = (async () => {
+    while (!over) await call();
+  })();
+  const top = await looking;
+  over = true;
+  await calling;
   expect(top.code, top.text).toBe(0);
   expect(top.text).toContain("whoami/whoami:80");
   const graph = await tulle("graph", "--window", "0", "--format", "json");
