@@ -49,9 +49,9 @@ describe("a graph is written", () => {
   });
 
   test.skipIf(spawnSync("dot", ["-V"]).error !== undefined)("as Graphviz takes it", () => {
-    expect(execFileSync("dot", ["-Tsvg"], { input: graphDot(GRAPH, perSecond) }).toString()).toContain(
-      "shop/web-v1:80",
-    );
+    // Some versions of it write a hyphen by its number.
+    const svg = execFileSync("dot", ["-Tsvg"], { input: graphDot(GRAPH, perSecond) }).toString();
+    expect(svg.replaceAll("&#45;", "-")).toContain("shop/web-v1:80");
   });
 });
 
