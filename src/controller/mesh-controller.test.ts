@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ConfigClient } from "../config-stream/config-client.ts";
@@ -167,4 +168,56 @@ test("a controller serves the dashboard, what it asks for, and says what is not 
   expect(await ask("/api/explain?from=shop/gone&to=web.shop.traefik.mesh")).toMatch(
     /^400 from shop\/gone: there is no/,
   );
+});
+
+test("a controller answers at the paths of the original's admin API, in its forms", async () => {
+  server.put("/api/v1/services", {
+    metadata: { name: "web", namespace: "shop" },
+    spec: { clusterIP: "10.0.0.1", selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  const controller = await start();
+  const ask = (path: string) => get(controller.ports.admin, path);
+  await soon(() => ask("/api/status/readiness")).toBe("200 true\n");
+  const topology = await ask("/api/topology/current");
+  expect(topology).toMatch(/^200 \{.*\}\n$/);
+  expect(JSON.parse(topology.slice(4))).toMatchObject({
+    services: { "web@shop": { clusterIp: "10.0.0.1", errors: null } },
+    pods: {},
+    serviceTrafficTargets: {},
+    trafficSplits: {},
+  });
+  expect(await ask("/api/status/nodes")).toBe("200 []\n");
+  expect(await ask("/api/status/node/nobody/configuration")).toMatch(/^404 /);
+  server.put("/api/v1/pods", {
+    metadata: {
+      name: "p1",
+      namespace: "mesh",
+      labels: { "app.kubernetes.io/part-of": "tulle", "app.kubernetes.io/component": "proxy" },
+    },
+    spec: { nodeName: "node1", containers: [{ name: "c", image: "tulle" }] },
+    status: { podIP: "10.1.0.9", phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
+  });
+  await soon(async () => JSON.parse((await ask("/api/status/nodes")).slice(4))).toMatchObject([
+    { Name: "p1", IP: "10.1.0.9", Ready: true },
+  ]);
+  expect(await ask("/api/status/node/p1/configuration")).toMatch(/^502 /);
+});
+
+test("a controller that has read nothing yet is not ready, in the original's form too", async () => {
+  server.script(silence, ({ path }) => path === "/api/v1/services");
+  const controller = await start();
+  const ask = (path: string) => get(controller.ports.admin, path);
+  expect(await ask("/api/status/readiness")).toBe("500 ");
+  expect(await ask("/api/topology/current")).toMatch(/^503 /);
+});
+
+test("docs/admin-api.md has every path of a controller", async () => {
+  const controller = await start();
+  const index = await get(controller.ports.admin, "/");
+  const paths = [...index.matchAll(/^(?:200 )?(\/\S+) /gm)].map(([, path]) => path ?? "");
+  expect(paths).toContain("/api/topology/current");
+  const docs = readFileSync(new URL("../../docs/admin-api.md", import.meta.url), "utf8");
+  const pages = ["/assets/"];
+  const missing = paths.filter((path) => !docs.includes(`\`${path}\``) && !pages.some((page) => path.startsWith(page)));
+  expect(missing).toEqual([]);
 });

@@ -11,10 +11,11 @@ import {
   text,
   versionedJson,
 } from "../admin/admin-server.ts";
+import { answererOf } from "../admin/answer-in-pieces.ts";
 import { getJson } from "../admin/get-json.ts";
 import { ConfigHistory } from "../config/config-history.ts";
 import { LiveSnapshot } from "../config/snapshot.ts";
-import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
+import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import { askPeer } from "../config-stream/ask-peer.ts";
 import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
@@ -31,7 +32,8 @@ import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { expose } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
-import { namespaceFilter } from "../topology/build-topology.ts";
+import { buildTopology, namespaceFilter } from "../topology/build-topology.ts";
+import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
@@ -40,6 +42,7 @@ import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts"
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
 import { MetricsPublisher } from "./metrics-publisher.ts";
+import { NodeConfigurations } from "./node-configurations.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
 import { domainOf } from "./prepare-cluster.ts";
 import { ProxyRelay } from "./proxy-relay.ts";
@@ -80,6 +83,7 @@ export class MeshController {
   readonly #source: KubeSource;
   readonly #server: ConfigServer;
   readonly #relay: ProxyRelay;
+  readonly #nodeConfigurations: NodeConfigurations;
   readonly #election: LeaderElection;
   readonly #admin: AdminServer;
   readonly #health: AdminServer;
@@ -132,14 +136,25 @@ export class MeshController {
       nodeOf: (pod) => this.#source.state.get("Pod", `${namespace}/${pod}`)?.nodeName,
     });
     const authenticate = (token: string) => reviewer.identify(token);
-    const answerer: Answerer = (path, output) => this.#relay.answerer(path, output);
-    this.#server = new ConfigServer({ ...certificate, clock, log, authenticate, answerer });
-    this.#relay = new ProxyRelay({
+    this.#server = new ConfigServer({
+      ...certificate,
+      clock,
+      log,
+      authenticate,
+      answerer: (path, output) => answerPeers(path, output),
+    });
+    const others = {
       server: this.#server,
       clock,
       peers: () => this.#peers().length,
-      askPeers: (path, reader) => this.#askPeers(path, reader),
+      askPeers: (path: string, reader: () => AnswerReader) => this.#askPeers(path, reader),
+    };
+    this.#relay = new ProxyRelay(others);
+    this.#nodeConfigurations = new NodeConfigurations({
+      ...others,
+      isProxy: (pod) => this.#pods("proxy").some(({ meta }) => meta.name === pod),
     });
+    const answerPeers = answererOf({ ...this.#relay.peerRoutes(), ...this.#nodeConfigurations.peerRoutes() });
     const recentTraffic = () => this.#relay.recentTraffic();
     if (options.smiMetricsPort !== undefined)
       this.#smiMetrics = new MetricsPublisher({ ...options, signal, state: this.#source.state, recentTraffic });
@@ -327,9 +342,9 @@ export class MeshController {
   }
 
   #routes(): AdminRoutes {
-    const readiness = () => (this.#notReady() === "" ? text("ok\n") : text(`not ready: ${this.#notReady()}\n`, 503));
     return {
       ...dashboardRoutes(),
+      ...topologyRoute(() => this.#meshNow()),
       "/api/config": {
         says: "the configuration that this replica serves (MeshConfig) and its version",
         answer: (_, { ifNoneMatch }) =>
@@ -340,6 +355,10 @@ export class MeshController {
         says: "the proxies, and what each has in force",
         answer: async () => json(await this.#nodes()),
       },
+      "/api/status/node/{pod}/configuration": {
+        says: "what that proxy has in force",
+        answer: ([pod = ""]) => this.#nodeConfigurations.answer(pod),
+      },
       "/api/status/streams": {
         says: "the proxies that follow this replica",
         answer: () => json(this.#server.status()),
@@ -348,7 +367,10 @@ export class MeshController {
         says: "this replica: version, leader, what it waits for",
         answer: () => json(this.#status()),
       },
-      "/api/status/readiness": { says: "200 when a configuration is served", answer: readiness },
+      "/api/status/readiness": {
+        says: "200 and true when a configuration is served",
+        answer: () => (this.#notReady() === "" ? json(true) : text("", 500)),
+      },
       ...this.#relay.routes(),
       "/api/history": {
         says: "the configurations that were in force, and what changed from each to the next",
@@ -356,6 +378,17 @@ export class MeshController {
       },
       ...explainRoute(() => this.#explained()),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
+    };
+  }
+
+  #meshNow(): MeshNow | undefined {
+    if (this.#snapshot === undefined) return undefined;
+    const { config } = this.#snapshot;
+    const { state } = this.#source;
+    return {
+      stamp: this.#compiles,
+      problems: this.#problems,
+      told: () => ({ state, config, topology: buildTopology(state, this.#options) }),
     };
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { AdminRoutes, Answer, StreamAnswer } from "../admin/admin-server.ts";
+import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import type { AskableProxy } from "../config-stream/config-server.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
@@ -93,7 +94,7 @@ test("a replica tells the others what the proxies carried that follow it", async
   const one = new FarProxy("p1");
   const { relay: made } = relay([one], [new FarProxy("c2")]);
   const answer = new Promise<string>((resolve) => {
-    made.answerer("/api/traffic", { write: (text) => resolve(text) === undefined, end: () => {} });
+    answererOf(made.peerRoutes())("/api/traffic", { write: (text) => resolve(text) === undefined, end: () => {} });
   });
   await Promise.resolve();
   one.say(passed(1), 200);

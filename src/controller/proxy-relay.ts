@@ -6,8 +6,7 @@
 import { z } from "zod";
 import type { AdminRoutes, StreamAnswer } from "../admin/admin-server.ts";
 import { compactJson, text } from "../admin/admin-server.ts";
-import { answererOf } from "../admin/answer-in-pieces.ts";
-import type { Answerer, AnswerReader } from "../config-stream/ask-channel.ts";
+import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
 import type { Clock } from "../model/clock.ts";
 import { readTapFilter } from "../tap/tap-filter.ts";
@@ -99,16 +98,16 @@ export class ProxyRelay {
   }
 
   /** For the other replicas: of the proxies that follow this one. */
-  get answerer(): Answerer {
+  peerRoutes(): AdminRoutes {
     const told = async (path: string) => {
       const { reports, missing } = await this.#ownTraffic(path);
       return compactJson({ proxies: Object.fromEntries(reports), missing });
     };
-    return answererOf({
+    return {
       [TRAFFIC]: { says: "", answer: () => told(TRAFFIC) },
       [RECENT]: { says: "", answer: () => told(RECENT) },
       [TAP]: { says: "", answer: (_parameters, { query }) => this.#tap(query, "", false) },
-    });
+    };
   }
 
   /** What has passed at all proxies in the last half minute. */

@@ -7,7 +7,7 @@ function kept(raw: object) {
   return object === undefined ? undefined : trim(object);
 }
 
-test("of a Pod remain its address, node, ServiceAccount and workload, none of its containers and other labels", () => {
+test("of a Pod remain its address, node, ServiceAccount, owners and declared ports, none of its other labels", () => {
   const pod = kept({
     apiVersion: "v1",
     kind: "Pod",
@@ -18,10 +18,39 @@ test("of a Pod remain its address, node, ServiceAccount and workload, none of it
       ownerReferences: [{ kind: "ReplicaSet", name: "shop-x1", controller: true }],
       annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" },
     },
-    spec: { nodeName: "n1", serviceAccountName: "shop", containers: [{ name: "c", ports: [{ containerPort: 80 }] }] },
+    spec: {
+      nodeName: "n1",
+      serviceAccountName: "shop",
+      containers: [
+        {
+          name: "c",
+          image: "shop:1",
+          args: ["--secret"],
+          env: [{ name: "A", value: "b" }],
+          ports: [{ containerPort: 80 }],
+        },
+        { name: "d", image: "side:1" },
+      ],
+    },
     status: { podIP: "10.1.0.1", phase: "Running" },
   });
-  expect(pod).toMatchObject({ kind: "Pod", nodeName: "n1", serviceAccount: "shop", workload: "shop", containers: [] });
+  expect(pod).toMatchObject({
+    kind: "Pod",
+    nodeName: "n1",
+    serviceAccount: "shop",
+    workload: "shop",
+    owners: [{ kind: "ReplicaSet", name: "shop-x1", controller: true }],
+    containers: [
+      {
+        name: "c",
+        image: "",
+        command: [],
+        args: [],
+        env: {},
+        ports: [{ name: "", containerPort: 80, protocol: "TCP" }],
+      },
+    ],
+  });
   expect(pod?.meta).toMatchObject({ labels: { app: "shop" }, annotations: {} });
 });
 

@@ -1,6 +1,6 @@
 /** Leaves of a decoded object what a cluster's mesh reads: the rest would fill the memory of the controller. */
 import type { DecodedObject } from "../model/decode/decode-object.ts";
-import type { MeshObject, Meta } from "../model/objects.ts";
+import type { Container, MeshObject, Meta } from "../model/objects.ts";
 
 const NONE: Readonly<Record<string, string>> = Object.freeze({});
 /** Written by kubectl: the object once more, as text. */
@@ -9,7 +9,7 @@ const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 export function trim(object: DecodedObject): MeshObject | undefined {
   switch (object.kind) {
     case "Pod":
-      return { ...object, meta: bare(object.meta), containers: [] };
+      return { ...object, meta: bare(object.meta), containers: declaredPorts(object.containers) };
     case "EndpointSlice":
     case "Node":
       return { ...object, meta: bare(object.meta) };
@@ -22,6 +22,16 @@ export function trim(object: DecodedObject): MeshObject | undefined {
     default:
       return { ...object, meta: withoutLastApplied(object.meta) } as MeshObject;
   }
+}
+
+const NO_CONTAINERS: readonly Container[] = Object.freeze([]);
+const NO_WORDS: readonly string[] = Object.freeze([]);
+
+/** What the topology tells of a Pod; nothing decides by it. */
+function declaredPorts(containers: readonly Container[]): readonly Container[] {
+  const declaring = containers.filter(({ ports }) => ports.length > 0);
+  if (declaring.length === 0) return NO_CONTAINERS;
+  return declaring.map(({ name, ports }) => ({ name, image: "", command: NO_WORDS, args: NO_WORDS, env: NONE, ports }));
 }
 
 /** Of the labels, the one by which objects of a mesh itself are known, and which component they are. */

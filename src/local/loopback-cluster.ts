@@ -36,6 +36,8 @@ import { tapRoute } from "../proxy-daemon/tap-route.ts";
 import { expose, type Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
+import { buildTopology } from "../topology/build-topology.ts";
+import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
@@ -80,6 +82,8 @@ export interface LoopbackOptions {
 const DRAIN_MS = 5_000;
 /** For files, the runtime, and some calls at a time. */
 const SPARE_DESCRIPTORS = 100;
+/** Of the one proxy that there is. */
+const PROXY_NAME = "tulle-local";
 /** Aliases of aliases. */
 const MAX_ALIASES = 8;
 
@@ -96,6 +100,7 @@ export class LoopbackCluster {
   readonly #socks: SocksServer;
   readonly #admin: AdminServer;
   #state: ClusterStateView | undefined;
+  #updates = 0;
   #snapshot: Snapshot = seal(emptyMeshConfig());
   #problems: readonly Problem[] = [];
   #where = { dns: "", socks: "", admin: "" };
@@ -114,7 +119,7 @@ export class LoopbackCluster {
       clock,
       random,
       log,
-      name: "tulle-local",
+      name: PROXY_NAME,
       substitutePorts: true,
       ...(options.trustedCa === undefined ? {} : { trustedCa: options.trustedCa }),
       ...(options.tracing === undefined ? {} : { tracing: options.tracing }),
@@ -186,6 +191,7 @@ export class LoopbackCluster {
     const unchanged = snapshot.version === this.#snapshot.version;
     // The source goes on writing into its own.
     this.#state = ClusterState.copyOf(state);
+    this.#updates++;
     this.#snapshot = unchanged ? this.#snapshot : snapshot;
     if (!unchanged) this.#plane.forgetAudited();
     await Promise.all([
@@ -289,10 +295,10 @@ export class LoopbackCluster {
 
   #routes(): AdminRoutes {
     const notReady = () => (this.#ready ? "" : "no configuration is in force yet");
-    const readiness = () => (this.#ready ? text("ok\n") : text(`not ready: ${notReady()}\n`, 503));
-    const nodes = () => [{ Name: "tulle-local", IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }];
+    const nodes = () => [{ Name: PROXY_NAME, IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }];
     return {
       ...dashboardRoutes(),
+      ...topologyRoute(() => this.#meshNow()),
       "/api/config": {
         says: "the configuration in force (MeshConfig) and its version",
         answer: (_, { ifNoneMatch }) => versionedJson(this.#snapshot.version, ifNoneMatch, () => this.#snapshot),
@@ -309,12 +315,31 @@ export class LoopbackCluster {
       ...tapRoute(this.#plane, this.#options.clock),
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
-      "/api/status/readiness": { says: "200 when a configuration is in force", answer: readiness },
+      "/api/status/node/{pod}/configuration": {
+        says: "what that proxy has in force",
+        answer: ([pod]) => (pod === PROXY_NAME ? json(this.#snapshot) : text(`there is no proxy ${pod}\n`, 404)),
+      },
+      "/api/status/readiness": {
+        says: "200 and true when a configuration is in force",
+        answer: () => (this.#ready ? json(true) : text("", 500)),
+      },
       ...healthRoutes(notReady),
       "/metrics": {
         says: "counters for Prometheus",
         answer: (_, { accept }) => expose(this.#metrics(), accept),
       },
+    };
+  }
+
+  #meshNow(): MeshNow | undefined {
+    const state = this.#state;
+    if (state === undefined) return undefined;
+    const { config } = this.#snapshot;
+    return {
+      // Some of what is told is in no configuration.
+      stamp: this.#updates,
+      problems: this.#problems,
+      told: () => ({ state, config, topology: buildTopology(state) }),
     };
   }
 

@@ -169,6 +169,9 @@ function podsOf(template: WorkloadTemplate, nodes: readonly string[], problems: 
       serviceAccount: template.serviceAccount,
       workload: workloadName({ kind, name: meta.name }, template.labels) ?? meta.name,
       workloadKind: workloadKind({ kind, name: meta.name }, template.labels) ?? kind,
+      owners: [
+        { apiVersion: kind === "Job" ? "batch/v1" : "apps/v1", kind, name: meta.name, uid: "", controller: true },
+      ],
       ...(nodeName === undefined ? {} : { nodeName }),
       containers: template.containers,
     }),

@@ -113,6 +113,16 @@ export interface Container {
   readonly ports: readonly ContainerPort[];
 }
 
+/** What made a Pod, as its metadata.ownerReferences say it. */
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** Empty where there is no API server that gave one. */
+  readonly uid: string;
+  readonly controller: boolean;
+}
+
 export interface Pod {
   readonly kind: "Pod";
   readonly meta: Meta;
@@ -127,6 +137,8 @@ export interface Pod {
   readonly workload?: string;
   /** The kind of that. */
   readonly workloadKind?: string;
+  /** Absent where there are none. */
+  readonly owners?: readonly OwnerReference[];
   readonly nodeName?: string;
   readonly containers: readonly Container[];
 }

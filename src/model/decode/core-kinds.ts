@@ -1,6 +1,6 @@
 /** Kinds of Kubernetes itself. */
 import { z } from "zod";
-import type { Container, EndpointSlice, Pod, Service } from "../objects.ts";
+import type { Container, EndpointSlice, OwnerReference, Pod, Service } from "../objects.ts";
 import { workloadKind, workloadName } from "../workload-name.ts";
 import type { KindDecoder } from "./decode-object.ts";
 import { dnsLabel, dnsSubdomain, MetaSchema, metaOf, orEmpty, portName, portNumber, protocol } from "./schemas.ts";
@@ -40,8 +40,24 @@ export const PodSpecSchema = z.looseObject({
   nodeName: z.string().nullish(),
 });
 
-/** It names a Pod in metrics, and decides nothing: what is not understood is nobody. */
-const OwnerSchema = z.looseObject({ kind: z.string(), name: z.string(), controller: z.boolean().nullish() });
+/** It names a Pod to those who look on, and decides nothing: what is not understood is nobody. */
+const OwnerSchema = z
+  .looseObject({
+    apiVersion: z.string().nullish(),
+    kind: z.string(),
+    name: z.string(),
+    uid: z.string().nullish(),
+    controller: z.boolean().nullish(),
+  })
+  .transform(
+    ({ apiVersion, kind, name, uid, controller }): OwnerReference => ({
+      apiVersion: apiVersion ?? "",
+      kind,
+      name,
+      uid: uid ?? "",
+      controller: controller ?? false,
+    }),
+  );
 
 const PodSchema = z
   .looseObject({
@@ -60,7 +76,8 @@ const PodSchema = z
     const ips = new Set((status?.podIPs ?? []).map(({ ip }) => ip));
     if (status?.podIP) ips.add(status.podIP);
     const ready = status?.conditions?.find(({ type }) => type === "Ready");
-    const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
+    const owners = metadata.ownerReferences ?? [];
+    const owner = owners.find(({ controller }) => controller);
     const workload = workloadName(owner, metadata.labels ?? {});
     const kind = workloadKind(owner, metadata.labels ?? {});
     return {
@@ -73,6 +90,7 @@ const PodSchema = z
       serviceAccount: spec.serviceAccountName || spec.serviceAccount || "default",
       ...(workload === undefined ? {} : { workload }),
       ...(kind === undefined ? {} : { workloadKind: kind }),
+      ...(owners.length === 0 ? {} : { owners }),
       ...(spec.nodeName ? { nodeName: spec.nodeName } : {}),
       containers: spec.containers,
     };

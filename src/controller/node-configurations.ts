@@ -1,0 +1,100 @@
+/**
+ * `/api/status/node/{pod}/configuration`: what one proxy has in force, as the proxy itself says. It is asked over its config
+ * stream, by the replica that it follows; a replica that it does not follow asks the others.
+ */
+import { type AdminRoutes, type Answer, text } from "../admin/admin-server.ts";
+import type { AnswerReader } from "../config-stream/ask-channel.ts";
+import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
+import type { Clock } from "../model/clock.ts";
+
+export interface NodeConfigurationsOptions {
+  readonly server: Pick<ConfigServer, "askable">;
+  readonly clock: Clock;
+  /** Asks each of the other replicas. @returns says that the answers are not wanted any more */
+  askPeers(path: string, reader: () => AnswerReader): () => void;
+  /** The other replicas, at this moment. */
+  peers(): number;
+  /** Whether there is a proxy of that name. */
+  isProxy(pod: string): boolean;
+}
+
+interface Asked {
+  /** As in HTTP; 0: it was not reached. */
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A configuration of 10,000 Services is some 10 MB, which the proxy writes in about a second. */
+const ANSWER_MS = 5_000;
+const PEER_ANSWER_MS = 7_000;
+const CONFIG = "/api/config";
+const PEER_PATH = "/api/node-configuration";
+const NOT_MINE = 404;
+
+export class NodeConfigurations {
+  readonly #options: NodeConfigurationsOptions;
+
+  constructor(options: NodeConfigurationsOptions) {
+    this.#options = options;
+  }
+
+  async answer(pod: string): Promise<Answer> {
+    const { isProxy, server, peers } = this.#options;
+    if (!isProxy(pod)) return text(`there is no proxy ${pod}\n`, 404);
+    const own = server.askable().find((proxy) => proxy.pod === pod);
+    const { status, body } = own === undefined ? await this.#fromPeers(pod, peers()) : await this.#fromProxy(own);
+    if (status === 200) return { status, type: "application/json; charset=utf-8", body };
+    if (status === 0 || status === NOT_MINE) return text(`proxy ${pod} cannot be reached\n`, 502);
+    return text(`proxy ${pod} answered ${status}: ${body}\n`, 500);
+  }
+
+  /** For the other replicas: of the proxies that follow this one. */
+  peerRoutes(): AdminRoutes {
+    return {
+      [PEER_PATH]: {
+        says: "",
+        answer: async (_parameters, { query }) => {
+          const own = this.#options.server.askable().find(({ pod }) => pod === query.get("pod"));
+          if (own === undefined) return text("it follows another\n", NOT_MINE);
+          const { status, body } = await this.#fromProxy(own);
+          return status === 0 ? text("it cannot be reached\n", 502) : { status, type: "application/json", body };
+        },
+      },
+    };
+  }
+
+  #fromProxy(proxy: AskableProxy): Promise<Asked> {
+    return this.#first(1, ANSWER_MS, (reader) => proxy.ask(CONFIG, reader()));
+  }
+
+  async #fromPeers(pod: string, count: number): Promise<Asked> {
+    const path = `${PEER_PATH}?pod=${encodeURIComponent(pod)}`;
+    const asked = await this.#first(count, PEER_ANSWER_MS, (reader) => this.#options.askPeers(path, reader));
+    return asked.status === 502 ? { status: 0, body: "" } : asked;
+  }
+
+  /** The first answer of `count` that is not "not mine"; status 0 where there is none in time. */
+  #first(count: number, waitMs: number, ask: (reader: () => AnswerReader) => () => void): Promise<Asked> {
+    if (count === 0) return Promise.resolve({ status: 0, body: "" });
+    return new Promise((resolve) => {
+      let left = count;
+      const finish = (asked: Asked) => {
+        timer.cancel();
+        stop();
+        resolve(asked);
+      };
+      const timer = this.#options.clock.after(waitMs, () => finish({ status: 0, body: "" }));
+      const stop = ask(() => {
+        const pieces: string[] = [];
+        return {
+          onText: (piece) => void pieces.push(piece),
+          onEnd: (status) => {
+            left--;
+            const told = status !== 0 && status !== NOT_MINE;
+            if (told || left === 0) finish({ status: told ? status : 0, body: pieces.join("") });
+          },
+        };
+      });
+    });
+  }
+}
