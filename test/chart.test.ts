@@ -219,6 +219,23 @@ test("SMI's definitions serve every published version, and store the original's"
   expect(definitions.map(({ metadata }) => metadata.name).sort()).toEqual(rows.map(([name]) => name));
 });
 
+test("SMI's definitions describe every field, as kubectl explain shows them", () => {
+  const bare = (node: Schema & { description?: string }, path: string): string[] => [
+    ...(node.description === undefined ? [path] : []),
+    ...Object.entries(node.properties ?? {}).flatMap(([name, own]) => bare(own, `${path}.${name}`)),
+    ...(node.items === undefined ? [] : bare(node.items, `${path}[]`)),
+  ];
+  for (const { metadata, spec } of definitions)
+    for (const { name, schema } of spec.versions)
+      expect(bare(schema.openAPIV3Schema, ""), `${metadata.name} ${name}`).toEqual([]);
+});
+
+test("a label on an object of an older version asks nothing of it that its version did not", () => {
+  // What stands in allOf and its like is judged even where the spec stays as it was.
+  for (const { metadata, spec } of definitions)
+    expect(JSON.stringify(spec.versions), metadata.name).not.toMatch(/"(allOf|oneOf|not)":/);
+});
+
 test("no version of SMI's definitions prunes a field that another has", () => {
   const fields = (node: Schema, prefix: string): string[] =>
     Object.entries({ ...node.properties, ...(node.items && { "[]": node.items }) }).flatMap(([name, own]) => [

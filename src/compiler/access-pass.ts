@@ -97,7 +97,11 @@ class TargetReader {
     if (destination === undefined || sources.length === 0 || opened === undefined) return undefined;
     const { port } = this.#target.destination;
     const all = port === undefined || port === 0 ? undefined : [port];
-    if (all !== undefined) this.#checkPorts(destination, all, `${this.#at}destination.port`);
+    const portField = `${this.#at}destination.port`;
+    if (all !== undefined) this.#checkPorts(destination, all, portField);
+    // So it is after an object of v1alpha2 was edited by way of v1alpha3. Without the port it would open the others.
+    if (all !== undefined && this.#target.version === "v1alpha3")
+      this.#report("TargetPortMisplaced", portField, "v1alpha3 of TrafficTarget has no such field");
     for (const ports of [opened.tcp, opened.udp])
       if (Array.isArray(ports)) this.#checkPorts(destination, ports, this.#rulesField);
     const http =

@@ -24,6 +24,13 @@ test("who writes labels or a status says nothing about the meaning", () => {
   expect(of(author, labels, status)).toBe("split.smi-spec.io/v1alpha2");
 });
 
+test("a file whose apiVersion alone was changed is of the new version once it is applied", () => {
+  const before = entry("access.smi-spec.io/v1alpha2", "2024-01-01T00:00:00Z", { "f:spec": { "f:rules": {} } });
+  const note = { "f:annotations": { "f:kubectl.kubernetes.io/last-applied-configuration": {} } };
+  const after = entry("access.smi-spec.io/v1alpha3", "2024-01-02T00:00:00Z", { "f:metadata": note });
+  expect(of(before, after)).toBe("access.smi-spec.io/v1alpha3");
+});
+
 test("objects of the first versions have their meaning outside of a spec", () => {
   const author = entry("access.smi-spec.io/v1alpha1", "2024-01-01T00:00:00Z", { "f:destination": {}, "f:specs": {} });
   expect(of(author)).toBe("access.smi-spec.io/v1alpha1");

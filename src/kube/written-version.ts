@@ -12,6 +12,8 @@ interface ManagedFields {
 
 /** Fields that say what an SMI object means, in any version. */
 const MEANING = ["f:spec", "f:specs", "f:matches", "f:rules", "f:destination", "f:sources"];
+/** What `kubectl apply` notes with each change of the file, be it the apiVersion alone. */
+const LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration";
 
 /** @returns `group/version` of the last write to the object's meaning; undefined where there is no record */
 export function writtenVersion(raw: { readonly metadata: object }): string | undefined {
@@ -19,8 +21,14 @@ export function writtenVersion(raw: { readonly metadata: object }): string | und
   let last: ManagedFields | undefined;
   for (const entry of managedFields ?? []) {
     if (entry.subresource !== undefined && entry.subresource !== "") continue;
-    if (!MEANING.some((field) => Object.hasOwn(entry.fieldsV1 ?? {}, field))) continue;
+    if (!saysMeaning(entry.fieldsV1 ?? {})) continue;
     if (last === undefined || (entry.time ?? "") >= (last.time ?? "")) last = entry;
   }
   return last?.apiVersion;
+}
+
+function saysMeaning(fields: Readonly<Record<string, unknown>>): boolean {
+  if (MEANING.some((field) => Object.hasOwn(fields, field))) return true;
+  const metadata = fields["f:metadata"] as { readonly "f:annotations"?: object } | undefined;
+  return Object.hasOwn(metadata?.["f:annotations"] ?? {}, LAST_APPLIED);
 }

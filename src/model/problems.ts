@@ -264,6 +264,11 @@ export const PROBLEMS = {
     effect: "the target opens nothing on that port",
     remedy: "give a port on which the destination's Pods serve (the Pod's port, not the Service's)",
   },
+  TargetPortMisplaced: {
+    severity: "warning",
+    effect: "it is in force",
+    remedy: "name a TCPRoute or UDPRoute with that port among the rules, as this version has no destination.port",
+  },
   RegexInvalid: {
     severity: "error",
     effect: "this match fits no request",

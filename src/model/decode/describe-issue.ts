@@ -19,10 +19,12 @@ function fieldPath(path: readonly PropertyKey[], prefix = ""): string {
 }
 
 export function describeIssues(error: z.ZodError, raw: unknown, prefix = ""): FieldFault[] {
-  return error.issues.map((issue) => ({
-    field: fieldPath(issue.path, prefix),
-    detail: describe(issue, valueAt(raw, issue.path)),
-  }));
+  return error.issues.flatMap((issue): FieldFault[] => {
+    // At each field that is too many, and not at what holds it.
+    if (issue.code === "unrecognized_keys")
+      return issue.keys.map((key) => ({ field: fieldPath([...issue.path, key], prefix), detail: issue.message }));
+    return [{ field: fieldPath(issue.path, prefix), detail: describe(issue, valueAt(raw, issue.path)) }];
+  });
 }
 
 function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
@@ -71,8 +73,6 @@ function expectation(issue: z.core.$ZodIssue, value?: unknown): string {
       return issue.origin === "array" ? `a list of at least ${issue.minimum}` : `at least ${issue.minimum}`;
     case "too_big":
       return `at most ${issue.maximum}`;
-    case "unrecognized_keys":
-      return `no field ${issue.keys.join(", ")}`;
     default:
       return issue.message;
   }

@@ -1,4 +1,4 @@
-/** Pieces that the kinds share. Fields that the mesh does not read are passed over, whatever they hold. */
+/** Pieces that the kinds share. Of Kubernetes' own kinds, fields that the mesh does not read are passed over, whatever they hold. */
 import { z } from "zod";
 import type { Meta } from "../objects.ts";
 

@@ -1,4 +1,8 @@
-/** SMI's kinds in every version of the specification, into one form. */
+/**
+ * SMI's kinds in every version of the specification, into one form. A field that the object's version does not have is
+ * refused, as `kubectl apply` does: what its author took for a restriction (`method` for `methods`, ports in a TCPRoute
+ * of v1alpha3) must not be passed over, or the object would open more than was meant.
+ */
 import { z } from "zod";
 import type {
   HTTPRouteGroup,
@@ -11,7 +15,22 @@ import type {
   UDPRoute,
 } from "../objects.ts";
 import type { KindDecoder } from "./decode-object.ts";
+import { quantityThousandths } from "./quantity.ts";
 import { MetaSchema, metaOf, orEmpty, portNumber } from "./schemas.ts";
+
+/** These fields and no others. */
+function fields<S extends z.core.$ZodLooseShape>(shape: S) {
+  return z.strictObject(shape, {
+    error: ({ code }) =>
+      code === "unrecognized_keys"
+        ? `no field of this version; its fields here are ${Object.keys(shape).join(", ") || "none"}`
+        : undefined,
+  });
+}
+
+/** A whole object, with what is its own beside what every object has. */
+const whole = <S extends z.core.$ZodLooseShape>(shape: S) =>
+  fields({ apiVersion: z.string(), kind: z.string(), metadata: MetaSchema, ...shape });
 
 // ── specs.smi-spec.io ──
 
@@ -23,25 +42,30 @@ const HeadersSchema = z
   .transform((raw) => (Array.isArray(raw) ? raw : [raw]).flatMap((each) => Object.entries(each)))
   .transform((entries) => entries.map(([name, value]) => ({ name, value })));
 
-const MatchSchema = z
-  .looseObject({
-    name: z.string().min(1),
-    pathRegex: z.string().nullish(),
-    methods: orEmpty(z.array(z.string())),
-    headers: orEmpty(HeadersSchema),
-  })
-  .transform(
-    (raw): HttpRouteMatch => ({
-      name: raw.name,
-      ...(raw.pathRegex == null ? {} : { pathRegex: raw.pathRegex }),
-      ...(raw.methods == null ? {} : { methods: raw.methods }),
-      ...(raw.headers == null ? {} : { headers: raw.headers }),
-    }),
-  );
-const matches = orEmpty(z.array(MatchSchema));
+const MATCH_FIELDS = {
+  name: z.string().min(1),
+  pathRegex: z.string().nullish(),
+  methods: orEmpty(z.array(z.string())),
+};
+
+function httpMatch(raw: {
+  readonly name: string;
+  readonly pathRegex?: string | null | undefined;
+  readonly methods?: readonly string[] | null | undefined;
+  readonly headers?: HttpRouteMatch["headers"] | null | undefined;
+}): HttpRouteMatch {
+  return {
+    name: raw.name,
+    ...(raw.pathRegex == null ? {} : { pathRegex: raw.pathRegex }),
+    ...(raw.methods == null ? {} : { methods: raw.methods }),
+    ...(raw.headers == null ? {} : { headers: raw.headers }),
+  };
+}
 
 function routeGroup(version: string) {
-  const base = z.looseObject({ metadata: MetaSchema });
+  const match =
+    version === "v1alpha1" ? fields(MATCH_FIELDS) : fields({ ...MATCH_FIELDS, headers: orEmpty(HeadersSchema) });
+  const matches = orEmpty(z.array(match.transform(httpMatch)));
   const group = (metadata: z.infer<typeof MetaSchema>, found: HttpRouteMatch[] | null | undefined): HTTPRouteGroup => ({
     kind: "HTTPRouteGroup",
     meta: metaOf(metadata),
@@ -50,120 +74,114 @@ function routeGroup(version: string) {
   });
   // From v1alpha3 on, the matches are under `spec`.
   return version === "v1alpha1" || version === "v1alpha2"
-    ? base.extend({ matches }).transform((raw) => group(raw.metadata, raw.matches))
-    : base.extend({ spec: z.looseObject({ matches }) }).transform((raw) => group(raw.metadata, raw.spec.matches));
+    ? whole({ matches }).transform((raw) => group(raw.metadata, raw.matches))
+    : whole({ spec: fields({ matches }) }).transform((raw) => group(raw.metadata, raw.spec.matches));
 }
 
-const PortRouteSchema = z.looseObject({
-  metadata: MetaSchema,
-  spec: orEmpty(z.looseObject({ matches: orEmpty(z.looseObject({ ports: orEmpty(z.array(portNumber)) })) })),
-});
+const PortsSchema = fields({ name: z.string().nullish(), ports: orEmpty(z.array(portNumber)) });
 
 function portRoute<K extends "TCPRoute" | "UDPRoute">(kind: K, version: string) {
-  return PortRouteSchema.transform(({ metadata, spec }) => {
-    // Only v1alpha4 has ports; before it, a route is all of them.
-    const ports = version === "v1alpha4" ? spec?.matches?.ports : undefined;
-    return { kind, meta: metaOf(metadata), version, ...(ports == null ? {} : { ports }) };
-  }) as unknown as z.ZodType<K extends "TCPRoute" ? TCPRoute : UDPRoute>;
+  const route = (metadata: z.infer<typeof MetaSchema>, ports: readonly number[] | null | undefined) => ({
+    kind,
+    meta: metaOf(metadata),
+    version,
+    ...(ports == null ? {} : { ports }),
+  });
+  // Only v1alpha4 has ports; before it, a route is all of them.
+  const schema =
+    version === "v1alpha4"
+      ? whole({ spec: orEmpty(fields({ matches: orEmpty(PortsSchema) })) }).transform(({ metadata, spec }) =>
+          route(metadata, spec?.matches?.ports),
+        )
+      : whole({ spec: orEmpty(fields({})) }).transform(({ metadata }) => route(metadata, undefined));
+  return schema as unknown as z.ZodType<K extends "TCPRoute" ? TCPRoute : UDPRoute>;
 }
 
 // ── access.smi-spec.io ──
 
-const SubjectSchema = z
-  .looseObject({ kind: z.string(), name: z.string(), namespace: z.string().nullish() })
-  .transform(({ kind, name, namespace }): TargetSubject => ({ kind, name, ...(namespace ? { namespace } : {}) }));
+const ACCOUNT_FIELDS = {
+  kind: z.string(),
+  name: z.string(),
+  namespace: z.string().nullish(),
+  port: z.int().min(0).max(65535).nullish(),
+};
 
-const DestinationSchema = z
-  .looseObject({
-    kind: z.string(),
-    name: z.string(),
-    namespace: z.string().nullish(),
-    port: z.int().min(0).max(65535).nullish(),
-  })
-  .transform(({ kind, name, namespace, port }) => ({
-    kind,
-    name,
-    ...(namespace ? { namespace } : {}),
-    ...(port == null ? {} : { port }),
-  }));
+/** The type of a source has a port too, which means nothing. */
+const SourceSchema = fields(ACCOUNT_FIELDS).transform(
+  ({ kind, name, namespace }): TargetSubject => ({ kind, name, ...(namespace ? { namespace } : {}) }),
+);
 
-const RuleSchema = z
-  .looseObject({ kind: z.string(), name: z.string(), matches: orEmpty(z.array(z.string())) })
-  .transform(
-    ({ kind, name, matches: named }): TargetRule => ({ kind, name, ...(named == null ? {} : { matches: named }) }),
-  );
+/**
+ * v1alpha3 has no port, but an object of v1alpha2 that was edited by way of it still does; leaving it out would open the
+ * others.
+ */
+const DestinationSchema = fields(ACCOUNT_FIELDS).transform(({ kind, name, namespace, port }) => ({
+  kind,
+  name,
+  ...(namespace ? { namespace } : {}),
+  ...(port == null ? {} : { port }),
+}));
 
-const TargetSpecSchema = z.looseObject({
-  destination: DestinationSchema,
-  rules: orEmpty(z.array(RuleSchema)),
-  sources: orEmpty(z.array(SubjectSchema)),
-});
+const RuleSchema = fields({ kind: z.string(), name: z.string(), matches: orEmpty(z.array(z.string())) }).transform(
+  ({ kind, name, matches: named }): TargetRule => ({ kind, name, ...(named == null ? {} : { matches: named }) }),
+);
+const rules = orEmpty(z.array(RuleSchema));
+const ends = { destination: DestinationSchema, sources: orEmpty(z.array(SourceSchema)) };
 
 function trafficTarget(version: string) {
   const target = (
     metadata: z.infer<typeof MetaSchema>,
     destination: z.infer<typeof DestinationSchema>,
-    rules: TargetRule[] | null | undefined,
+    named: TargetRule[] | null | undefined,
     sources: TargetSubject[] | null | undefined,
-  ): TrafficTarget => {
-    // From v1alpha3 on a destination has no port; its routes have.
-    const { port, ...subject } = destination;
-    const ported = version === "v1alpha3" || port === undefined ? subject : { ...subject, port };
-    return {
-      kind: "TrafficTarget",
-      meta: metaOf(metadata),
-      version,
-      destination: ported,
-      ...(rules == null ? {} : { rules }),
-      sources: sources ?? [],
-    };
-  };
+  ): TrafficTarget => ({
+    kind: "TrafficTarget",
+    meta: metaOf(metadata),
+    version,
+    destination,
+    ...(named == null ? {} : { rules: named }),
+    sources: sources ?? [],
+  });
   return version === "v1alpha1"
-    ? TargetSpecSchema.extend({ metadata: MetaSchema, specs: orEmpty(z.array(RuleSchema)) }).transform((raw) =>
-        target(raw.metadata, raw.destination, raw.specs, raw.sources),
-      )
-    : z
-        .looseObject({ metadata: MetaSchema, spec: TargetSpecSchema })
-        .transform(({ metadata, spec }) => target(metadata, spec.destination, spec.rules, spec.sources));
+    ? whole({ ...ends, specs: rules }).transform((raw) => target(raw.metadata, raw.destination, raw.specs, raw.sources))
+    : whole({ spec: fields({ ...ends, rules }) }).transform(({ metadata, spec }) =>
+        target(metadata, spec.destination, spec.rules, spec.sources),
+      );
 }
 
 // ── split.smi-spec.io ──
 
-const QUANTITY = /^(\d+(?:\.\d+)?|\.\d+)(m|k|M)?$/;
-const SCALE: Readonly<Record<string, number>> = { m: 1, k: 1_000_000, M: 1_000_000_000 };
-
-/** v1alpha1: a Kubernetes quantity, `100m` or `1`, in thousandths. */
+/** v1alpha1: a Kubernetes quantity, `100m` or `1`. */
 const QuantitySchema = z
-  .union([z.string(), z.number()], { error: 'a quantity such as 500m or "1" is expected' })
-  .refine((raw) => QUANTITY.test(String(raw)), "a quantity such as 500m or 1 is expected")
-  .transform((raw) => {
-    const [, amount = "0", suffix = ""] = QUANTITY.exec(String(raw)) ?? [];
-    return Number(amount) * (SCALE[suffix] ?? 1000);
-  });
+  .union([z.string(), z.number()], { error: "a quantity such as 500m or 1 is expected" })
+  .refine((raw) => quantityThousandths(raw) !== undefined, "a quantity such as 500m or 1 is expected")
+  .transform((raw) => quantityThousandths(raw) ?? 0);
 const WeightSchema = z.number().min(0);
 
 function trafficSplit(version: string) {
-  const weight = version === "v1alpha1" ? QuantitySchema : WeightSchema;
-  const hasMatches = version === "v1alpha3" || version === "v1alpha4";
-  return z
-    .looseObject({
-      metadata: MetaSchema,
-      spec: z.looseObject({
-        service: z.string().min(1),
-        backends: z.array(z.looseObject({ service: z.string().min(1), weight: orEmpty(weight) })),
-        matches: orEmpty(z.array(z.looseObject({ kind: z.string(), name: z.string() }))),
-      }),
-    })
-    .transform(
-      ({ metadata, spec }): TrafficSplit => ({
-        kind: "TrafficSplit",
-        meta: metaOf(metadata),
-        version,
-        service: spec.service,
-        backends: spec.backends.map((backend) => ({ service: backend.service, weight: Number(backend.weight ?? 0) })),
-        matches: hasMatches ? (spec.matches ?? []).map(({ kind, name }) => ({ kind, name })) : [],
-      }),
-    );
+  const weight: z.ZodType<number> = version === "v1alpha1" ? QuantitySchema : WeightSchema;
+  const common = {
+    service: z.string().min(1),
+    backends: z.array(fields({ service: z.string().min(1), weight: orEmpty(weight) })),
+  };
+  const matches = orEmpty(z.array(fields({ apiGroup: z.string().nullish(), kind: z.string(), name: z.string() })));
+  const split = (
+    metadata: z.infer<typeof MetaSchema>,
+    { service, backends }: { service: string; backends: { service: string; weight?: number | null | undefined }[] },
+    named: readonly { kind: string; name: string }[],
+  ): TrafficSplit => ({
+    kind: "TrafficSplit",
+    meta: metaOf(metadata),
+    version,
+    service,
+    backends: backends.map((backend) => ({ service: backend.service, weight: backend.weight ?? 0 })),
+    matches: named.map(({ kind, name }) => ({ kind, name })),
+  });
+  return version === "v1alpha1" || version === "v1alpha2"
+    ? whole({ spec: fields(common) }).transform(({ metadata, spec }) => split(metadata, spec, []))
+    : whole({ spec: fields({ ...common, matches }) }).transform(({ metadata, spec }) =>
+        split(metadata, spec, spec.matches ?? []),
+      );
 }
 
 function kind(
