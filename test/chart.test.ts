@@ -15,6 +15,8 @@ const valuesYaml = read("chart/values.yaml");
 const schema = JSON.parse(read("chart/values.schema.json")) as Schema;
 const values = chartValues(valuesYaml, schema);
 const validator = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+/** Known so that it can be refused with a hint. */
+const isLeftOut = (own: Schema): boolean => String(own.const ?? "").startsWith("left out: ");
 const isTaken = (candidate: unknown): boolean => validator.safeParse(candidate).success;
 const templates = filesIn("chart/templates")
   .map((path) => readFileSync(path, "utf8"))
@@ -31,12 +33,30 @@ test("every value is explained, and known to the schema", () => {
 
 test("the schema has no value that values.yaml leaves out", () => {
   const paths = (node: Schema, prefix: string): string[] =>
-    Object.entries(node.properties ?? {}).flatMap(([name, own]) =>
-      own.properties === undefined ? [prefix + name] : paths(own, `${prefix}${name}.`),
-    );
+    Object.entries(node.properties ?? {}).flatMap(([name, own]) => {
+      if (isLeftOut(own)) return [];
+      return own.properties === undefined ? [prefix + name] : paths(own, `${prefix}${name}.`);
+    });
   // Helm gives every chart a `global`.
   const known = paths(schema, "").filter((path) => path !== "global");
   expect(known.sort()).toEqual(values.map(({ path }) => path).sort());
+});
+
+test("a value of Traefik Mesh's chart that is gone is refused with what there is in its place", () => {
+  const leftOut = (node: Schema, prefix: string): string[] =>
+    Object.entries(node.properties ?? {}).flatMap(([name, own]) =>
+      isLeftOut(own) ? [prefix + name] : leftOut(own, `${prefix}${name}.`),
+    );
+  const paths = leftOut(schema, "");
+  expect(paths).toContain("controller.image");
+  for (const path of paths) {
+    const names = path.split(".");
+    const given = (value: unknown) => names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
+    for (const value of [true, "x", 10, {}, { enabled: true }]) expect(isTaken(given(value)), path).toBe(false);
+    // Helm shows what a constant would have to be: the schema's only way to a sentence of its own.
+    const { const: hint } = names.reduce((node, name) => node.properties?.[name] as Schema, schema);
+    expect(hint, path).toMatch(/^left out: \S/);
+  }
 });
 
 test("the schema takes the defaults", () => {

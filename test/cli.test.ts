@@ -28,7 +28,7 @@ interface Result {
 
 function start(args: readonly string[], env: Record<string, string> = {}): ChildProcessWithoutNullStreams {
   // Whatever cluster the machine's owner works with is none of these tests'.
-  const foreign = /^(TULLE_|KUBE)/;
+  const foreign = /^(TULLE_|TRAEFIK_MESH_|MAESH_|KUBE)/;
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
   const child = spawn(process.execPath, ["bin/tulle", ...args], {
     cwd: ROOT,
@@ -383,6 +383,17 @@ describe("the command line", () => {
     [["explain", "--from", "a/b", "--to", "c.d.traefik.mesh"], "or give manifests with -f PATH"],
     [["proxy", "--controller", "nowhere"], "is not HOST:PORT"],
     [["controller", "--dns-mode", "maybe"], "none of forward, rewrite, manual"],
+    [["controller", "--masterURL=https://a"], "--kubeconfig"],
+    [["controller", "--apiHost", "::"], "--address says where the controller listens"],
+    [["controller", "--limitHTTPPort", "20"], "ports have no limit"],
+    [["controller", "--limitTCPPort=20"], "ports have no limit"],
+    [["controller", "--limitUDPPort=20"], "ports have no limit"],
+    [["prepare", "--debug"], "write --log-level debug"],
+    [["prepare", "--smi"], "write --acl on"],
+    [["cleanup", "--logLevel", "loud"], '"loud" is none of debug'],
+    [["controller", "--logFormat", "xml"], '"xml" is none of text, json'],
+    [["controller", "--defaultMode", "smtp"], '"smtp" is none of http, tcp, udp'],
+    [["cleanup", "--configFile", "/etc/maesh/maesh.toml"], "write it as YAML"],
     [["export", "--format", "envoy"], 'this version exports "tulle"'],
   ])("refuses %j with 2 and a hint", async (args, hint) => {
     const { code, err } = await tulle(args);
@@ -402,7 +413,7 @@ describe("the command line", () => {
     ["controller", "off"],
   ])("%s --help says which access control holds without --acl", async (command, otherwise) => {
     const { out } = await tulle([command, "--help"]);
-    expect(out.replaceAll(/\s+/g, " ")).toContain(`or on; without it ${otherwise} (env: TULLE_ACL)`);
+    expect(out.replaceAll(/\s+/g, " ")).toContain(`or on; without it ${otherwise} (preset: "on", env: TULLE_ACL)`);
   });
 
   test("takes options from variables and a file too, and refuses unknown ones", async () => {
@@ -421,6 +432,36 @@ describe("the command line", () => {
     await writeFile(join(folder, "options.yaml"), "alc: on\n");
     const unknown = await tulle(["export", "--config", join(folder, "options.yaml")]);
     expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining('did you mean "acl"?') });
+  });
+
+  test("reads what Traefik Mesh's options mean here too, in their spelling", async () => {
+    const folder = await folderOf("options.yaml", "acl: true\ndefaultMode: tcp\n");
+    const service = "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 80}]}}";
+    await writeFile(join(folder, "service.yaml"), service);
+    const compiled = async (args: string[], env = {}) => {
+      const { config } = JSON.parse((await tulle(["export", "-f", join(folder, "service.yaml"), ...args], env)).out);
+      const { trafficType } = config.servicePorts["default/s:80"] as { trafficType: string };
+      return `${config.accessControl} ${trafficType}`;
+    };
+    expect(await compiled([])).toBe("off http");
+    expect(await compiled(["--acl", "--defaultMode=tcp"])).toBe("on tcp");
+    expect(await compiled(["--ACL=false", "--DEFAULTMODE", "tcp"])).toBe("off tcp");
+    expect(await compiled(["--configFile", join(folder, "options.yaml")])).toBe("on tcp");
+    const variables = { TRAEFIK_MESH_ACL: "true", TRAEFIK_MESH_DEFAULTMODE: "tcp" };
+    expect(await compiled([], variables)).toBe("on tcp");
+    // What is ours outweighs it, and it outweighs the file.
+    expect(await compiled(["--default-mode", "http"], { ...variables, TULLE_ACL: "off" })).toBe("off http");
+    const file = ["--config", join(folder, "options.yaml")];
+    expect(await compiled(file, { TRAEFIK_MESH_ACL: "false" })).toBe("off tcp");
+  });
+
+  test.each([
+    [{ MAESH_LOGLEVEL: "debug" }, "variable MAESH_LOGLEVEL: this prefix is not read; TULLE_LOG_LEVEL is"],
+    [{ TRAEFIK_MESH_DEBUG: "true" }, "variable TRAEFIK_MESH_DEBUG is an option of Traefik Mesh that is not here"],
+    [{ TRAEFIK_MESH_ACL: "maybe" }, 'variable TRAEFIK_MESH_ACL: acl: "maybe" is none of off, audit, on.'],
+  ])("refuses the variables %j of Traefik Mesh with 2 and a hint", async (variables, hint) => {
+    const { code, err } = await tulle(["export"], variables);
+    expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
   });
 
   test.each([

@@ -85,7 +85,9 @@ function parseHostPort(text: string): { host: string; port: number } {
 }
 
 export function commaListOption(flag: string, purpose: string): Option {
-  return setting(flag, purpose).default([], "none").argParser(commaList);
+  return setting(flag, `${purpose}; may be repeated`)
+    .default([], "none")
+    .argParser((text: string, previous: readonly string[] | undefined) => [...(previous ?? []), ...commaList(text)]);
 }
 
 function commaList(text: string): string[] {

@@ -16,10 +16,12 @@ export function fileOption(purpose: string): Option {
 
 /** @param otherwise what holds where it is not given */
 export function aclOption(otherwise = "off"): Option {
-  return setting(
-    "--acl <mode>",
+  const option = setting(
+    "--acl [mode]",
     `access control: off, audit (lets through and reports what would be denied) or on; without it ${otherwise}`,
-  ).argParser((text: string) => {
+  );
+  // By itself it is on, as in Traefik Mesh.
+  return option.preset("on").argParser((text: string) => {
     const mode = ACCESS_MODES[text.toLowerCase()];
     if (mode === undefined) throw new InvalidArgumentError(`"${text}" is none of off, audit, on.`);
     return mode;

@@ -26,6 +26,7 @@ import { addViewOptions, durationOption } from "./look-options.ts";
 import {
   applyConfigFile,
   applySwitches,
+  applyTraefikMeshVariables,
   checkEnvironment,
   configOption,
   type Environment,
@@ -34,6 +35,7 @@ import {
 import { TAP_FLAGS } from "./tap-flags.ts";
 import { SORT_KEYS } from "./top-rows.ts";
 import { addTracingOptions } from "./tracing.ts";
+import { inOurSpelling } from "./traefik-mesh-options.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -70,7 +72,7 @@ export async function main(args: readonly string[], environment: Environment): P
     });
   try {
     checkEnvironment(program, environment);
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(inOurSpelling(args, program), { from: "user" });
   } catch (error) {
     code = report(error as Error);
   }
@@ -157,6 +159,7 @@ function command(program: Command, name: string, description: string): Command {
     .addOption(configOption())
     .hook("preAction", (_this, action) => {
       applySwitches(action, process.env);
+      applyTraefikMeshVariables(action, process.env);
       applyConfigFile(action);
     });
 }

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { parse } from "yaml";
 import { nearest } from "../model/nearest.ts";
+import { ownNameOf, refuseOldVariables, traefikMeshVariable } from "./traefik-mesh-options.ts";
 import { UsageError } from "./usage-error.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -46,14 +47,26 @@ export function applySwitches(command: Command, environment: Environment): void 
   }
 }
 
+/** Gives the command what Traefik Mesh's variables say and neither flags nor our own variables do. */
+export function applyTraefikMeshVariables(command: Command, environment: Environment): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    const source = command.getOptionValueSource(key);
+    const variable = traefikMeshVariable(option, environment);
+    if (source === "cli" || source === "env" || variable === undefined || variable.text === "") continue;
+    command.setOptionValueWithSource(key, parsed(`variable ${variable.name}`, option, [variable.text]), "env");
+  }
+}
+
 /** Gives the command what the config file says and neither flags nor variables do. */
 export function applyConfigFile(command: Command): void {
   const path = command.opts<{ config?: string }>().config;
   if (path === undefined) return;
-  for (const [name, value] of Object.entries(readConfigFile(path))) {
+  for (const [written, value] of Object.entries(readConfigFile(path))) {
+    const name = command.options.some((each) => each.name() === written) ? written : ownNameOf(written, path);
     const option = command.options.find((candidate) => candidate.name() === name);
     if (option === undefined)
-      throw new UsageError(`${path}: unknown option "${name}"${suggestion(name, namesOf(command))}`);
+      throw new UsageError(`${path}: unknown option "${written}"${suggestion(name, namesOf(command))}`);
     const key = option.attributeName();
     const source = command.getOptionValueSource(key);
     if (source === "cli" || source === "env") continue;
@@ -69,6 +82,7 @@ export function checkEnvironment(command: Command, environment: Environment): vo
     each.commands.forEach(visit);
   };
   visit(command);
+  refuseOldVariables(environment);
   for (const name of Object.keys(environment)) {
     if (!name.startsWith(PREFIX) || known.has(name)) continue;
     const meant = nearest(
@@ -89,6 +103,7 @@ function suggestion(name: string, known: readonly string[]): string {
 }
 
 function readConfigFile(path: string): Record<string, unknown> {
+  if (path.endsWith(".toml")) throw new UsageError(`config file ${path}: write it as YAML, TOML is not read`);
   let value: unknown;
   try {
     value = parse(readFileSync(path, "utf8")) ?? {};
@@ -106,11 +121,15 @@ function fromFile(path: string, option: Option, value: unknown): unknown {
     if (typeof value === "boolean") return value;
     throw new UsageError(`config file ${path}: ${option.name()} takes true or false`);
   }
-  const texts = (Array.isArray(value) ? value : [value]).map(String);
+  return parsed(`config file ${path}`, option, (Array.isArray(value) ? value : [value]).map(String));
+}
+
+/** @throws UsageError that begins with `where` */
+function parsed(where: string, option: Option, texts: readonly string[]): unknown {
   if (option.parseArg === undefined) return option.variadic ? texts : texts[0];
   try {
     return texts.reduce<unknown>((previous, text) => option.parseArg?.(text, previous as never), undefined);
   } catch (error) {
-    throw new UsageError(`config file ${path}: ${option.name()}: ${(error as Error).message}`);
+    throw new UsageError(`${where}: ${option.name()}: ${(error as Error).message}`);
   }
 }
