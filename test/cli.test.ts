@@ -394,7 +394,7 @@ describe("the command line", () => {
     [["controller", "--logFormat", "xml"], '"xml" is none of text, json'],
     [["controller", "--defaultMode", "smtp"], '"smtp" is none of http, tcp, udp'],
     [["cleanup", "--configFile", "/etc/maesh/maesh.toml"], "write it as YAML"],
-    [["export", "--format", "envoy"], 'this version exports "tulle"'],
+    [["export", "--format", "envoy"], "one of tulle, traefik"],
   ])("refuses %j with 2 and a hint", async (args, hint) => {
     const { code, err } = await tulle(args);
     expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
@@ -414,6 +414,16 @@ describe("the command line", () => {
   ])("%s --help says which access control holds without --acl", async (command, otherwise) => {
     const { out } = await tulle([command, "--help"]);
     expect(out.replaceAll(/\s+/g, " ")).toContain(`or on; without it ${otherwise} (preset: "on", env: TULLE_ACL)`);
+  });
+
+  test("export --format traefik prints Traefik's configuration, and says beside it what Traefik cannot do", async () => {
+    const { code, out, err } = await tulle(["export", "--format", "traefik", "--acl", "on"]);
+    expect(JSON.parse(out).http.routers["whoami-whoami-whoami-http-80-traffic-target-direct"]).toMatchObject({
+      entryPoints: ["http-5000"],
+      middlewares: ["whoami-whoami-retry"],
+    });
+    expect(err).toContain("20-servers.yaml:114: error TraefikUdpDenied Service whoami/whoami-udp spec.ports[0]: ");
+    expect(code).toBe(1);
   });
 
   test("takes options from variables and a file too, and refuses unknown ones", async () => {

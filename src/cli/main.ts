@@ -341,7 +341,12 @@ needs more rights; this one needs to list Pods and to create pods/portforward in
 function addExport(program: Command, onResult: (code: number) => void): void {
   command(program, "export", "print the compiled configuration")
     .addOption(fileOption("manifests to compile; without it the whoami example"))
-    .addOption(setting("--format <format>", "tulle: MeshConfig as JSON, with its version").default("tulle"))
+    .addOption(
+      setting(
+        "--format <format>",
+        "tulle: MeshConfig as JSON, with its version; traefik: dynamic configuration for Traefik 3",
+      ).default("tulle"),
+    )
     .addOption(aclOption("off, and audit for the example"))
     .addOption(defaultModeOption())
     .action(async (options) => {

@@ -120,6 +120,7 @@ const OF_SOURCES = [
 
 test("every problem that topology and compiler can find is in a case", () => {
   const found = new Set(CASES.flatMap((name) => compileCase(name).problems.map(({ code }) => code)));
-  const expected = Object.keys(PROBLEMS).filter((code) => !OF_SOURCES.includes(code));
+  // What Traefik cannot do is in the cases of src/traefik.
+  const expected = Object.keys(PROBLEMS).filter((code) => !OF_SOURCES.includes(code) && !code.startsWith("Traefik"));
   expect([...found].sort()).toEqual(expected.sort());
 });

@@ -163,6 +163,11 @@ test("a controller serves the dashboard, what it asks for, and says what is not 
     spec: { clusterIP: "10.0.0.1", selector: { app: "web" }, ports: [{ port: 80 }] },
   });
   await soon(() => ask("/api/history")).toContain('"shop/web:80"');
+  const traefik = await ask("/api/configuration/current");
+  expect(JSON.parse(traefik.slice(4)).http.routers["shop-web-80"]).toMatchObject({
+    entryPoints: ["http-5000"],
+    rule: "Host(`web.shop.traefik.mesh`) || Host(`10.0.0.1`)",
+  });
   const explained = JSON.parse((await ask("/api/explain?from=shop/client&to=web.shop.traefik.mesh")).slice(4));
   expect(explained).toMatchObject({ servicePort: "shop/web:80", failure: "NoEndpoint", decidedBy: "Service shop/web" });
   expect(await ask("/api/explain?from=shop/gone&to=web.shop.traefik.mesh")).toMatch(

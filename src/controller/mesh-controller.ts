@@ -34,6 +34,8 @@ import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { buildTopology, namespaceFilter } from "../topology/build-topology.ts";
 import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
+import { configurationRoute } from "../traefik/configuration-route.ts";
+import { placedNumbers } from "../traefik/entrypoint-numbers.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
@@ -376,6 +378,12 @@ export class MeshController {
         says: "the configurations that were in force, and what changed from each to the next",
         answer: () => json(this.#history.entries()),
       },
+      ...configurationRoute(() => {
+        const config = this.#snapshot?.config;
+        if (config === undefined) return undefined;
+        const service = (key: string) => this.#source.state.get("Service", key);
+        return { config, service, numbers: placedNumbers(config, service), serial: this.#compiles };
+      }),
       ...explainRoute(() => this.#explained()),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };

@@ -38,6 +38,8 @@ import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { buildTopology } from "../topology/build-topology.ts";
 import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
+import { configurationRoute } from "../traefik/configuration-route.ts";
+import { AssignedNumbers } from "../traefik/entrypoint-numbers.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
@@ -108,6 +110,7 @@ export class LoopbackCluster {
   #closed = false;
   #opening: Promise<void> = Promise.resolve();
   readonly #history = new ConfigHistory();
+  readonly #numbers = new AssignedNumbers();
   readonly #process = new ProcessMeter();
 
   constructor(options: LoopbackOptions) {
@@ -311,6 +314,13 @@ export class LoopbackCluster {
         says: "the configurations that were in force, and what changed from each to the next",
         answer: () => json(this.#history.entries()),
       },
+      ...configurationRoute(() => {
+        const state = this.#state;
+        if (state === undefined) return undefined;
+        const service = (key: string) => state.get("Service", key);
+        const { config } = this.#snapshot;
+        return { config, service, numbers: this.#numbers.of(service), serial: this.#updates };
+      }),
       ...explainRoute(() => this.#explained()),
       ...tapRoute(this.#plane, this.#options.clock),
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },

@@ -284,6 +284,58 @@ export const PROBLEMS = {
     effect: "the name means the first one",
     remedy: "give each match of the group its own name",
   },
+
+  // Traefik as the proxy
+  TraefikPortMissing: {
+    severity: "error",
+    effect: "Traefik does not serve this port",
+    remedy: "give Traefik more entry points, or the Service fewer ports",
+  },
+  TraefikUdpDenied: {
+    severity: "error",
+    effect: "under access control Traefik drops every datagram to it",
+    remedy: "run Tulle's own proxy, or call it past the mesh",
+  },
+  TraefikMatchUnsupported: {
+    severity: "error",
+    effect: "in Traefik this match fits no request",
+    remedy: "match on something else, or run Tulle's own proxy",
+  },
+  TraefikRouteUnsupported: {
+    severity: "error",
+    effect: "Traefik refuses every call that it would serve",
+    remedy: "make it simpler, or run Tulle's own proxy",
+  },
+  TraefikSplitStricter: {
+    severity: "warning",
+    effect: "Traefik lets only those through who may reach all of them",
+    remedy: "let the Pods of a backend run as one ServiceAccount, and targets open the same ports of it",
+  },
+  TraefikEndpointsApart: {
+    severity: "warning",
+    effect: "Traefik sends a call that both allow to the endpoints of the first alone",
+    remedy: "let the Service's Pods run as one ServiceAccount, and targets open the same ports of it",
+  },
+  TraefikLimitsApart: {
+    severity: "warning",
+    effect: "in Traefik each of them has a rate limit and a circuit breaker of its own",
+    remedy: "set the limit for each of them, or run Tulle's own proxy",
+  },
+  TraefikBackendMiddlewares: {
+    severity: "warning",
+    effect: "in Traefik calls by way of the split go without them",
+    remedy: "annotate the root Service",
+  },
+  TraefikSettingIgnored: {
+    severity: "warning",
+    effect: "with Traefik as the proxy it does nothing",
+    remedy: "delete it, or run Tulle's own proxy",
+  },
+  TraefikAuditUnsupported: {
+    severity: "warning",
+    effect: "Traefik denies nothing, and does not report what it would deny",
+    remedy: "switch access control on or off, or run Tulle's own proxy",
+  },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
