@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig } from "../src/config/mesh-config.ts";
 import { NO_COUNTS, type TrafficReport } from "../src/traffic/traffic-report.ts";
 import { RunningLocal } from "./running-local.ts";
-import { ScriptedMesh, TulleProcess } from "./scripted-mesh.ts";
+import { ScriptedMesh } from "./scripted-mesh.ts";
+import { TulleProcess } from "./tulle-process.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,47 +1,11 @@
 /** A mesh on a cluster as its commands see it: an API server that forwards ports, and the admin APIs of Pods behind it. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type AdminRoutes, AdminServer, type Answer, json } from "../src/admin/admin-server.ts";
 import { type ForwardedPod, ForwardingServer } from "../src/kube/testkit/forwarding-server.ts";
 import { CERTIFICATE } from "../src/model/testkit/certificate.ts";
-
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-
-export interface RunResult {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** `bin/tulle` in a process of its own, and what it has said so far. */
-export class TulleProcess {
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly said = { out: "", err: "" };
-  readonly ended: Promise<RunResult>;
-
-  constructor(args: readonly string[]) {
-    // Whatever cluster the machine's owner works with is none of these tests'.
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(TULLE_|KUBE)/.test(name));
-    const env = { ...Object.fromEntries(inherited), HOME: "/nonexistent" };
-    this.child = spawn(process.execPath, [join(ROOT, "bin/tulle"), ...args], { cwd: ROOT, env });
-    this.child.stdout.on("data", (bytes: Buffer) => {
-      this.said.out += bytes;
-    });
-    this.child.stderr.on("data", (bytes: Buffer) => {
-      this.said.err += bytes;
-    });
-    this.ended = once(this.child, "close").then(([code]) => ({ code: code as number | null, ...this.said }));
-  }
-
-  /** Waits for what it says on standard output. */
-  async says(wanted: (out: string) => boolean): Promise<void> {
-    while (!wanted(this.said.out)) await once(this.child.stdout, "data");
-  }
-}
+import { TulleProcess } from "./tulle-process.ts";
 
 export class ScriptedMesh {
   readonly #closing: (() => unknown)[] = [];

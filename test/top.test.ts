@@ -3,7 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NO_COUNTS, type TrafficReport } from "../src/traffic/traffic-report.ts";
 import { RunningLocal } from "./running-local.ts";
-import { ScriptedMesh, TulleProcess } from "./scripted-mesh.ts";
+import { ScriptedMesh } from "./scripted-mesh.ts";
+import { TulleProcess } from "./tulle-process.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -37,27 +38,18 @@ const linesOf = (out: string): Line[] =>
 const requestsIn = ({ rows, seconds }: Line) => Math.round((rows[0]?.requests ?? 0) * seconds);
 
 describe("of tulle local", () => {
-  async function top(local: RunningLocal, ...args: string[]) {
+  function top(local: RunningLocal, ...args: string[]) {
     const tulle = new TulleProcess(["top", "--local", "--admin", local.admin, ...args]);
     closing.push(() => tulle.child.kill("SIGKILL"));
     return tulle;
-  }
-
-  /** Calls again and again until it has ended. */
-  async function underCalls(local: RunningLocal, tulle: TulleProcess) {
-    let over = false;
-    void tulle.ended.then(() => {
-      over = true;
-    });
-    while (!over) await local.call("whoami-client", "whoami-split");
-    return tulle.ended;
   }
 
   test("shows a table of what passed in an interval", async () => {
     const local = await RunningLocal.start();
     closing.push(() => local.stop());
     const args = ["whoami/whoami-split", "--once", "--interval", "300ms"];
-    const { code, out, err } = await underCalls(local, await top(local, ...args));
+    local.keepCalling("whoami-client", "whoami-split");
+    const { code, out, err } = await top(local, ...args).ended;
     expect([code, err]).toEqual([0, ""]);
     const [headline, heading, row, ...others] = out.trimEnd().split("\n");
     expect(headline).toMatch(/^tulle local on 127\.0\.0\.1:\d+: one proxy, last [\d.]+ s$/);
@@ -71,11 +63,11 @@ describe("of tulle local", () => {
   test("shows callers and the backends of a split as lines of JSON, until Ctrl-C", async () => {
     const local = await RunningLocal.start();
     closing.push(() => local.stop());
-    const tulle = await top(local, "whoami", "--callers", "--json", "--interval", "200ms");
-    const ended = underCalls(local, tulle);
+    const tulle = top(local, "whoami", "--callers", "--json", "--interval", "200ms");
+    local.keepCalling("whoami-client", "whoami-split");
     await tulle.says((out) => linesOf(out.slice(0, out.lastIndexOf("\n") + 1)).length >= 2);
     tulle.child.kill("SIGINT");
-    const { code, out, err } = await ended;
+    const { code, out, err } = await tulle.ended;
     expect([code, err]).toEqual([0, ""]);
     // Beside ours there are the example's own calls, which are made when the mesh is ready.
     const isOurs = ({ service, caller }: Row) =>
