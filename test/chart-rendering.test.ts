@@ -151,6 +151,20 @@ describe.runIf(hasHelm)("the chart", () => {
     ]);
   });
 
+  test("makes what is for the Prometheus operator where the cluster has it, with auto", () => {
+    const auto = ["metrics.podMonitor.enabled=auto", "metrics.prometheusRule.enabled=auto"];
+    const isOperators = ({ kind }: Rendered) => ["PodMonitor", "PrometheusRule"].includes(kind);
+    expect(render(...auto).filter(isOperators)).toEqual([]);
+    const known = ["PodMonitor", "PrometheusRule"].map((kind) => `--api-versions=monitoring.coreos.com/v1/${kind}`);
+    const { stdout } = helm("template", CHART, "--kube-version=1.34.0", ...known, ...settings(auto));
+    const made = parseAllDocuments(stdout).flatMap((document) => (document.toJSON() as Rendered | null) ?? []);
+    expect(namesOf(made.filter(isOperators)).sort()).toEqual([
+      "PodMonitor tulle-controller",
+      "PodMonitor tulle-proxy",
+      "PrometheusRule tulle",
+    ]);
+  });
+
   test("puts the place of the runbooks into each alert", () => {
     const [rule] = render(
       "metrics.prometheusRule.enabled=true",

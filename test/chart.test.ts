@@ -102,6 +102,7 @@ test.each([
   ["a collector", { tracing: { endpoint: "http://otel:4317", sampling: 0.01, propagators: ["b3", "jaeger"] } }],
   ["an image by digest", { metrics: { prometheus: { image: `localhost:5000/prometheus@sha256:${"0".repeat(64)}` } } }],
   ["alert rules where the cluster knows them", { metrics: { prometheusRule: { enabled: "auto" } } }],
+  ["PodMonitors where the cluster knows them", { metrics: { podMonitor: { enabled: "auto" } } }],
   ["Kubernetes' resources", { proxy: { resources: { limits: { cpu: 2, memory: "1Gi" } } } }],
 ])("the schema takes %s", (_, candidate) => {
   expect(isTaken(candidate)).toBe(true);

@@ -187,11 +187,19 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
-{{/* Whether a PrometheusRule is made: "true" or nothing. */}}
+{{/* Whether objects of a kind of the Prometheus operator are made: "true" or nothing. Of root, kind, enabled. */}}
+{{- define "tulle.operatorKind" -}}
+{{- if eq (toString .enabled) "auto" -}}
+{{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) -}}true{{- end -}}
+{{- else if .enabled -}}true{{- end -}}
+{{- end -}}
+
 {{- define "tulle.prometheusRule" -}}
-{{- if eq (toString .Values.metrics.prometheusRule.enabled) "auto" -}}
-{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule" -}}true{{- end -}}
-{{- else if .Values.metrics.prometheusRule.enabled -}}true{{- end -}}
+{{- include "tulle.operatorKind" (dict "root" . "kind" "PrometheusRule" "enabled" .Values.metrics.prometheusRule.enabled) -}}
+{{- end -}}
+
+{{- define "tulle.podMonitor" -}}
+{{- include "tulle.operatorKind" (dict "root" . "kind" "PodMonitor" "enabled" .Values.metrics.podMonitor.enabled) -}}
 {{- end -}}
 
 {{/* The alert rules, as a file of rules has them. */}}

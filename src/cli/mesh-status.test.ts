@@ -88,6 +88,12 @@ describe.each<[string, MeshStatus, string, RegExp]>([
     /kubectl -n tulle logs c-1$/,
   ],
   [
+    "a controller that has just started",
+    mesh([controller({ ready: false, ageSeconds: 5 })], [proxy()]),
+    "warning controller c-1",
+    /^it started 5 s ago and is not ready yet; .*kubectl -n tulle logs c-1$/,
+  ],
+  [
     "what a controller cannot read",
     mesh([controller({ ready: false }, { troubles: ["pods: 403 Forbidden"] })], [proxy()]),
     "error controller c-1",

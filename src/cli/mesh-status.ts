@@ -134,6 +134,9 @@ export function findingsOf({ cluster, totals, problems }: MeshStatus): Finding[]
 
 export const isError = ({ severity }: Finding): boolean => severity === "error";
 
+/** A Pod may take so long until it is ready: a proxy waits until its addresses are known everywhere. */
+const STARTING_SECONDS = 60;
+
 type ClusterStatus = NonNullable<MeshStatus["cluster"]>;
 
 const wrong = (object: string, says: string): Finding => ({ severity: "error", object, says });
@@ -159,15 +162,22 @@ function ofControllers({ namespace, controllers }: ClusterStatus): Finding[] {
   ];
 }
 
-function ofController({ name, ready, waits, silent, said }: ControllerState, namespace: string): Finding[] {
+function ofController(controller: ControllerState, namespace: string): Finding[] {
+  const { name, ready, waits, ageSeconds, silent, said } = controller;
   const object = `controller ${name}`;
   if (waits !== "") return [wrong(object, `it does not run (${waits}): kubectl -n ${namespace} describe pod ${name}`)];
   if (silent !== "") return [wrong(object, `it cannot be asked: ${silent}`)];
   const troubles = (said?.troubles ?? []).map((trouble) =>
     wrong(object, `${trouble}: what is there is not in force (see its log, and the rights of its account)`),
   );
-  if (ready || troubles.length > 0) return troubles;
-  return [wrong(object, `it is not ready: kubectl -n ${namespace} logs ${name}`)];
+  return ready || troubles.length > 0 ? troubles : [notReady(object, name, ageSeconds, namespace)];
+}
+
+function notReady(object: string, pod: string, ageSeconds: number, namespace: string): Finding {
+  const log = `kubectl -n ${namespace} logs ${pod}`;
+  return ageSeconds < STARTING_SECONDS
+    ? doubtful(object, `it started ${ageSeconds} s ago and is not ready yet; where that lasts: ${log}`)
+    : wrong(object, `it is not ready: ${log}`);
 }
 
 function ofLeader(namespace: string, running: readonly ControllerState[], said: readonly ControllerSaid[]): Finding[] {
@@ -204,14 +214,15 @@ function ofProxies({ namespace, proxies }: ClusterStatus): Finding[] {
 }
 
 function ofProxy(proxy: ProxyState, namespace: string): Finding[] {
-  const { name, node, ready, draining, waits, connected, silentSeconds, programmed, error, closedEntrypoints } = proxy;
+  const { name, node, ready, draining, waits, ageSeconds, connected, silentSeconds } = proxy;
+  const { programmed, error, closedEntrypoints } = proxy;
   const object = `proxy ${name}${node === "" ? "" : ` on ${node}`}`;
   // It ends as it was told to, and another takes its place.
   if (draining) return [];
   if (waits !== "") return [wrong(object, `it does not run (${waits}): kubectl -n ${namespace} describe pod ${name}`)];
   const since = silentSeconds === undefined ? "" : ` for ${silentSeconds} s`;
   return [
-    ...(ready ? [] : [wrong(object, `it is not ready: kubectl -n ${namespace} logs ${name}`)]),
+    ...(ready ? [] : [notReady(object, name, ageSeconds, namespace)]),
     ...(connected
       ? []
       : [

@@ -60,7 +60,7 @@ export interface ProxyStatus extends ProxyIdentity {
   /** Why it refused the last configuration; empty where it did not. */
   readonly error: string;
   readonly closedEntrypoints: readonly string[];
-  /** Milliseconds from publishing to the acknowledgement, of the last one. */
+  /** Milliseconds from publishing, or from its coming where that was later, to the acknowledgement; of the last one. */
   readonly lagMs: number;
 }
 
@@ -245,6 +245,7 @@ class Subscriber implements AskableProxy {
   #error = "";
   #closedEntrypoints: readonly string[] = [];
   #lagMs = 0;
+  #connectedAt = 0;
   /** What was sent and is not acknowledged yet. */
   #pending: (Published & { readonly sentAs: Message["type"] }) | undefined;
   #greeted = false;
@@ -359,7 +360,8 @@ class Subscriber implements AskableProxy {
       this.#version = message.version;
       this.#sequence = message.sequence;
       this.#closedEntrypoints = message.closed ?? [];
-      this.#lagMs = this.#options.clock.now() - pending.at;
+      // What was published before it came could not reach it.
+      this.#lagMs = this.#options.clock.now() - Math.max(pending.at, this.#connectedAt);
     }
     if (this.status !== undefined) this.#options.onStatus?.(this.status);
     // A configuration that was refused whole is not sent again; the next one is.
@@ -386,6 +388,7 @@ class Subscriber implements AskableProxy {
     // Gone while its token was looked at: there is nobody to speak to, and no close to end it.
     if (this.#socket.destroyed) return;
     this.#identity = identity;
+    this.#connectedAt = this.#options.clock.now();
     const { pod, node, role } = identity;
     this.#options.log.info(`${role} connected`, { pod, node });
     this.#answers = answers;

@@ -183,6 +183,15 @@ test("a proxy gets the whole configuration, then what changes, and acknowledges 
   expect(proxy.whole).toEqual([true, false]);
 });
 
+test("a proxy that comes long after a configuration was published has no lag for that", async () => {
+  const { server, port, clock, next } = await serve();
+  server.publish(FIRST);
+  clock.advance(3_600_000);
+  const first = next(has(FIRST.version));
+  follow(port);
+  expect(await first).toMatchObject({ lagMs: 0 });
+});
+
 test("what is published while one is under way is merged into the next", async () => {
   const { server, port, next } = await serve();
   const proxy = follow(port);
