@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { METRIC_KINDS } from "../src/smi-metrics/metric-kinds.ts";
-import { chartValues, type Schema, valuesReference } from "./values-reference.ts";
+import { chartValues, isLeftOut, type Schema, valuesReference } from "./values-reference.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 const filesIn = (folder: string): string[] =>
@@ -15,8 +15,6 @@ const valuesYaml = read("chart/values.yaml");
 const schema = JSON.parse(read("chart/values.schema.json")) as Schema;
 const values = chartValues(valuesYaml, schema);
 const validator = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
-/** Known so that it can be refused with a hint. */
-const isLeftOut = (own: Schema): boolean => String(own.const ?? "").startsWith("left out: ");
 const isTaken = (candidate: unknown): boolean => validator.safeParse(candidate).success;
 const templates = filesIn("chart/templates")
   .map((path) => readFileSync(path, "utf8"))

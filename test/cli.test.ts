@@ -110,6 +110,17 @@ describe("the command line", () => {
     expect([code, err]).toEqual([2, expect.stringContaining(hint)]);
   });
 
+  test("a controller that cannot start ends with 1 and says why", async () => {
+    const cluster =
+      "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: t}}]";
+    const folder = await folderOf(
+      "kubeconfig",
+      `${cluster}\ncontexts: [{name: c, context: {cluster: c, user: u}}]\ncurrent-context: c\n`,
+    );
+    const { code, err } = await tulle(["controller", "--kubeConfig", join(folder, "kubeconfig"), "--tls-dir", folder]);
+    expect([code, err]).toEqual([1, expect.stringContaining(`open '${folder}/tls.crt'`)]);
+  });
+
   test.each([["version"], ["--version"], ["-V"]])("says its version on %s", async (argument) => {
     const { code, out, err } = await tulle([argument]);
     expect([code, out, err]).toEqual([0, expect.stringMatching(/^tulle \d+\.\d+\.\d+\nnode /), ""]);

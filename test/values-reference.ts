@@ -15,6 +15,9 @@ export interface Schema {
   readonly definitions?: Readonly<Record<string, Schema>>;
 }
 
+/** A value of Traefik Mesh's chart that the schema knows so that it can be refused with a hint. */
+export const isLeftOut = (own: Schema): boolean => String(own.const ?? "").startsWith("left out: ");
+
 export interface ChartValue {
   /** `controller.replicas` */
   readonly path: string;

@@ -22,7 +22,7 @@ export const RENAMED: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Its name in small letters, to what to do instead. */
-const GONE: ReadonlyMap<string, string> = new Map([
+export const GONE: ReadonlyMap<string, string> = new Map([
   ["masterurl", "the server's address comes from a kubeconfig (--kubeconfig)"],
   ["debug", "write --log-level debug"],
   ["smi", "write --acl on"],

@@ -94,6 +94,9 @@ const ALL_NAMES: ReadonlyMap<string, string> = new Map([
   ...OWN_KEYS.map((key) => [key, OWN_PREFIX + key] as const),
 ]);
 
+/** Every name that means something, with its prefix. */
+export const ANNOTATIONS: readonly string[] = [...ALL_NAMES.values()];
+
 export interface ServiceIntent {
   readonly trafficType: TrafficType;
   readonly scheme: ServicePort["scheme"];
