@@ -134,7 +134,7 @@ describe("a request that passes", () => {
     expect(before).toBeLessThan(count / 2);
     caller.socket.resume();
     expect((await caller.end()).split("200 OK").length - 1).toBe(count);
-  });
+  }, 60_000);
 
   test.each([
     ["of a length", "Content-Length: 5\r\n", "hello"],

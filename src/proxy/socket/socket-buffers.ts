@@ -1,3 +1,4 @@
+import { DirectWrites, streamBinding } from "./direct-writes.ts";
 import { READ_BYTES } from "./shared-read.ts";
 import { WriteBuffers } from "./write-buffers.ts";
 
@@ -5,4 +6,5 @@ import { WriteBuffers } from "./write-buffers.ts";
 export class SocketBuffers {
   readonly read = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly write = new WriteBuffers();
+  readonly direct = new DirectWrites(streamBinding());
 }

@@ -11,6 +11,7 @@ import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { EndpointState, ServicePortState } from "../router/types.ts";
+import type { DirectWrites } from "../socket/direct-writes.ts";
 import { resetSocket } from "../socket/reset-socket.ts";
 import type { SocketBuffers } from "../socket/socket-buffers.ts";
 import { connectFailure } from "./connect-failure.ts";
@@ -61,11 +62,14 @@ export class UpstreamConnection {
   deadline: number;
   /** Where the service says how long connecting may take: to the millisecond. */
   connecting: Timer | undefined;
+  /** Undefined where what is written has to be encrypted. */
+  readonly #texts: DirectWrites | undefined;
 
   /** @param http1Only do not offer HTTP/2 */
   constructor(endpoint: EndpointState, deadline: number, pools: UpstreamPools, http1Only: boolean) {
     this.endpoint = endpoint;
     this.deadline = deadline;
+    this.#texts = endpoint.tls === undefined ? pools.buffers.direct : undefined;
     this.socket =
       endpoint.tls === undefined ? this.#connectPlain(pools) : this.#connectTls(endpoint.tls, pools, http1Only);
     this.socket.on("drain", () => this.user?.onUpstreamDrain());
@@ -117,6 +121,11 @@ export class UpstreamConnection {
     this.connected = true;
     this.connecting?.cancel();
     this.user?.onUpstreamConnect();
+  }
+
+  /** @param text a character a byte; @returns as `socket.write` */
+  writeText(text: string): boolean {
+    return this.#texts === undefined ? this.socket.write(text, "latin1") : this.#texts.write(this.socket, text);
   }
 
   /** Ends it without ceremony. The user hears nothing more. */

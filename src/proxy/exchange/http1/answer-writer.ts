@@ -1,6 +1,7 @@
 /** An answer as HTTP/1.1: its head, and its content in the framing that the caller's version of HTTP asks for. */
 import type net from "node:net";
 import type { HeaderChange } from "../../../config/mesh-config.ts";
+import type { DirectWrites } from "../../socket/direct-writes.ts";
 import type { WriteBuffers } from "../../socket/write-buffers.ts";
 import type { AnswerFraming, AnswerHead } from "../message-heads.ts";
 import { trailerText } from "./trailers.ts";
@@ -17,6 +18,7 @@ const NO_CHANGES: readonly HeaderChange[] = [];
 export class AnswerWriter {
   readonly #socket: net.Socket;
   readonly #buffers: WriteBuffers;
+  readonly #direct: DirectWrites;
   #minor = 1;
   #keepAlive = true;
   #framing = AS_IT_COMES;
@@ -29,9 +31,10 @@ export class AnswerWriter {
   /** The connection ends with this answer. */
   close = false;
 
-  constructor(socket: net.Socket, buffers: WriteBuffers) {
+  constructor(socket: net.Socket, buffers: WriteBuffers, direct: DirectWrites) {
     this.#socket = socket;
     this.#buffers = buffers;
+    this.#direct = direct;
   }
 
   /** @param minor of the request's HTTP/1.x; @param keepAlive the request lets another one follow */
@@ -108,7 +111,7 @@ export class AnswerWriter {
   #writeText(): void {
     if (this.#text === "") return;
     if (this.#headWritten) this.started = true;
-    this.#socket.write(this.#text, "latin1");
+    this.#direct.write(this.#socket, this.#text);
     this.#text = "";
   }
 }

@@ -64,7 +64,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     this.#shared = shared;
     this.#owner = owner;
     this.#lookup = new CallerLookup(shared.table, socket);
-    this.#answer = new AnswerWriter(socket, shared.buffers.write);
+    this.#answer = new AnswerWriter(socket, shared.buffers.write, shared.buffers.direct);
     this.#since = shared.clock.now();
     reader.onBytes = (bytes, length) => this.#onBytes(bytes, length);
     this.#listeners = {

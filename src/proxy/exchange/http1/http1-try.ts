@@ -60,9 +60,10 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   // ── the request ──
 
   sendHead(content: Buffer | undefined, done: boolean, trailers: readonly string[] | undefined): boolean {
-    const { socket } = this.#connection as UpstreamConnection;
+    const connection = this.#connection as UpstreamConnection;
+    const { socket } = connection;
     const { text } = this.#owner.outgoing;
-    if (content === undefined && !(done && this.#wraps)) return socket.write(text, "latin1");
+    if (content === undefined && !(done && this.#wraps)) return connection.writeText(text);
     socket.cork();
     const flowing = content === undefined ? socket.write(text, "latin1") : this.#writeContent(socket, text, content);
     if (done) this.sendEnd(trailers);

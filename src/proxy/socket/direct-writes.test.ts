@@ -1,0 +1,139 @@
+import { once } from "node:events";
+import net from "node:net";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { DirectWrites, type StreamBinding, streamBinding } from "./direct-writes.ts";
+
+let server: net.Server;
+
+beforeEach(async () => {
+  server = net.createServer();
+  server.listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+});
+
+/** A connection to write to, whose other end reads when it is told to. */
+async function pair(): Promise<{ socket: net.Socket; peer: net.Socket }> {
+  const accepted = once(server, "connection");
+  const socket = net.connect((server.address() as net.AddressInfo).port, "127.0.0.1");
+  const [[peer]] = (await Promise.all([accepted, once(socket, "connect")])) as [[net.Socket], unknown];
+  peer.pause();
+  peer.on("error", () => {});
+  onTestFinished(() => {
+    socket.destroy();
+    peer.destroy();
+  });
+  return { socket, peer };
+}
+
+async function readAll(peer: net.Socket): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of peer) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString("latin1");
+}
+
+/** Bytes that a handle holds back. */
+const heldBack = (socket: net.Socket) =>
+  (socket as unknown as { _handle: { writeQueueSize: number } })._handle.writeQueueSize;
+
+/** Writes texts until one does not leave at once. */
+function fill(writes: DirectWrites, socket: net.Socket): string {
+  let all = "";
+  for (let round = 0; heldBack(socket) === 0; round++) {
+    const text = String.fromCharCode(97 + (round % 26)).repeat(16_000);
+    writes.write(socket, text);
+    all += text;
+  }
+  return all;
+}
+
+const ways: [string, StreamBinding | undefined][] = [
+  ["past the stream", streamBinding()],
+  ["where there is no way past the stream", undefined],
+];
+
+describe.each(ways)("%s", (_, binding) => {
+  const writes = new DirectWrites(binding);
+
+  test("a text arrives, a character a byte", async () => {
+    const { socket, peer } = await pair();
+    expect(writes.write(socket, "HTTP/1.1 200 OK\r\nx: \u00e4\r\n\r\n")).toBe(true);
+    socket.end();
+    expect(await readAll(peer)).toBe("HTTP/1.1 200 OK\r\nx: \u00e4\r\n\r\n");
+  });
+
+  test("texts keep their place among what the stream writes", async () => {
+    const { socket, peer } = await pair();
+    writes.write(socket, "a");
+    socket.write("b");
+    writes.write(socket, "c");
+    socket.cork();
+    socket.write("d");
+    writes.write(socket, "e");
+    socket.uncork();
+    writes.write(socket, "f");
+    socket.end("g");
+    expect(await readAll(peer)).toBe("abcdefg");
+  });
+
+  test("what a slow reader does not take waits, in its order, until the reader does", async () => {
+    const { socket, peer } = await pair();
+    let all = fill(writes, socket);
+    for (const text of ["one", "two", "three"]) {
+      writes.write(socket, text);
+      all += text;
+    }
+    socket.end();
+    expect(await readAll(peer)).toBe(all);
+  });
+
+  test("whoever writes on to a slow reader is told to wait", async () => {
+    const { socket } = await pair();
+    fill(writes, socket);
+    let flowing = true;
+    for (let count = 0; flowing && count < 100; count++) flowing = writes.write(socket, "x".repeat(16_000));
+    expect(flowing).toBe(false);
+    expect(socket.writableNeedDrain).toBe(true);
+  });
+
+  test("a reader that is slow holds up no other", async () => {
+    const slow = await pair();
+    fill(writes, slow.socket);
+    const other = await pair();
+    writes.write(other.socket, "hello");
+    expect(String((await once(other.peer.resume(), "data"))[0])).toBe("hello");
+  });
+
+  test("a reset while a text waits is an error of the socket", async () => {
+    const { socket, peer } = await pair();
+    fill(writes, socket);
+    const failed = once(socket, "error");
+    peer.resetAndDestroy();
+    expect(["ECONNRESET", "EPIPE"]).toContain(((await failed)[0] as NodeJS.ErrnoException).code);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test("a text for a socket that is closed goes nowhere, and throws nothing", async () => {
+    const { socket } = await pair();
+    socket.on("error", () => {});
+    const closed = once(socket, "close");
+    socket.destroy();
+    writes.write(socket, "late");
+    await closed;
+  });
+
+  test("a text after the end is an error, as it is of the stream", async () => {
+    const { socket } = await pair();
+    const failed = once(socket, "error");
+    socket.end("last");
+    writes.write(socket, "late");
+    expect(((await failed)[0] as NodeJS.ErrnoException).code).toBe("ERR_STREAM_WRITE_AFTER_END");
+  });
+});
+
+test("texts that leave at once cost the stream nothing", async () => {
+  const { socket } = await pair();
+  new DirectWrites(streamBinding()).write(socket, "hello");
+  // The stream has not seen it.
+  expect((socket as unknown as { _writableState: { pendingcb: number } })._writableState.pendingcb).toBe(0);
+});
