@@ -14,7 +14,7 @@ import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "../exchange/http-options.t
 import type { FlowRecord } from "../flow/flow-record.ts";
 import { MeshRouteTable } from "../router/route-table.ts";
 import type { Caller, RouteTable, ServicePortState } from "../router/types.ts";
-import type { SharedReadSocket } from "../socket/shared-read.ts";
+import type { ReadBuffers, SharedReadSocket } from "../socket/shared-read.ts";
 import { SocketBuffers } from "../socket/socket-buffers.ts";
 import { TcpEngine } from "../tcp/tcp-engine.ts";
 import type { TracingOptions } from "../tracing/tracer.ts";
@@ -269,7 +269,7 @@ export class MeshProxy {
       const listener = new TcpListener(
         (caller) => this.#accept(caller, entrypoint),
         (error) => this.#options.log.warn("accepting failed", { address, port, error: error.message }),
-        this.#buffers.read,
+        () => this.#readsInto(entrypoint),
       );
       const bound = await listener.listen(address, candidate);
       entrypoint.close = async () => listener.close();
@@ -286,6 +286,11 @@ export class MeshProxy {
       entrypoint.close = () => bound.close();
       return bound.port;
     });
+  }
+
+  #readsInto({ config }: OpenEntrypoint): ReadBuffers {
+    const { read, readFlow } = this.#buffers;
+    return this.#table.servicePort(config.servicePort)?.config.trafficType === "http" ? read : readFlow;
   }
 
   #accept(caller: SharedReadSocket, entrypoint: OpenEntrypoint): void {

@@ -11,7 +11,7 @@ test("a port that cannot be had fails the listening, and is no error of an accep
   const listener = new TcpListener(
     () => {},
     (error) => errors.push(error),
-    Buffer.alloc(1024),
+    () => ({ usual: Buffer.alloc(1024) }),
   );
   await expect(listener.listen("127.0.0.1", (taken.address() as net.AddressInfo).port)).rejects.toThrow("EADDRINUSE");
   expect(errors).toEqual([]);

@@ -1,5 +1,5 @@
 import net from "node:net";
-import { acceptShared, type SharedReadSocket } from "../socket/shared-read.ts";
+import { acceptShared, type ReadBuffers, type SharedReadSocket } from "../socket/shared-read.ts";
 
 export interface BoundPort {
   readonly port: number;
@@ -35,11 +35,16 @@ export class TcpListener {
   /**
    * @param onConnection gets sockets with allowHalfOpen and noDelay that nothing has been read of
    * @param onError gets what goes wrong once it listens
+   * @param buffers what the next connection reads into
    */
-  constructor(onConnection: (caller: SharedReadSocket) => void, onError: (error: Error) => void, readBuffer: Buffer) {
+  constructor(
+    onConnection: (caller: SharedReadSocket) => void,
+    onError: (error: Error) => void,
+    buffers: () => ReadBuffers,
+  ) {
     this.#server = net.createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true },
-      (accepted) => onConnection(acceptShared(accepted, readBuffer)),
+      (accepted) => onConnection(acceptShared(accepted, buffers())),
     );
     this.#onError = onError;
   }

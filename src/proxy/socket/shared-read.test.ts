@@ -10,7 +10,7 @@ let onAccept: (accepted: SharedReadSocket) => void;
 
 beforeEach(async () => {
   server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
-    const accepted = acceptShared(socket, buffer);
+    const accepted = acceptShared(socket, { usual: buffer });
     onTestFinished(() => void accepted.socket.destroy());
     onAccept(accepted);
   });
@@ -129,7 +129,7 @@ test("a connection whose inside is another than we know is read all the same", a
   const { socket: accepted } = await reading;
   const socket = connect();
   Object.defineProperty(socket, "_handle", { value: {}, configurable: true });
-  const own = acceptShared(socket, buffer);
+  const own = acceptShared(socket, { usual: buffer });
   delete (socket as { _handle?: unknown })._handle;
   const heard = new Promise((resolve) => {
     own.onBytes = (bytes, length) => resolve(bytes.toString("latin1", 0, length));
@@ -141,10 +141,42 @@ test("a connection whose inside is another than we know is read all the same", a
 
 test("a connection of ours reads into the buffer from its first byte on", async () => {
   onAccept = ({ socket }) => socket.write("welcome");
-  const opened = connectShared(place(), buffer);
+  const opened = connectShared(place(), { usual: buffer });
   onTestFinished(() => void opened.socket.destroy());
   const text = await new Promise((resolve) => {
     opened.onBytes = (bytes, length) => resolve(bytes.toString("latin1", 0, length));
   });
   expect(text).toBe("welcome");
+});
+
+test("a connection that was widened reads into what it is told, from its next read on", async () => {
+  const wide = Buffer.allocUnsafeSlow(READ_BYTES * 2);
+  const server = net.createServer((socket) => {
+    socket.write("first");
+    socket.on("data", () => socket.write(Buffer.alloc(READ_BYTES * 2, "x")));
+  });
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const opened = connectShared({ host: "127.0.0.1", port }, { usual: buffer, wide: () => wide });
+  onTestFinished(() => void opened.socket.destroy());
+  const seen: Buffer[] = [];
+  await new Promise<void>((resolve) => {
+    let left = READ_BYTES * 2;
+    opened.onBytes = (bytes, length) => {
+      seen.push(bytes);
+      if (seen.length === 1) {
+        expect(bytes.toString("latin1", 0, length)).toBe("first");
+        opened.widen();
+        opened.socket.write("more");
+        return;
+      }
+      expect(bytes.subarray(0, length).equals(Buffer.alloc(length, "x"))).toBe(true);
+      left -= length;
+      if (left === 0) resolve();
+    };
+  });
+  expect(seen[0]).toBe(buffer);
+  expect(new Set(seen.slice(1))).toEqual(new Set([wide]));
 });

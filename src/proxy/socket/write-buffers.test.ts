@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { WriteBuffers } from "./write-buffers.ts";
+import { WIDE_READ_BYTES, WriteBuffers } from "./write-buffers.ts";
 
 const buffers = new WriteBuffers();
 let server: net.Server;
@@ -91,4 +91,19 @@ test("says when the socket wants to drain first", async () => {
   for (let writes = 0; flowing && writes < 1000; writes++) flowing = buffers.write(socket, "", bytes, 0, bytes.length);
   expect(flowing).toBe(false);
   expect(socket.writableNeedDrain).toBe(true);
+});
+
+test("wide pieces have a bounded number of buffers, and leave whole without one as well", async () => {
+  const { socket, peer } = await pair();
+  const wide = new WriteBuffers();
+  const piece = Buffer.alloc(WIDE_READ_BYTES, "w");
+  let writes = 0;
+  for (; wide.takesWide; writes++) wide.write(socket, "", piece, 0, piece.length);
+  const bounded = process.memoryUsage().arrayBuffers;
+  expect(writes).toBeGreaterThan(8);
+  wide.write(socket, "", piece, 0, piece.length);
+  expect(process.memoryUsage().arrayBuffers - bounded).toBeLessThan(2 * WIDE_READ_BYTES);
+  socket.end();
+  expect(await readAll(peer)).toHaveLength((writes + 1) * piece.length);
+  expect(wide.takesWide).toBe(true);
 });

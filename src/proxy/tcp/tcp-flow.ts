@@ -157,7 +157,7 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
       clock,
       timeoutMs: Math.min(leftMs, asked),
       localAddress: dialFrom?.(this.caller),
-      readBuffer: buffers.read,
+      readBuffers: buffers.readFlow,
       onResult: (result) => (typeof result === "string" ? this.#dialFailed(result) : this.#relay(result)),
     });
   }
@@ -235,6 +235,8 @@ export class TcpFlow implements FlowRecord, ConnectionWaiter {
       if (!upstream.writableEnded && wasReset(upstream)) this.#fail("UpstreamReset");
       else downstream.end();
     });
+    this.#caller.widen();
+    endpoint.widen();
     downstream.resume();
     for (const bytes of this.#early ?? []) up(bytes, bytes.length);
     this.#early = undefined;

@@ -34,7 +34,7 @@ function dial(endpoint: Dialable, rest: Partial<ConnectOptions> = {}) {
       clock: systemClock,
       timeoutMs: 5000,
       localAddress: undefined,
-      readBuffer: Buffer.alloc(1024),
+      readBuffers: { usual: Buffer.alloc(1024) },
       ...rest,
       onResult: (result) => {
         if (typeof result !== "string") closing.push(() => result.socket.destroy());

@@ -1,7 +1,7 @@
 import type net from "node:net";
 import type { Clock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
-import { connectShared, type SharedReadSocket } from "../socket/shared-read.ts";
+import { connectShared, type ReadBuffers, type SharedReadSocket } from "../socket/shared-read.ts";
 import { connectFailure } from "./connect-failure.ts";
 
 /** A silent connection is probed after this, so that one whose endpoint vanished does not stay for ever. */
@@ -14,7 +14,7 @@ export interface ConnectOptions {
   /** Source address; undefined: the machine's choice. */
   readonly localAddress: string | undefined;
   /** What it reads into. */
-  readonly readBuffer: Buffer;
+  readonly readBuffers: ReadBuffers;
   /**
    * Called once, never before `connectTo` returns: with the socket, half-open allowed, no listeners on it (add one for
    * "error" at once); or with why there is none.
@@ -28,7 +28,7 @@ export interface ConnectOptions {
  */
 export function connectTo(
   { address, dialPort }: { readonly address: string; readonly dialPort: number },
-  { clock, timeoutMs, localAddress, readBuffer, onResult }: ConnectOptions,
+  { clock, timeoutMs, localAddress, readBuffers, onResult }: ConnectOptions,
 ): () => void {
   const target: net.TcpNetConnectOpts = {
     host: address,
@@ -39,7 +39,7 @@ export function connectTo(
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     ...(localAddress === undefined ? {} : { localAddress }),
   };
-  const opened = connectShared(target, readBuffer);
+  const opened = connectShared(target, readBuffers);
   const { socket } = opened;
   let over = false;
   const end = (result: SharedReadSocket | Failure | undefined) => {

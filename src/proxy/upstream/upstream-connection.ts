@@ -84,7 +84,7 @@ export class UpstreamConnection {
   #connectPlain(pools: UpstreamPools): net.Socket {
     const socket = net.connect({
       ...this.#target(),
-      onread: { buffer: pools.buffers.read, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
+      onread: { buffer: pools.buffers.read.usual, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
     });
     return socket.on("connect", () => this.#onConnected());
   }

@@ -168,7 +168,7 @@ export class TcpFixture {
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       const state = this.table.servicePort(entry);
       if (state === undefined) throw new Error(`no service port ${entry}`);
-      const caller = acceptShared(socket, buffers.read);
+      const caller = acceptShared(socket, buffers.readFlow);
       this.accepted.push(caller.socket);
       this.engine.accept(caller, state);
       rest.onAccept?.(caller.socket);
