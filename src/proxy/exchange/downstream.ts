@@ -42,8 +42,8 @@ export interface Downstream {
   writeOwnAnswer(answer: OwnAnswer, mayFollow: boolean): void;
 
   // ends
-  /** The answer is written. @param requestDone the request was read whole */
-  exchangeEnded(requestDone: boolean): void;
+  /** The answer is written. @param requestDone the request was read whole; @param now the clock's time */
+  exchangeEnded(requestDone: boolean, now: number): void;
   /** Breaks it, so that the caller cannot take what it has for a whole answer. @param resetCode of HTTP/2 (RFC 9113 §7) */
   abort(failure: Failure, resetCode: number | undefined): void;
 

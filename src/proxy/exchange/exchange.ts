@@ -173,7 +173,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     this.#content.begin();
     this.#trailers = undefined;
     this.attempts = 0;
-    this.#tried.length = 0;
+    if (this.#tried.length > 0) this.#tried.length = 0;
     this.endpoint = undefined;
     this.#try = undefined;
     this.#sent = false;
@@ -198,7 +198,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const { host, requestFields } = this.#shared.wants;
     this.host = host ? (view.header("host") ?? "") : "";
     this.#fieldNames = requestFields;
-    this.#fieldValues.length = 0;
+    if (this.#fieldValues.length > 0) this.#fieldValues.length = 0;
     for (let index = 0; index < requestFields.length; index++)
       this.#fieldValues.push(view.header(requestFields[index] as string));
   }
@@ -372,7 +372,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const declined = this.#try as UpstreamTry;
     if (whole) {
       this.#try = undefined;
-      declined.finish(this.#requestDone);
+      declined.finish(this.#requestDone, this.lastMoveAt);
     } else this.#dropTry();
     this.#trace?.tryEnds("");
     this.#sent = false;
@@ -416,9 +416,11 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const done = this.#try as UpstreamTry;
     this.status = done.status;
     this.#try = undefined;
-    done.finish(this.#requestDone);
-    this.#end();
-    downstream.exchangeEnded(this.#requestDone);
+    // The last byte came in this step, so there is no need to look at the clock again.
+    const now = this.lastMoveAt;
+    done.finish(this.#requestDone, now);
+    this.#end(now);
+    downstream.exchangeEnded(this.#requestDone, now);
   }
 
   onSwitched(): void {
@@ -683,8 +685,9 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     else this.bytesDown = ownContent(answer).length;
     downstream?.discard();
     downstream?.writeOwnAnswer(answer, this.#requestDone && !this.#shared.draining);
-    this.#end();
-    downstream?.exchangeEnded(this.#requestDone);
+    const now = this.#shared.clock.now();
+    this.#end(now);
+    downstream?.exchangeEnded(this.#requestDone, now);
   }
 
   /** The caller has part of an answer: only a broken connection says that no more comes. */
@@ -706,7 +709,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     else dropped?.drop(this.#sent && !this.#requestDone);
   }
 
-  #end(): void {
+  #end(now = this.#shared.clock.now()): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#waiting?.cancel();
@@ -719,7 +722,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const { endpoint } = this;
     if (endpoint !== undefined) endpoint.outstanding--;
     this.#content.forget();
-    this.durationMs = this.#shared.clock.now() - this.#startedAt;
+    this.durationMs = now - this.#startedAt;
     this.#recordOutcome();
     this.#trace?.end(this);
     this.#shared.onExchange?.(this);
@@ -731,6 +734,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
     const failure = this.failure;
     if (failure !== "" && FAILURES[failure].fault !== "upstream") return;
     if (this.attempts === 0) return;
-    for (const { breaker } of this.#decision.path) breaker?.record(this.status, this.durationMs);
+    const { path } = this.#decision;
+    for (let index = 0; index < path.length; index++) path[index]?.breaker?.record(this.status, this.durationMs);
   }
 }

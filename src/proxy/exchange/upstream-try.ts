@@ -39,8 +39,12 @@ export interface UpstreamTry {
   endTunnel(): void;
   pauseReading(): void;
   resumeReading(): void;
-  /** The answer is whole. @param requestDone and so is the request: the connection may serve another */
-  finish(requestDone: boolean): void;
+  /**
+   * The answer is whole.
+   * @param requestDone and so is the request: the connection may serve another
+   * @param now the clock's time
+   */
+  finish(requestDone: boolean, now: number): void;
   /** Gives it up. @param cut the endpoint has part of a request, and must not take that for all of it */
   drop(cut: boolean): void;
   /** Gives up a tunnel; its last bytes still leave. */
@@ -73,7 +77,7 @@ export interface TryOwner {
   /** Trailers of the answer, or the fields of a head that is all of it. @param fields name, value, name, value … */
   onAnswerTrailers(fields: readonly string[]): void;
   onTryDrain(): void;
-  /** The answer is written whole. */
+  /** The answer is written whole, in the step in which its last byte came: `onTryProgress` was called for that. */
   onAnswered(): void;
   onSwitched(): void;
   onTunnelBytes(bytes: Buffer): void;

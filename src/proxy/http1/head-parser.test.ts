@@ -189,3 +189,27 @@ describe("a response head", () => {
     expect(response(`${line}\r\n${fields}\r\n`).fault).not.toBe("");
   });
 });
+
+test("a head that is not whole is not made whole by what lies behind its end", () => {
+  const head = Buffer.from("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", "latin1");
+  const answer = Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\n", "latin1");
+  const parser = new HeadParser();
+  const stale = (bytes: Buffer, end: number) => Buffer.concat([bytes.subarray(0, end), bytes.subarray(end), bytes]);
+  for (let end = 0; end <= head.length; end++) {
+    const fault = parser.parseRequest(stale(head, end), 0, end);
+    expect([end, fault === ""]).toEqual([end, end === head.length]);
+  }
+  expect(parser.headEnd).toBe(head.length);
+  for (let end = 0; end <= answer.length; end++) {
+    const fault = parser.parseResponse(stale(answer, end), 0, end, false);
+    expect([end, fault === ""]).toEqual([end, end === answer.length]);
+  }
+});
+
+test("a head ends at its empty line, whatever follows", () => {
+  const head = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+  const bytes = Buffer.from(`${head}GET /next HTTP/1.1\r\nHost: h\r\n\r\n`, "latin1");
+  const parser = new HeadParser();
+  expect(parser.parseRequest(bytes, 0, bytes.length)).toBe("");
+  expect(parser.headEnd).toBe(head.length);
+});

@@ -62,6 +62,8 @@ export class HeadParser {
   minor = 1;
   /** Index of the first field line. */
   fieldsStart = 0;
+  /** Index after the empty line. */
+  headEnd = 0;
 
   hostIndex = -1;
   framing = NO_BODY;
@@ -75,8 +77,8 @@ export class HeadParser {
   upgradeIndex = -1;
 
   /**
-   * @param bytes holds the whole head, `start` to `end`, with its empty line
-   * @returns "" or what is wrong
+   * @param bytes the head lies between `start` and `end`; what may come after it is not looked at
+   * @returns "" or what is wrong, which may be that it is not whole; `headEnd` says where one without a fault ends
    */
   parseRequest(bytes: Uint8Array, start: number, end: number): HeadFault {
     this.#reset();
@@ -113,7 +115,7 @@ export class HeadParser {
     this.close = false;
     this.keepAlive = false;
     this.upgrade = false;
-    this.nominated.length = 0;
+    if (this.nominated.length > 0) this.nominated.length = 0;
     this.upgradeIndex = -1;
     this.authorityStart = 0;
     this.authorityEnd = 0;
@@ -213,9 +215,8 @@ export class HeadParser {
   /** field-name ":" OWS field-value OWS CRLF (RFC 9112 §5); no folding (§5.2), no space before the colon (§5.1). */
   #fields(bytes: Uint8Array, start: number, end: number): HeadFault {
     this.fieldsStart = start;
-    const last = end - 2;
     let at = start;
-    while (at < last) {
+    while (at < end && bytes[at] !== CR) {
       if (this.fieldCount === MAX_FIELDS) return "fields";
       const nameStart = at;
       while (TOKEN[bytes[at] as number] === 1) at++;
@@ -231,7 +232,8 @@ export class HeadParser {
       const fault = this.#addField(bytes, nameStart, nameEnd, valueStart, valueEnd, at);
       if (fault !== "") return fault;
     }
-    return at === last && bytes[at] === CR && bytes[at + 1] === LF ? "" : "bad";
+    this.headEnd = at + 2;
+    return this.headEnd <= end && bytes[at + 1] === LF ? "" : "bad";
   }
 
   #addField(

@@ -109,7 +109,7 @@ describe.each(ways)("%s", (_, binding) => {
     fill(writes, socket);
     const failed = once(socket, "error");
     peer.resetAndDestroy();
-    expect(["ECONNRESET", "EPIPE"]).toContain(((await failed)[0] as NodeJS.ErrnoException).code);
+    expect(((await failed)[0] as NodeJS.ErrnoException).errno).toBeLessThan(0);
     expect(socket.destroyed).toBe(true);
   });
 

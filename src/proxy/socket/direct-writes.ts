@@ -7,7 +7,6 @@
  * same in Node.js 20 to 24; where they are not there, texts go by `socket.write`.
  */
 import type net from "node:net";
-import { getSystemErrorName } from "node:util";
 
 /** A handle keeps it while the write waits there, and calls it then; one that left at once is free for the next. */
 interface WriteRequest {
@@ -79,13 +78,8 @@ export class DirectWrites {
     this.#waiting.add(socket);
     request.oncomplete = (status) => {
       this.#waiting.delete(socket);
-      if (status < 0) socket.destroy(systemError(status));
+      if (status < 0) socket.destroy(Object.assign(new Error("a write failed"), { errno: status, syscall: "write" }));
     };
     this.#request = new (this.#binding as StreamBinding).WriteWrap();
   }
-}
-
-function systemError(status: number): NodeJS.ErrnoException {
-  const code = getSystemErrorName(status);
-  return Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: "write" });
 }

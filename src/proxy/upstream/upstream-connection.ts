@@ -253,8 +253,8 @@ export class UpstreamPools {
     return connection;
   }
 
-  /** Gives a connection back whose exchange ended in good order on both sides. */
-  release(connection: UpstreamConnection): void {
+  /** Gives a connection back whose exchange ended in good order on both sides, at `now` by the clock. */
+  release(connection: UpstreamConnection, now: number): void {
     connection.user = undefined;
     const { endpoint } = connection;
     if (endpoint.removed || connection.socket.destroyed) {
@@ -267,7 +267,7 @@ export class UpstreamPools {
       return;
     }
     connection.reused = true;
-    connection.deadline = this.#options.clock.now() + this.#options.idleTimeoutMs;
+    connection.deadline = now + this.#options.idleTimeoutMs;
     idle.push(connection);
   }
 

@@ -26,28 +26,47 @@ import type { HeadParser } from "../../http1/head-parser.ts";
 import { changeFields } from "../../middleware/headers/headers.ts";
 import type { IncomingFields } from "../http2/forwarded-fields.ts";
 import type { AnswerOptions, ForwardOptions } from "../message-heads.ts";
+import type { OwnFields } from "./own-fields.ts";
 import { withoutOws } from "./trailers.ts";
+
+/** In a status line, after "HTTP/1.1" and after "HTTP/1.1 200". */
+const VERSION_END = 8;
+const STATUS_END = 12;
+const FORWARDING =
+  (1 << X_FORWARDED_FOR) |
+  (1 << X_FORWARDED_HOST) |
+  (1 << X_FORWARDED_PORT) |
+  (1 << X_FORWARDED_PROTO) |
+  (1 << X_REAL_IP);
 
 /**
  * @param text the head, one character a byte; the parser's offsets less `base` are indexes into it
  * @returns request line, field lines and the empty line, for HTTP/1.1
  */
-export function requestHead(parser: HeadParser, text: string, base: number, options: ForwardOptions): string {
-  const { callerAddress, server } = options;
-  const method = text.slice(parser.methodStart - base, parser.methodEnd - base);
-  let head = `${method} ${options.path ?? targetOf(parser, text, base)} HTTP/1.1\r\n`;
+export function requestHead(
+  parser: HeadParser,
+  text: string,
+  base: number,
+  options: ForwardOptions,
+  ownFields: OwnFields,
+): string {
   let host = options.host ?? hostOf(parser, text, base) ?? options.defaultHost;
   if (host === "") host = options.defaultHost;
   const keepsHost = options.host === undefined && parser.authorityEnd === 0 && parser.hostIndex >= 0;
-  if (!keepsHost) head += `Host: ${host}\r\n`;
+  // A request line that need not change is the beginning of the first run.
+  let head = "";
+  let runStart = parser.methodStart;
+  if (!keepsHost || options.path !== undefined || parser.minor === 0 || parser.pathStart !== parser.targetStart) {
+    const method = text.slice(parser.methodStart - base, parser.methodEnd - base);
+    head = `${method} ${options.path ?? targetOf(parser, text, base)} HTTP/1.1\r\n`;
+    if (!keepsHost) head += `Host: ${host}\r\n`;
+    runStart = parser.fieldsStart;
+  }
 
-  let runStart = parser.fieldsStart;
-  let lastForwardedFor = -1;
   let seen = 0;
   let trailersWelcome = false;
   for (let index = 0; index < parser.fieldCount; index++) {
     const id = parser.id[index] as number;
-    if (id === X_FORWARDED_FOR) lastForwardedFor = index;
     seen |= 1 << id;
     if (id === TE && welcomesTrailers(parser, text, base, index)) trailersWelcome = true;
     if (!dropsFromRequest(parser, text, base, index, keepsHost)) continue;
@@ -56,13 +75,7 @@ export function requestHead(parser: HeadParser, text: string, base: number, opti
   }
   head += text.slice(runStart - base, (parser.lineEnd[parser.fieldCount - 1] ?? runStart) - base);
 
-  if (lastForwardedFor < 0) head += `X-Forwarded-For: ${callerAddress}\r\n`;
-  else head = appendForwardedFor(head, callerAddress);
-  if ((seen & (1 << X_FORWARDED_HOST)) === 0) head += `X-Forwarded-Host: ${host}\r\n`;
-  if ((seen & (1 << X_FORWARDED_PORT)) === 0) head += `X-Forwarded-Port: ${options.port}\r\n`;
-  if ((seen & (1 << X_FORWARDED_PROTO)) === 0) head += "X-Forwarded-Proto: http\r\n";
-  head += `X-Forwarded-Server: ${server}\r\n`;
-  if ((seen & (1 << X_REAL_IP)) === 0) head += `X-Real-Ip: ${callerAddress}\r\n`;
+  head = (seen & FORWARDING) === 0 ? head + ownFields.of(options, host) : addForwarding(head, seen, host, options);
   if (parser.upgrade) head += "Connection: Upgrade\r\n";
   else if (trailersWelcome) head += "TE: trailers\r\nConnection: TE\r\n";
   const { added } = options;
@@ -71,24 +84,41 @@ export function requestHead(parser: HeadParser, text: string, base: number, opti
   return options.changes.length === 0 ? head : changed(head, options.changes);
 }
 
+/** @param seen which fields the request has: of those that are here, none comes twice */
+function addForwarding(head: string, seen: number, host: string, options: ForwardOptions): string {
+  const { callerAddress, server, port } = options;
+  let added =
+    (seen & (1 << X_FORWARDED_FOR)) === 0
+      ? `${head}X-Forwarded-For: ${callerAddress}\r\n`
+      : appendForwardedFor(head, callerAddress);
+  if ((seen & (1 << X_FORWARDED_HOST)) === 0) added += `X-Forwarded-Host: ${host}\r\n`;
+  if ((seen & (1 << X_FORWARDED_PORT)) === 0) added += `X-Forwarded-Port: ${port}\r\n`;
+  if ((seen & (1 << X_FORWARDED_PROTO)) === 0) added += "X-Forwarded-Proto: http\r\n";
+  added += `X-Forwarded-Server: ${server}\r\n`;
+  if ((seen & (1 << X_REAL_IP)) === 0) added += `X-Real-Ip: ${callerAddress}\r\n`;
+  return added;
+}
+
 /** @returns status line, field lines and the empty line */
 export function responseHead(parser: HeadParser, text: string, base: number, options: AnswerOptions): string {
   // The status line goes on as it came, but for the version, which is a hop's own (RFC 9110 §2.5).
-  const afterVersion = text.indexOf(" ");
-  let head = `HTTP/1.1${text.slice(afterVersion, parser.fieldsStart - base)}`;
+  let head = parser.minor === 1 ? "" : "HTTP/1.1";
+  let runStart = base + (parser.minor === 1 ? 0 : VERSION_END);
   // RFC 9112 §4: the space stands there even where no reason follows.
-  if (text.charCodeAt(afterVersion + 4) === CR) head = `HTTP/1.1 ${parser.status} \r\n`;
+  if (text.charCodeAt(STATUS_END) === CR) {
+    head = `HTTP/1.1 ${parser.status} \r\n`;
+    runStart = parser.fieldsStart;
+  }
   const switching = parser.status === 101;
   const untold = options.framing === "untold";
   // RFC 9112 §6.1: HTTP/1.0 knows no codings, not even in an answer without content.
   const dropsCoding = untold || options.callerMinor === 0;
-  let runStart = parser.fieldsStart;
   for (let index = 0; index < parser.fieldCount; index++) {
     if (!dropsFromResponse(parser, text, base, index, switching, dropsCoding)) continue;
     head += text.slice(runStart - base, (parser.nameStart[index] as number) - base);
     runStart = parser.lineEnd[index] as number;
   }
-  head += text.slice(runStart - base, (parser.lineEnd[parser.fieldCount - 1] ?? runStart) - base);
+  head += text.slice(runStart - base, (parser.lineEnd[parser.fieldCount - 1] ?? parser.fieldsStart) - base);
   if (untold && options.callerMinor === 1) head += "Transfer-Encoding: chunked\r\n";
   if (switching) head += "Connection: Upgrade\r\n";
   else if (parser.status >= 200) {

@@ -92,7 +92,8 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   }
 
   resumeReading(): void {
-    if (!this.#pausedByBacklog) this.socket.resume();
+    // Most of the time it is not paused at all, and to say so to the stream costs something.
+    if (!this.#pausedByBacklog && this.socket.readableFlowing !== true) this.socket.resume();
   }
 
   takeUnreadBytes(): Buffer | undefined {
@@ -163,12 +164,12 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     return this.socket.readableEnded;
   }
 
-  exchangeEnded(requestDone: boolean): void {
+  exchangeEnded(requestDone: boolean, now: number): void {
     const keepAlive = requestDone && !this.#answer.close;
     const exchange = this.#exchange;
     this.#exchange = undefined;
     if (exchange !== undefined) this.#owner.giveBack(exchange);
-    this.#since = this.#shared.clock.now();
+    this.#since = now;
     this.#pausedByBacklog = false;
     this.resumeReading();
     if (keepAlive) this.#readHeads();
@@ -203,9 +204,25 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
       this.#discard();
       return;
     }
-    this.#onData(buffer.subarray(0, length));
+    if (!this.#readRequest(buffer, length)) this.#onData(buffer.subarray(0, length));
     // The next read of whatever connection overwrites it.
     if (this.#unread?.buffer === buffer.buffer) this.#unread = Buffer.from(this.#unread);
+  }
+
+  /**
+   * The usual case, in which the bytes are looked at once: a request begins with them, and its head is here whole.
+   * @returns false for any other, and for a head that is bad: those are told apart one after the other
+   */
+  #readRequest(buffer: Buffer, length: number): boolean {
+    if (!this.#idle || this.socket.writableNeedDrain) return false;
+    const { requestParser: parser } = this.#shared;
+    if (parser.parseRequest(buffer, 0, length) !== "" || parser.headEnd > MAX_HEAD_BYTES) return false;
+    const { headEnd } = parser;
+    this.#reading = true;
+    this.#begin(headEnd === length ? buffer : buffer.subarray(0, length), headEnd, length);
+    this.#reading = false;
+    this.#readHeads();
+    return true;
   }
 
   #onData(bytes: Buffer): void {
@@ -214,7 +231,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
       if (exchange.isTunnel) exchange.onContent(bytes);
       else if (exchange.requestDone) this.#keep(bytes);
       else {
-        const at = this.#readContent(exchange, bytes, 0);
+        const at = this.#readContent(exchange, bytes, 0, bytes.length);
         if (at < bytes.length && !this.#lingering) this.#keep(bytes.subarray(at));
       }
       return;
@@ -288,10 +305,15 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     const headEnd = bytes.indexOf("\r\n\r\n", 0, "latin1") + 4;
     if (headEnd < 4 || headEnd > MAX_HEAD_BYTES) return this.#awaitHead(bytes);
     this.#headUnderWay = false;
-    const { requestParser: parser, requestHead } = this.#shared;
-    const fault = parser.parseRequest(bytes, 0, headEnd);
+    const fault = this.#shared.requestParser.parseRequest(bytes, 0, headEnd);
     if (fault !== "") return this.#refuseHead(fault);
+    this.#begin(bytes, headEnd, bytes.length);
+    return true;
+  }
 
+  /** @param bytes of which the parser has just read the head, from 0 to `headEnd`; `end` is that of what was received */
+  #begin(bytes: Buffer, headEnd: number, end: number): void {
+    const { requestParser: parser, requestHead } = this.#shared;
     const exchange = this.#owner.takeExchange();
     this.#fresh = false;
     this.#exchange = exchange;
@@ -299,33 +321,32 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     this.#answer.begin(parser.minor, !parser.close && (parser.minor === 1 || parser.keepAlive));
     requestHead.set(bytes, 0, headEnd);
     exchange.begin(this, requestHead);
-    const at = exchange.requestDone ? headEnd : this.#beginContent(exchange, parser, bytes, headEnd);
+    const at = exchange.requestDone ? headEnd : this.#beginContent(exchange, parser, bytes, headEnd, end);
     // A body that is bad from its first bytes has ended the exchange already.
-    if (at < bytes.length && this.#exchange === exchange) this.#keep(bytes.subarray(at));
+    if (at < end && this.#exchange === exchange) this.#keep(bytes.subarray(at, end));
     if (this.#exchange === exchange) exchange.start(requestHead);
-    return true;
   }
 
-  #beginContent(exchange: Exchange, parser: HeadParser, bytes: Buffer, from: number): number {
+  #beginContent(exchange: Exchange, parser: HeadParser, bytes: Buffer, from: number, end: number): number {
     this.#body ??= new BodyReader();
     this.#body.begin(parser.framing, parser.contentLength, parser.nominated);
     if (this.#body.done) {
       exchange.onContentEnd(undefined);
       return from;
     }
-    return this.#readContent(exchange, bytes, from);
+    return this.#readContent(exchange, bytes, from, end);
   }
 
   /** Gives the exchange what is its request's. @returns index after it */
-  #readContent(exchange: Exchange, bytes: Buffer, from: number): number {
+  #readContent(exchange: Exchange, bytes: Buffer, from: number, end: number): number {
     const body = this.#body as BodyReader;
     const framed = exchange.wantsFraming;
     const contentBefore = body.contentBytes;
     let at = from;
-    if (framed) at = body.read(bytes, from, bytes.length);
+    if (framed) at = body.read(bytes, from, end);
     else {
-      while (at < bytes.length && !body.done && !body.bad) {
-        at = body.readSpan(bytes, at, bytes.length);
+      while (at < end && !body.done && !body.bad) {
+        at = body.readSpan(bytes, at, end);
         exchange.onContent(bytes.subarray(body.spanStart, body.spanEnd));
       }
     }

@@ -5,7 +5,7 @@
 import type net from "node:net";
 import type { Failure } from "../../../model/failures.ts";
 import { BodyReader } from "../../http1/body-reader.ts";
-import { bareLineFeed, CHUNKED, MAX_HEAD_BYTES, UNTIL_CLOSE } from "../../http1/head-parser.ts";
+import { bareLineFeed, CHUNKED, type HeadFault, MAX_HEAD_BYTES, UNTIL_CLOSE } from "../../http1/head-parser.ts";
 import type { EndpointState } from "../../router/types.ts";
 import { wasReset } from "../../socket/reset-socket.ts";
 import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "../../upstream/upstream-connection.ts";
@@ -22,6 +22,8 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   #connection: UpstreamConnection | undefined;
   /** Head bytes that are not yet a whole head. */
   #unread: Buffer | undefined;
+  /** What is wrong with the head that the parser has just read. */
+  #fault: HeadFault = "";
   /** The final head was read. */
   #headRead = false;
   /** The content's framing is taken off. */
@@ -103,10 +105,10 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     this.#connection?.socket.resume();
   }
 
-  finish(requestDone: boolean): void {
+  finish(requestDone: boolean, now: number): void {
     const connection = this.#connection as UpstreamConnection;
     this.#connection = undefined;
-    if (this.#reusable && requestDone) this.#pools.release(connection);
+    if (this.#reusable && requestDone) this.#pools.release(connection, now);
     // An answer before the whole request is a no; what is still coming would be read as the next request there.
     else connection.destroy();
   }
@@ -144,6 +146,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   onUpstreamEnd(): void {
+    this.#owner.onTryProgress();
     if (this.#tunnel) this.#owner.onTunnelEnd();
     else if (this.#headRead && this.#body.end() && !wasReset((this.#connection as UpstreamConnection).socket)) {
       this.#reusable = false;
@@ -177,13 +180,25 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       this.#unread = undefined;
     }
     while (from >= 0) {
-      const headEnd = input.subarray(0, end).indexOf("\r\n\r\n", from, "latin1") + 4;
-      if (headEnd < 4 || headEnd - from > MAX_HEAD_BYTES) {
+      if (this.#readHead(input, from, end)) from = this.#onHead(input, from, end);
+      else {
         this.#awaitHead(input, from, end);
         return;
       }
-      from = this.#onHead(input, from, headEnd, end);
     }
+  }
+
+  /** @returns false where there is no whole head, and none that is bad */
+  #readHead(input: Buffer, from: number, end: number): boolean {
+    const { parser } = this.#head;
+    const toHead = this.#owner.outgoing.method === "HEAD";
+    this.#fault = parser.parseResponse(input, from, end, toHead);
+    if (this.#fault === "") return parser.headEnd - from <= MAX_HEAD_BYTES;
+    // What is wrong may be that it is not whole: up to its end, it is judged by itself.
+    const headEnd = input.subarray(0, end).indexOf("\r\n\r\n", from, "latin1") + 4;
+    if (headEnd < 4 || headEnd - from > MAX_HEAD_BYTES) return false;
+    this.#fault = parser.parseResponse(input, from, headEnd, toHead);
+    return true;
   }
 
   #awaitHead(input: Buffer, from: number, end: number): void {
@@ -196,13 +211,13 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   /** @returns index where another head begins, after an interim one; -1 when heads are over */
-  #onHead(input: Buffer, from: number, headEnd: number, end: number): number {
+  #onHead(input: Buffer, from: number, end: number): number {
     const { parser } = this.#head;
     const { outgoing, downstream } = this.#owner;
-    const fault = parser.parseResponse(input, from, headEnd, outgoing.method === "HEAD");
+    const { headEnd } = parser;
     this.#head.set(input, from, headEnd);
     // RFC 9110 §7.8: no switch that was not asked for.
-    if (fault !== "" || (parser.status === 101 && !outgoing.upgrade)) this.#malformed();
+    if (this.#fault !== "" || (parser.status === 101 && !outgoing.upgrade)) this.#malformed();
     else if (parser.status === 101) this.#switch(input, headEnd, end);
     else if (parser.status >= 200) this.#onFinalHead(input, headEnd, end);
     else {

@@ -5,13 +5,16 @@ import type { HttpProtocol } from "../exchange-record.ts";
 import { requestFieldsOut } from "../http2/forwarded-fields.ts";
 import type { ForwardOptions, RequestHead } from "../message-heads.ts";
 import { originForm, requestFields, requestHead } from "./forwarded-head.ts";
+import { OwnFields } from "./own-fields.ts";
 
 /** A parsed head of HTTP/1.1. One serves a thread: it is filled and read within one step. */
 export class ParsedRequestHead implements RequestHead, RequestView {
   readonly #parser: HeadParser;
+  readonly #ownFields = new OwnFields();
   #bytes: Buffer = Buffer.alloc(0);
   #start = 0;
-  #end = 0;
+  /** All of the head, a character a byte: what is read of it is cut out of this. */
+  #text = "";
   readonly view: RequestView = this;
   readonly isGrpc = false;
   method = "";
@@ -28,13 +31,14 @@ export class ParsedRequestHead implements RequestHead, RequestView {
     const parser = this.#parser;
     this.#bytes = bytes;
     this.#start = start;
-    this.#end = end;
-    this.method = bytes.toString("latin1", parser.methodStart, parser.methodEnd);
-    this.target = bytes.toString("latin1", parser.targetStart, parser.targetEnd);
+    const text = bytes.toString("latin1", start, end);
+    this.#text = text;
+    this.method = methodOf(text.slice(parser.methodStart - start, parser.methodEnd - start));
+    this.target = text.slice(parser.targetStart - start, parser.targetEnd - start);
     const target =
       parser.pathStart === parser.targetStart
         ? this.target
-        : originForm(bytes.toString("latin1", parser.pathStart, parser.targetEnd), this.method);
+        : originForm(text.slice(parser.pathStart - start, parser.targetEnd - start), this.method);
     const question = target.indexOf("?");
     this.path = question < 0 ? target : target.slice(0, question);
     this.query = question < 0 ? "" : target.slice(question + 1);
@@ -85,14 +89,22 @@ export class ParsedRequestHead implements RequestHead, RequestView {
   }
 
   toHttp1(options: ForwardOptions): string {
-    return requestHead(this.#parser, this.#text(), this.#start, options);
+    return requestHead(this.#parser, this.#text, this.#start, options, this.#ownFields);
   }
 
   toHttp2(options: ForwardOptions): string[] {
-    return requestFieldsOut(requestFields(this.#parser, this.#text(), this.#start), options);
+    return requestFieldsOut(requestFields(this.#parser, this.#text, this.#start), options);
   }
+}
 
-  #text(): string {
-    return this.#bytes.toString("latin1", this.#start, this.#end);
+/** The same string for the same method, which is compared a few times: with that, at a look. */
+function methodOf(method: string): string {
+  switch (method) {
+    case "GET":
+      return "GET";
+    case "POST":
+      return "POST";
+    default:
+      return method;
   }
 }

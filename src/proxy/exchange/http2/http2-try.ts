@@ -139,7 +139,7 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
     downstream.writeHead(this.#head, this.#framing(status, ended), outgoing.answerChanges, mayFollow);
     if (ended) {
       this.#owner.onAnswerTrailers(fields);
-      this.onEnd(undefined);
+      this.#ended(undefined);
     } else this.#flush();
   }
 
@@ -151,6 +151,11 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   }
 
   onEnd(trailers: string[] | undefined): void {
+    this.#owner.onTryProgress();
+    this.#ended(trailers);
+  }
+
+  #ended(trailers: string[] | undefined): void {
     const { downstream } = this.#owner;
     if (trailers !== undefined) this.#owner.onAnswerTrailers(trailers);
     downstream.writeEnd(trailers);

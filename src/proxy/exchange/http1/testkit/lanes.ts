@@ -202,7 +202,7 @@ export class Lanes {
       server: "proxy",
       connectTimeoutMs: 5000,
       // No case is about time, and a head of 64 KiB in single bytes takes a busy machine seconds.
-      limits: { headTimeoutMs: 60_000 },
+      limits: { headTimeoutMs: 60_000, lingerMs: 60_000 },
     });
     const lanes = await Promise.all(
       endpoints.map(async (endpoint, lane) => {
