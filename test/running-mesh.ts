@@ -1,8 +1,5 @@
 /** A loopback cluster from manifests in a folder of its own, for tests that make real calls. */
-import dgram from "node:dgram";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import http from "node:http";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AccessMode } from "../src/config/mesh-config.ts";
@@ -13,26 +10,13 @@ import { ManifestSource } from "../src/manifests/manifest-source.ts";
 import { systemClock } from "../src/model/clock.ts";
 import type { Problem } from "../src/model/problems.ts";
 import { silentLog } from "../src/telemetry/log.ts";
+import { type Answer, callHttp, callTcp, callUdp, type HttpCall } from "./calls.ts";
 
 const ANY = { address: "127.0.0.1", port: 0 };
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly body: string;
-  /** `Hostname:` of whoami. */
-  readonly hostname: string;
-  /** `Name:` of whoami. */
-  readonly name: string;
-}
-
-export interface CallOptions {
+export interface CallOptions extends Omit<HttpCall, "localAddress"> {
+  /** A Pod. */
   readonly from?: string;
-  readonly method?: string;
-  readonly path?: string;
-  readonly headers?: Record<string, string>;
-  readonly body?: string;
-  readonly agent?: http.Agent;
 }
 
 export class RunningMesh {
@@ -114,78 +98,18 @@ export class RunningMesh {
     return { host: found.meshIP, port: ports.boundPort ?? ports.port };
   }
 
-  get(service: string, options: CallOptions = {}): Promise<Answer> {
-    const { host, port } = this.at(service, 80);
-    const { from, method = "GET", path = "/", headers = {}, body, agent } = options;
-    return new Promise((resolve, reject) => {
-      const request = http.request(
-        {
-          host,
-          port,
-          method,
-          path,
-          headers,
-          ...(from === undefined ? {} : { localAddress: this.pod(from) }),
-          agent: agent ?? false,
-        },
-        (response) => {
-          let text = "";
-          response.setEncoding("utf8");
-          response.on("data", (part: string) => {
-            text += part;
-          });
-          response.on("error", reject);
-          response.on("end", () =>
-            resolve({
-              status: response.statusCode ?? 0,
-              headers: response.headers,
-              body: text,
-              hostname: /^Hostname: (.*)$/m.exec(text)?.[1] ?? "",
-              name: /^Name: (.*)$/m.exec(text)?.[1] ?? "",
-            }),
-          );
-        },
-      );
-      request.on("error", reject);
-      request.end(body);
-    });
+  get(service: string, { from, ...call }: CallOptions = {}): Promise<Answer> {
+    return callHttp(this.at(service, 80), { ...call, ...(from === undefined ? {} : { localAddress: this.pod(from) }) });
   }
 
   /** What a TCP service answers to `WHO`; "reset" where it resets. */
   who(service: string, port: number, from?: string): Promise<string> {
-    const at = this.at(service, port);
-    return new Promise((resolve, reject) => {
-      const socket = net.connect({ ...at, ...(from === undefined ? {} : { localAddress: this.pod(from) }) });
-      let text = "";
-      socket.on("connect", () => socket.write("WHO"));
-      socket.on("data", (bytes) => {
-        text += bytes.toString();
-        if (text.includes("IP:")) socket.end();
-      });
-      socket.on("error", (error: NodeJS.ErrnoException) =>
-        error.code === "ECONNRESET" || error.code === "EPIPE" ? resolve("reset") : reject(error),
-      );
-      socket.on("close", () => resolve(/^Hostname: (.*)$/m.exec(text)?.[1] ?? "closed"));
-    });
+    return callTcp(this.at(service, port), from === undefined ? undefined : this.pod(from));
   }
 
   /** What a UDP service answers to `WHO`; "silence" where nothing comes while `until` is answered by another. */
   udp(service: string, port: number, from: string, silence: Promise<unknown>): Promise<string> {
-    const at = this.at(service, port);
-    return new Promise((resolve, reject) => {
-      const socket = dgram.createSocket("udp4");
-      const end = (answer: string) => {
-        socket.removeAllListeners();
-        socket.close();
-        resolve(answer);
-      };
-      socket.on("error", reject);
-      socket.on("message", (bytes) => end(/^Hostname: (.*)$/m.exec(bytes.toString())?.[1] ?? bytes.toString()));
-      socket.bind(0, this.pod(from), () => {
-        socket.send("WHO", at.port, at.host);
-        void silence.then(() => end("silence"));
-      });
-    });
+    return callUdp(this.at(service, port), this.pod(from), silence);
   }
 
   async #load(update: Awaited<ReturnType<ManifestSource["load"]>>): Promise<void> {
