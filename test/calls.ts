@@ -76,10 +76,11 @@ export function callTcp(place: Place, localAddress?: string): Promise<string> {
 export function callUdp(place: Place, localAddress: string, silence: Promise<unknown>): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = dgram.createSocket("udp4");
+    let over = false;
     const end = (answer: string) => {
+      if (over) return;
+      over = true;
       socket.removeAllListeners();
-      // What comes too late, a refusal of the datagram among it, is nobody's.
-      socket.on("error", () => {});
       socket.close();
       resolve(answer);
     };
