@@ -44,7 +44,7 @@ describe("what is wrong is said:", () => {
   test.each([
     [["--local", "--status", "6xx"], 2, 'tulle: status: "6xx" is not a status'],
     [["--local", "shop/web:80:90"], 2, 'tulle: to: "shop/web:80:90" is not NAMESPACE'],
-    [["--local", "--admin", "127.0.0.1:1"], 1, "tulle: tulle local cannot be looked at on 127.0.0.1:1 (--admin): "],
+    [["--local", "--admin", "127.0.0.1:1"], 1, "tulle: no tulle local can be looked at (--admin): 127.0.0.1:1: "],
     [["--kubeconfig", "/nonexistent"], 2, "tulle: no cluster to work on: "],
   ])("%j", async (args, code, message) => {
     const result = await runTulle(["tap", ...args]);

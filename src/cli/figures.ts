@@ -42,5 +42,6 @@ export function formatAge(seconds: number): string {
 function digits(value: number): string {
   if (value === 0) return "0";
   if (value < 0.01) return "<0.01";
-  return String(Number(value.toPrecision(3)));
+  // A third digit so far behind the point would not fit a column.
+  return String(Number(value.toPrecision(value < 0.1 ? 2 : 3)));
 }

@@ -21,6 +21,11 @@ export interface MeshView {
 export const ANSWER_MS = 5_000;
 const TRAFFIC = "/api/traffic?by=proxy";
 
+/** @param cause says where it was looked */
+export function noLocal(cause: Error): Error {
+  return new Error(`no tulle local can be looked at (--admin): ${cause.message}; \`tulle local\` starts one`);
+}
+
 export class LocalView implements MeshView {
   readonly says: string;
   readonly #host: string;
@@ -51,7 +56,7 @@ export class LocalView implements MeshView {
     try {
       return await getJson(place, AbortSignal.any([this.#signal, AbortSignal.timeout(ANSWER_MS)]));
     } catch (error) {
-      throw new Error(`no tulle local can be looked at (--admin): ${(error as Error).message}`);
+      throw noLocal(error as Error);
     }
   }
 

@@ -8,10 +8,11 @@ import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { meshNamespace } from "./mesh-namespace.ts";
+import { noLocal } from "./mesh-view.ts";
 import { ProxyTaps } from "./proxy-taps.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
-import { formatCall, readTapLine, TAP_HEADING } from "./tap-line.ts";
+import { readTapLine, TapTable } from "./tap-line.ts";
 import { readTap } from "./tap-reader.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -67,7 +68,7 @@ async function tapLocal(
   try {
     await readTap({ host, port }, query, signal, (line) => screen.show(line));
   } catch (error) {
-    throw new Error(`tulle local cannot be looked at on ${host}:${port} (--admin): ${(error as Error).message}`);
+    throw noLocal(new Error(`${host}:${port}: ${(error as Error).message}`));
   }
   if (signal.aborted) return EXIT_FINE;
   log.warn(`tulle local on ${host}:${port} has ended`);
@@ -114,7 +115,7 @@ async function tapCluster(
 /** Calls on standard output, of however many proxies. */
 class Screen {
   readonly #json: boolean;
-  readonly #colour: boolean;
+  readonly #table: TapTable;
   readonly #onEnough: () => void;
   #left: number;
   #headed: boolean;
@@ -122,7 +123,11 @@ class Screen {
   constructor(json: boolean, wanted: number | undefined, onEnough: () => void) {
     this.#json = json;
     this.#headed = json;
-    this.#colour = process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+    const isTerminal = process.stdout.isTTY === true;
+    this.#table = new TapTable({
+      columns: () => (isTerminal ? process.stdout.columns || Number.POSITIVE_INFINITY : Number.POSITIVE_INFINITY),
+      colour: isTerminal && (process.env["NO_COLOR"] ?? "") === "",
+    });
     this.#left = wanted ?? Number.POSITIVE_INFINITY;
     this.#onEnough = onEnough;
   }
@@ -134,9 +139,9 @@ class Screen {
       log.warn(`${count(read.lost, "call")} left out: more than --max-rate in a second, or this terminal is slow`);
       return;
     }
-    if (!this.#headed) process.stdout.write(`${TAP_HEADING}\n`);
+    if (!this.#headed) process.stdout.write(`${this.#table.heading()}\n`);
     this.#headed = true;
-    process.stdout.write(`${this.#json ? line : formatCall(read.call, this.#colour)}\n`);
+    process.stdout.write(`${this.#json ? line : this.#table.line(read.call)}\n`);
     if (--this.#left === 0) this.#onEnough();
   }
 }

@@ -2,14 +2,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JsonLine } from "../proxy/access-log/json-line.ts";
 import { ENDED_AT, exchangeRecord, flowRecord } from "../proxy/access-log/testkit/records.ts";
-import { formatCall, readTapLine } from "./tap-line.ts";
+import { readTapLine, TapTable } from "./tap-line.ts";
 
 const json = new JsonLine({ headers: [] });
 
-function lineOf(record: Parameters<JsonLine["of"]>[0], colour = false): string {
+const tableOf = (columns: number, colour = false) => new TapTable({ columns: () => columns, colour });
+
+function lineOf(record: Parameters<JsonLine["of"]>[0], colour = false, table = tableOf(200, colour)): string {
   const read = readTapLine(json.of(record, ENDED_AT));
   if (read === undefined || !("call" in read)) throw new Error("no call was read");
-  return formatCall(read.call, colour);
+  return table.line(read.call);
 }
 
 describe("a call as a line", () => {
@@ -43,6 +45,25 @@ describe("a call as a line", () => {
     const red = "\u001b[31m";
     expect(lineOf(exchangeRecord({ status: 503, failure: "NoEndpoint" }), true)).toContain(`${red}NoEndpoint`);
     expect(lineOf(exchangeRecord({ status: 503, failure: "NoEndpoint" }))).not.toContain("\u001b");
+  });
+
+  test("stands below the others, also after a long one", () => {
+    const table = tableOf(200);
+    lineOf(exchangeRecord({ target: `/${"long/".repeat(6)}` }), false, table);
+    const lines = [table.heading(), lineOf(exchangeRecord({ target: "/" }), false, table)];
+    const at = (line: string | undefined, word: string) => line?.indexOf(word);
+    expect(at(lines[0], "STATUS")).toBe(at(lines[1], "200"));
+    expect(at(lines[0], "REQUEST")).toBe(at(lines[1], "GET /"));
+  });
+
+  test("takes two lines in a narrow terminal", () => {
+    const table = tableOf(80);
+    expect([table.heading(), lineOf(exchangeRecord(), false, table)].join("\n").split("\n")).toEqual([
+      "TIME          STATUS  TIME TAKEN  REQUEST  REASON",
+      "              FROM → TO (BACKEND)",
+      "20:33:07.237  200          12 ms  GET /cart?id=7",
+      "              shop/client-1 → shop/web:80 (shop/web-canary:80 shop/web-1)",
+    ]);
   });
 
   test("says nothing to the terminal that a caller sent", () => {

@@ -42,38 +42,97 @@ export function readTapLine(line: string): { call: TappedCall } | { lost: number
 }
 
 const [RED, YELLOW, GREEN, DIM] = [31, 33, 32, 2];
-const WIDTHS = { time: 12, way: 44, request: 28, status: 6, duration: 10 };
+const WIDTHS = { time: 12, status: 6, duration: 10 };
+/** Columns of text begin so wide, and grow with what they hold: what is longer still stands out. */
+const WAY = { least: 44, most: 96 };
+const REQUEST = { least: 20, most: 48 };
+/** Below it a call takes two lines, rather than to be broken anywhere. */
+const ONE_LINE_COLUMNS = 120;
+const GAP = "  ";
 
-export const TAP_HEADING = [
-  "TIME".padEnd(WIDTHS.time),
-  "FROM → TO (BACKEND)".padEnd(WIDTHS.way),
-  "REQUEST".padEnd(WIDTHS.request),
-  "STATUS".padEnd(WIDTHS.status),
-  "TIME TAKEN".padStart(WIDTHS.duration),
-  "REASON",
-].join("  ");
+export interface TapTableOptions {
+  /** Of the terminal, each time anew. */
+  readonly columns: () => number;
+  /** Whether with ANSI's colours. */
+  readonly colour: boolean;
+}
 
-/** @param colour with ANSI's colours */
-export function formatCall(call: TappedCall, colour: boolean): string {
-  const { source, sourceAddress, service, backend, endpoint, endpointPod, reason, attempts = 0, wouldDeny } = call;
-  const paint = (code: number, text: string) => (colour && text !== "" ? `\u001b[${code}m${text}\u001b[0m` : text);
+/** Calls one below the other, as wide as the terminal allows. */
+export class TapTable {
+  readonly #columns: () => number;
+  readonly #colour: boolean;
+  #way = WAY.least;
+  #request = REQUEST.least;
+
+  constructor({ columns, colour }: TapTableOptions) {
+    this.#columns = columns;
+    this.#colour = colour;
+  }
+
+  heading(): string {
+    return this.#arrange({
+      time: "TIME",
+      way: "FROM → TO (BACKEND)",
+      request: "REQUEST",
+      status: "STATUS",
+      statusColour: undefined,
+      duration: "TIME TAKEN",
+      notes: "REASON",
+    });
+  }
+
+  line(call: TappedCall): string {
+    const way = wayOf(call);
+    const request = requestOf(call);
+    this.#way = Math.min(WAY.most, Math.max(this.#way, way.length));
+    this.#request = Math.min(REQUEST.most, Math.max(this.#request, request.length));
+    const { reason, attempts = 0, wouldDeny } = call;
+    const notes = [
+      reason === undefined ? "" : this.#paint(RED, wordOf(reason)),
+      attempts > 1 ? this.#paint(YELLOW, `${attempts} tries`) : "",
+      wouldDeny === true ? this.#paint(YELLOW, "would be denied") : "",
+    ];
+    return this.#arrange({
+      time: wordOf(call.time.slice(11, 23)),
+      way,
+      request,
+      status: statusOf(call),
+      statusColour: colourOf(call),
+      duration: durationOf(call.durationMs),
+      notes: notes.filter((note) => note !== "").join(", "),
+    });
+  }
+
+  #arrange({ time, way, request, status, statusColour, duration, notes }: Cells): string {
+    const began = this.#paint(DIM, time.padEnd(WIDTHS.time));
+    const answer = this.#paint(statusColour, status.padEnd(WIDTHS.status));
+    const taken = duration.padStart(WIDTHS.duration);
+    if (this.#columns() < ONE_LINE_COLUMNS) {
+      const first = [began, answer, taken, request, notes].join(GAP).trimEnd();
+      return `${first}\n${" ".repeat(WIDTHS.time)}${GAP}${way}`;
+    }
+    const cells = [began, way.padEnd(this.#way), request.padEnd(this.#request), answer, taken, notes];
+    return cells.join(GAP).trimEnd();
+  }
+
+  #paint(code: number | undefined, text: string): string {
+    return this.#colour && code !== undefined && text !== "" ? `\u001b[${code}m${text}\u001b[0m` : text;
+  }
+}
+
+interface Cells {
+  readonly time: string;
+  readonly way: string;
+  readonly request: string;
+  readonly status: string;
+  readonly statusColour: number | undefined;
+  readonly duration: string;
+  readonly notes: string;
+}
+
+function wayOf({ source, sourceAddress, service, backend, endpoint, endpointPod }: TappedCall): string {
   const by = [backend, endpointPod ?? endpoint].filter((each) => each !== undefined).map(wordOf);
-  const way = `${wordOf(source ?? sourceAddress)} → ${wordOf(service)}${by.length === 0 ? "" : ` (${by.join(" ")})`}`;
-  const notes = [
-    reason === undefined ? "" : paint(RED, wordOf(reason)),
-    attempts > 1 ? paint(YELLOW, `${attempts} tries`) : "",
-    wouldDeny === true ? paint(YELLOW, "would be denied") : "",
-  ];
-  return [
-    paint(DIM, wordOf(call.time.slice(11, 23)).padEnd(WIDTHS.time)),
-    way.padEnd(WIDTHS.way),
-    requestOf(call).padEnd(WIDTHS.request),
-    paint(colourOf(call), statusOf(call).padEnd(WIDTHS.status)),
-    durationOf(call.durationMs).padStart(WIDTHS.duration),
-    notes.filter((note) => note !== "").join(", "),
-  ]
-    .join("  ")
-    .trimEnd();
+  return `${wordOf(source ?? sourceAddress)} → ${wordOf(service)}${by.length === 0 ? "" : ` (${by.join(" ")})`}`;
 }
 
 function requestOf({ kind, method, path = "", query, bytesUp, bytesDown }: TappedCall): string {

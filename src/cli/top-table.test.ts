@@ -78,9 +78,22 @@ describe("the table of tulle top", () => {
   });
 });
 
-test("a terminal of 80 columns shows whole names, and figures up to P99", () => {
+test.each([
+  [100, /^SERVICE +REQ\/S +SUCCESS +P50 +P95 +P99 +DOWN B\/S +DENIED\/S$/],
+  [80, /^SERVICE +REQ\/S +SUCCESS +P50 +P99 +DENIED\/S$/],
+  [60, /^SERVICE +REQ\/S +SUCCESS +P99$/],
+])("a terminal of %i columns shows whole names, and the figures that matter most", (columns, heading) => {
   const rows = topRows([{ ...key, ...counts, servicePort: "a-namespace/some-service:80" }], 1, undefined, false);
-  const [heading, line] = topTable(rows, { columns: 80, lines: 20 }, false);
-  expect(heading).toMatch(/^SERVICE .* P99$/);
-  expect(line).toMatch(/^a-namespace\/some-service:80 /);
+  const lines = topTable(rows, { columns, lines: 20 }, false);
+  expect(lines).toEqual([expect.stringMatching(heading), expect.stringMatching(/^a-namespace\/some-service:80 /)]);
+});
+
+test("a name that does not fit keeps both its ends", () => {
+  const rows = topRows([{ ...key, ...counts, servicePort: "a-namespace/some-service:80" }], 1, undefined, false);
+  expect(topTable(rows, { columns: 50, lines: 20 }, false)[1]).toMatch(/^a-namespa…service:80 /);
+});
+
+test("that nothing has passed is said", () => {
+  expect(topTable([], WIDE, false).slice(1)).toEqual(["(nothing has passed)"]);
+  expect(topTable([], { columns: 80, lines: 1 }, false)).toHaveLength(1);
 });

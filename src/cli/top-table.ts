@@ -11,6 +11,8 @@ export interface TableSize {
 
 interface Column {
   readonly title: string;
+  /** Where not all fit, those with the least are shown. */
+  readonly rank: number;
   of(row: TopRow): string;
   /** Whether this figure is a bad sign. */
   isBad?(row: TopRow): boolean;
@@ -19,16 +21,22 @@ interface Column {
 const rate = (value: number) => (value === 0 ? "-" : formatRate(value));
 
 const COLUMNS: readonly Column[] = [
-  { title: "REQ/S", of: ({ requests }) => rate(requests) },
-  { title: "SUCCESS", of: ({ success }) => formatShare(success), isBad: ({ success = 1 }) => success < 1 },
-  { title: "P50", of: ({ p50Ms }) => formatLatency(p50Ms) },
-  { title: "P95", of: ({ p95Ms }) => formatLatency(p95Ms) },
-  { title: "P99", of: ({ p99Ms }) => formatLatency(p99Ms) },
-  { title: "UP B/S", of: ({ bytesUp }) => rate(bytesUp) },
-  { title: "DOWN B/S", of: ({ bytesDown }) => rate(bytesDown) },
-  { title: "FLOWS/S", of: ({ flows }) => rate(flows) },
+  { title: "REQ/S", rank: 0, of: ({ requests }) => rate(requests) },
+  {
+    title: "SUCCESS",
+    rank: 1,
+    of: ({ success }) => formatShare(success),
+    isBad: ({ success = 1 }) => success < 1,
+  },
+  { title: "P50", rank: 4, of: ({ p50Ms }) => formatLatency(p50Ms) },
+  { title: "P95", rank: 5, of: ({ p95Ms }) => formatLatency(p95Ms) },
+  { title: "P99", rank: 2, of: ({ p99Ms }) => formatLatency(p99Ms) },
+  { title: "UP B/S", rank: 7, of: ({ bytesUp }) => rate(bytesUp) },
+  { title: "DOWN B/S", rank: 6, of: ({ bytesDown }) => rate(bytesDown) },
+  { title: "FLOWS/S", rank: 8, of: ({ flows }) => rate(flows) },
   {
     title: "DENIED/S",
+    rank: 3,
     // In mode audit nothing is denied, and it is the same that must be seen.
     of: ({ denied, audited }) => (audited > 0 && denied === 0 ? `(${rate(audited)})` : rate(denied)),
     isBad: ({ denied, audited }) => denied + audited > 0,
@@ -37,8 +45,8 @@ const COLUMNS: readonly Column[] = [
 const GAP = "  ";
 const WIDTH = 8;
 const MIN_NAME = 12;
-/** Columns that names leave room for: to P99. Those after it are shown where they fit. */
-const ESSENTIAL = 5;
+/** Columns that names leave room for. */
+const ESSENTIAL = 3;
 const [RED, BOLD] = [31, 1];
 
 /** @param rows in their order */
@@ -50,6 +58,8 @@ export function topTable(rows: readonly TopRow[], { columns, lines }: TableSize,
   const figures = ESSENTIAL * (WIDTH + GAP.length);
   const widest = Math.max(title.length, ...names.map(({ length }) => length));
   const width = Math.min(columns, Math.max(MIN_NAME, Math.min(widest, columns - figures)));
+  const fitting = Math.max(0, Math.floor((columns - width) / (WIDTH + GAP.length)));
+  const columnsShown = COLUMNS.filter(({ rank }) => rank < fitting);
   const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
   const line = (cells: readonly string[], paints: readonly (number | undefined)[]) => {
     let room = columns;
@@ -64,17 +74,18 @@ export function topTable(rows: readonly TopRow[], { columns, lines }: TableSize,
     return colour ? painted.join("") : painted.join("").trimEnd();
   };
   const heading = line(
-    [cut(title, width), ...COLUMNS.map((column) => column.title.padStart(WIDTH))],
-    Array.from({ length: COLUMNS.length + 1 }, () => BOLD),
+    [cut(title, width), ...columnsShown.map((column) => column.title.padStart(WIDTH))],
+    Array.from({ length: columnsShown.length + 1 }, () => BOLD),
   );
   const body = shown.map((row, index) =>
     line(
-      [cut(names[index] as string, width), ...COLUMNS.map((column) => column.of(row).padStart(WIDTH))],
-      [undefined, ...COLUMNS.map((column) => (column.isBad?.(row) === true ? RED : undefined))],
+      [cut(names[index] as string, width), ...columnsShown.map((column) => column.of(row).padStart(WIDTH))],
+      [undefined, ...columnsShown.map((column) => (column.isBad?.(row) === true ? RED : undefined))],
     ),
   );
   const left = rows.length - shown.length;
-  return [heading, ...body, ...(left > 0 && lines > 1 ? [cut(`and ${left} more`, columns).trimEnd()] : [])];
+  const last = left > 0 ? `and ${left} more` : rows.length === 0 ? "(nothing has passed)" : "";
+  return [heading, ...body, ...(last !== "" && lines > 1 ? [cut(last, columns).trimEnd()] : [])];
 }
 
 function nameOf({ service, caller, backend }: TopRow): string {
@@ -84,6 +95,9 @@ function nameOf({ service, caller, backend }: TopRow): string {
   return `${from} → ${called}${backend === undefined ? "" : ` (${wordOf(backend)})`}`;
 }
 
+/** In the middle: names of a mesh differ at their ends. */
 function cut(text: string, width: number): string {
-  return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text.padEnd(width);
+  if (text.length <= width) return text.padEnd(width);
+  const end = Math.max(0, Math.ceil((width - 1) / 2));
+  return `${text.slice(0, Math.max(0, width - 1 - end))}…${end === 0 ? "" : text.slice(-end)}`;
 }
