@@ -57,7 +57,7 @@ export class DataTable {
     );
     const table = h(
       "table",
-      {},
+      { class: "cards" },
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, ...this.#heads)),
       this.#body,
@@ -116,12 +116,14 @@ export class DataTable {
 
   /** @param {Row} row */
   #cells(row) {
-    return this.#columns.map(({ numeric, href }, index) =>
+    return this.#columns.map(({ label, numeric, href }, index) =>
       h(
         index === 0 ? "th" : "td",
         {
           scope: index === 0 ? "row" : undefined,
           class: numeric ? "number" : undefined,
+          // Said beside the figure where there is no room for columns.
+          "data-label": index === 0 ? undefined : label,
         },
         href === undefined ? undefined : h("a", { href: href(row) }),
       ),

@@ -44,5 +44,11 @@ export function count(number, word, plural = `${word}s`) {
 /** @param {Date} date */
 export const clockTime = (date) => date.toLocaleTimeString("en-GB");
 
+/**
+ * In the time of whoever looks, as everything on the page.
+ * @param {Date} date
+ */
+export const clockTimeMs = (date) => `${clockTime(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+
 /** @param {string} digits */
 const trim = (digits) => digits.replace(/\.0$/, "");

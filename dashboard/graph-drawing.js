@@ -21,7 +21,7 @@ const MOST_LETTERS = 18;
 const ZOOM = 1.25;
 const PAN = 60;
 /** As small as letters can be read, to begin with. */
-const LEAST_SCALE = 0.62;
+const LEAST_SCALE = 0.7;
 const MOST_SCALE = 1.2;
 const LEAST_HEIGHT = 220;
 const MOST_HEIGHT = 620;

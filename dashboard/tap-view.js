@@ -1,6 +1,6 @@
 /** Live calls, as /api/tap tells them: the newest on top, as many as a page can hold. */
 import { h, replace, setAttribute, setText } from "./dom.js";
-import { count, duration } from "./format.js";
+import { clockTimeMs, count, duration } from "./format.js";
 import { sentence } from "./mesh-store.js";
 import { BAD_FILTERS, readTapLine } from "./tap-lines.js";
 
@@ -65,7 +65,7 @@ export function tapView(store, _path, query) {
   const heads = ["Time", "From", "To", "Call", "Answer", "Took", "Served by", "Decided by"];
   const table = h(
     "table",
-    { class: "calls" },
+    { class: "calls cards" },
     h("caption", { class: "unseen" }, "Live calls, the newest first"),
     h(
       "thead",
@@ -232,22 +232,21 @@ function row(call, meshDomain) {
   const status = call.status ?? (call.kind === "http" ? "no answer" : reason === "" ? "done" : "failed");
   const bad = reason !== "" || Number(call.status) >= 500;
   const answer = [status, reason, wouldDeny === true && "would be denied"].filter(Boolean).join(" ");
-  const time24 = String(time).slice(11, 23);
   return h(
     "tr",
     {},
-    h("td", { class: "time" }, time24),
-    h("td", {}, String(source ?? sourceAddress)),
-    h("td", {}, String(service)),
+    h("td", { class: "time" }, clockTimeMs(new Date(String(time)))),
+    h("td", { class: "from" }, String(source ?? sourceAddress)),
+    h("td", { class: "to" }, String(service)),
     h("td", { class: "asked" }, asked),
     h(
       "td",
-      { class: bad ? "bad" : wouldDeny === true ? "warn" : "" },
+      { class: `answer${bad ? " bad" : wouldDeny === true ? " warn" : ""}` },
       h("a", { href: explainLink(call, meshDomain) }, answer),
     ),
     h("td", { class: "number" }, duration(Number(call.durationMs ?? 0))),
-    h("td", {}, servedBy(call)),
-    h("td", {}, decidedBy(call)),
+    h("td", { "data-label": "Served by" }, servedBy(call)),
+    h("td", { "data-label": "Decided by" }, decidedBy(call)),
   );
 }
 
@@ -257,7 +256,7 @@ const servedBy = ({ endpointPod, endpoint, backend, service }) => within(service
 /** @param {Call} call */
 function decidedBy({ decidedBy: object = "", service }) {
   const [kind = "", key = ""] = String(object).split(" ");
-  return `${kind} ${within(service, key)}`;
+  return `${kind} ${within(service, key)}`.trim();
 }
 
 /**

@@ -82,6 +82,8 @@ const valueText = (field: string, value: unknown): string => cut(fieldText(field
 function fieldText(field: string, value: unknown): string {
   if (value === undefined) return "";
   if (field === "routes") return (value as readonly Route[]).map(routeText).join("; ");
+  // Addresses of a name, domains of the mesh.
+  if (isTexts(value)) return value.join(", ") || "none";
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
@@ -102,6 +104,10 @@ function cut(text: string): string {
 
 function keysOf(patch: unknown): string[] {
   return isObject(patch) ? Object.keys(patch).sort() : [];
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function isObject(value: unknown): value is Json {

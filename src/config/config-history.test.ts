@@ -90,7 +90,7 @@ describe("what changed between two configurations", () => {
         change: "changed",
         what: "TrafficTarget",
         object: "shop/web",
-        fields: [{ field: "sources", before: '["shop/b"]', after: '["shop/c"]' }],
+        fields: [{ field: "sources", before: "shop/b", after: "shop/c" }],
       },
       { change: "added", what: "caller", object: "10.1.0.9", fields: [] },
       {
@@ -99,6 +99,14 @@ describe("what changed between two configurations", () => {
         object: "accessControl",
         fields: [{ field: "", before: "off", after: "on" }],
       },
+    ]);
+  });
+
+  test("tells the addresses of a name, also of one that had none", () => {
+    const named = (...addresses: string[]) => meshOf({}, { names: { "shop/a": addresses } });
+    const fields = (before: MeshConfig, after: MeshConfig) => changesOf(before, after).flatMap(({ fields }) => fields);
+    expect(fields(named(), named("10.1.0.1", "fd00::1"))).toEqual([
+      { field: "", before: "none", after: "10.1.0.1, fd00::1" },
     ]);
   });
 
