@@ -18,6 +18,8 @@ import { serviceLink } from "./services-view.js";
 const PILL = { width: 154, height: 20 };
 const MARGIN = 16;
 const MOST_LETTERS = 18;
+/** Of a name that is cut: `-v1` and `-v2` are what tells names apart. */
+const ENDING = 7;
 const ZOOM = 1.25;
 const PAN = 60;
 /** As small as letters can be read, to begin with. */
@@ -308,7 +310,8 @@ export class GraphDrawing {
 }
 
 /** @param {string} name */
-const short = (name) => (name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name);
+const short = (name) =>
+  name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1 - ENDING)}…${name.slice(-ENDING)}` : name;
 
 /** How fast an arrow moves: nought to three. @param {number} perSecond */
 const flowOf = (perSecond) => (perSecond === 0 ? 0 : perSecond < 1 ? 1 : perSecond < 20 ? 2 : 3);
