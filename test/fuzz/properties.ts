@@ -24,6 +24,7 @@ import {
   METHODS,
   PATHS,
 } from "./clusters.ts";
+import { traefikProperty } from "./traefik-property.ts";
 
 const options = (accessControl: AccessMode, defaultTrafficType: TrafficType): ClusterMeshOptions => ({
   namespace: MESH_NAMESPACE,
@@ -234,4 +235,5 @@ export const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
   "the order of objects does not matter": order as fc.IRawProperty<unknown>,
   "an object changes nothing but what it can have a say in": isolation as fc.IRawProperty<unknown>,
   "access is what the objects say, in HTTP, TCP and UDP": access as fc.IRawProperty<unknown>,
+  "Traefik lets nobody through whom the objects deny": traefikProperty(options) as fc.IRawProperty<unknown>,
 };
