@@ -178,7 +178,7 @@ test.each([
       "patch: deployments/scale [tulle-controller]",
       "list: pods",
       "delete: pods [tulle-test]",
-      "list, delete: services",
+      "get, list, delete: services",
       "delete: leases [tulle-controller]",
     ],
   ],

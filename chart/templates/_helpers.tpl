@@ -1,16 +1,9 @@
 {{/*
-Names are fixed, not made of the release's: there is one mesh in a cluster, since it has the mesh domains in the
-cluster's DNS. A second release is told so, rather than left to Helm's message on who owns a ClusterRole.
+Names are fixed, not made of the release's, so a namespace has one mesh at most. Another namespace may have another, which
+stands by: what is outside of the release's namespace has that in its name.
 */}}
-{{- define "tulle.onlyOne" -}}
-{{- with lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" "tulle-controller" -}}
-{{- $notes := .metadata.annotations | default dict -}}
-{{- $release := get $notes "meta.helm.sh/release-name" -}}
-{{- $namespace := get $notes "meta.helm.sh/release-namespace" -}}
-{{- if and $release (or (ne $release $.Release.Name) (ne $namespace $.Release.Namespace)) -}}
-{{- fail (printf "Tulle is installed already, as release %q in namespace %q. There can be one in a cluster, because it has the mesh domains in the cluster's DNS: upgrade that one, or uninstall it first." $release $namespace) -}}
-{{- end -}}
-{{- end -}}
+{{- define "tulle.scoped" -}}
+{{ .name }}:{{ .root.Release.Namespace }}
 {{- end -}}
 
 {{/* What selects the pods of a component. The controller gives shadow services the same selector for the proxies. */}}

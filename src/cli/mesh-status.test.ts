@@ -10,7 +10,15 @@ import {
 } from "./mesh-status.ts";
 import { statusText } from "./status-text.ts";
 
-const DNS = { mode: "forward", provider: "CoreDNS", inForce: true, faults: [], warnings: [] };
+const DNS = {
+  mode: "forward",
+  provider: "CoreDNS",
+  inForce: true,
+  owner: "tulle",
+  waitsFor: [],
+  faults: [],
+  warnings: [],
+};
 const SAID: ControllerSaid = {
   program: "0.1.0",
   version: "0123456789abcdef",
@@ -128,6 +136,12 @@ describe.each<[string, MeshStatus, string, RegExp]>([
     mesh([controller({}, { dns: { ...DNS, mode: "manual", inForce: false } })], [proxy()]),
     "error cluster DNS",
     /tulle prepare --dns-mode manual/,
+  ],
+  [
+    "names that another mesh has",
+    mesh([controller({}, { dns: { ...DNS, inForce: false, owner: "maesh" } })], [proxy()]),
+    "warning cluster DNS",
+    /^the mesh in namespace maesh has .* stands by: tulle migrate --take-over --namespace tulle$/,
   ],
   [
     "DNS that is not in force yet",

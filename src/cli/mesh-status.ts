@@ -33,6 +33,10 @@ export interface DnsState {
   readonly mode: string;
   readonly provider: string;
   readonly inForce: boolean;
+  /** Namespace of the mesh that has the mesh names; "" where nobody said. */
+  readonly owner: string;
+  /** Why a take-over that was asked for has not happened yet. */
+  readonly waitsFor: readonly string[];
   readonly faults: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -194,12 +198,21 @@ function ofLeader(namespace: string, running: readonly ControllerState[], said: 
     ...(pendingShadows > 0
       ? [doubtful("shadow services", `${pendingShadows} are not written yet; where that lasts, see the leader's log`)]
       : []),
-    ...ofDns(dns),
+    ...ofDns(dns, namespace),
   ];
 }
 
-function ofDns({ mode, inForce, faults, warnings }: DnsState): Finding[] {
+function ofDns({ mode, inForce, owner, waitsFor, faults, warnings }: DnsState, namespace: string): Finding[] {
   const object = "cluster DNS";
+  if (owner !== "" && owner !== namespace)
+    return [
+      doubtful(
+        object,
+        `the mesh in namespace ${owner} has the mesh names, and this one stands by: tulle migrate --take-over --namespace ${namespace}`,
+      ),
+      ...waitsFor.map((each) => doubtful(object, `asked to take over, it waits: ${each}`)),
+      ...faults.map((fault) => wrong(object, fault)),
+    ];
   const told = [...faults.map((fault) => wrong(object, fault)), ...warnings.map((each) => doubtful(object, each))];
   if (inForce || faults.length > 0) return told;
   return mode === "manual"

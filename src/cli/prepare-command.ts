@@ -20,7 +20,7 @@ export async function runPrepare(options: PrepareCommandOptions, version: string
   const api = await connect(options, version, logOf(options));
   try {
     const { namespace, dnsMode, meshDomains, clusterDomain } = options;
-    const { faults, warnings, byHand, dnsInForce } = await prepareCluster({
+    const { faults, warnings, byHand, dnsInForce, standsByFor } = await prepareCluster({
       api,
       clock: systemClock,
       // What it finds is printed; the controller's words for the same would say it twice.
@@ -34,6 +34,10 @@ export async function runPrepare(options: PrepareCommandOptions, version: string
     for (const sentence of warnings) process.stderr.write(`tulle: warning: ${sentence}\n`);
     for (const sentence of faults) process.stderr.write(`tulle: ${sentence}\n`);
     if (dnsMode === "manual" && !dnsInForce) process.stdout.write(`${byHand}\n`);
+    else if (standsByFor !== "")
+      process.stdout.write(
+        `${meshDomains.join(", ")}: with the mesh in namespace ${standsByFor}; \`tulle migrate --take-over --namespace ${namespace}\` moves them here\n`,
+      );
     else if (faults.length === 0) process.stdout.write(`${meshDomains.join(", ")}: in force in cluster DNS\n`);
     return faults.length === 0 ? EXIT_FINE : EXIT_PROBLEMS;
   } finally {

@@ -19,6 +19,8 @@ const DnsSchema = z.object({
   mode: z.string(),
   provider: z.string().default(""),
   inForce: z.boolean(),
+  owner: z.string().default(""),
+  waitsFor: texts,
   faults: texts,
   warnings: texts,
 });

@@ -22,7 +22,7 @@ export function statusText(status: MeshStatus, findings: readonly Finding[]): st
   return `${lines.join("\n")}\n`;
 }
 
-function clusterLines({ controllers, proxies }: NonNullable<MeshStatus["cluster"]>): string[] {
+function clusterLines({ namespace, controllers, proxies }: NonNullable<MeshStatus["cluster"]>): string[] {
   const expected = proxies.filter(({ draining }) => !draining);
   const isKnown = expected.some(({ programmed }) => programmed !== undefined);
   const programmed = expected.filter((proxy) => proxy.programmed === true).length;
@@ -37,7 +37,7 @@ function clusterLines({ controllers, proxies }: NonNullable<MeshStatus["cluster"
     ...table([["PROXY", "NODE", "READY", "AGE", "CONFIG", "LAG", "IMAGE", "NOTE"], ...proxies.map(proxyRow)]),
     "",
     ...(isKnown ? [`configuration: in force on ${programmed} of ${count(expected.length, "proxy", "proxies")}`] : []),
-    ...(leading === undefined ? [] : [dnsLine(leading.dns)]),
+    ...(leading === undefined ? [] : [dnsLine(leading.dns, namespace)]),
   ];
 }
 
@@ -70,7 +70,11 @@ function noteOf({
   return closedEntrypoints.length === 0 ? "" : `${count(closedEntrypoints.length, "port")} not open`;
 }
 
-function dnsLine({ mode, provider, inForce }: NonNullable<ControllerState["said"]>["dns"]): string {
+function dnsLine(
+  { mode, provider, inForce, owner }: NonNullable<ControllerState["said"]>["dns"],
+  namespace: string,
+): string {
+  if (owner !== "" && owner !== namespace) return `cluster DNS: mesh names with the mesh in namespace ${owner}`;
   const by = provider === "" ? "" : ` by ${provider}`;
   return `cluster DNS: mesh names ${inForce ? "in force" : "not in force"}${by} (${mode})`;
 }

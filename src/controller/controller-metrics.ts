@@ -42,7 +42,11 @@ export function controllerMetrics(figures: ControllerFigures): Metric[] {
     gauge("proxies_programmed", "Those with this replica's configuration in force.", count(proxies, version)),
     gauge("proxies_refusing", "Those that refused it.", proxies.filter(({ error }) => error !== "").length),
     gauge("proxy_lag_seconds", "From publishing to in force, at the slowest proxy, of its last.", slowest),
-    gauge("dns_in_force", "1 while cluster DNS leads to the mesh, as the leader sees it.", flag(figures.dnsInForce)),
+    gauge(
+      "dns_in_force",
+      "1 while cluster DNS leads to the mesh, or to another for which it stands by, as the leader sees it.",
+      flag(figures.dnsInForce),
+    ),
     counter("dns_repairs", "How often cluster DNS had been overwritten, and was put right.", figures.dnsRepairs),
     counter("events", "Events written.", figures.eventsWritten),
   ];

@@ -4,6 +4,7 @@ import type { ObjectRef } from "../model/objects.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { type Log, silentLog } from "../telemetry/log.ts";
 import { DnsKeeper, type DnsMode } from "./dns-keeper.ts";
+import { DnsOwnership } from "./dns-ownership.ts";
 import type { ClusterEvent } from "./event-recorder.ts";
 import { SHADOW_LABELS } from "./own-objects.ts";
 import { takeAway } from "./take-away.ts";
@@ -78,12 +79,19 @@ function fixture(mode: DnsMode = "forward", collection = DEPLOYMENTS) {
       clock,
       log: silentLog,
       mode,
+      ownership: new DnsOwnership({
+        namespace: "tulle",
+        meshDomains: wanted.meshDomains,
+        originals: () => [],
+        lacks: () => [],
+      }),
       wanted: () => ({
         meshNamespace: "tulle",
         clusterDomain: "cluster.local",
         meshDomains: wanted.meshDomains,
         dnsServiceIPs: ["10.96.0.53"],
         longNames: [],
+        marks: "own",
       }),
     });
   const keeper = make();

@@ -3,6 +3,7 @@
  * the mesh domains; what is missing, or was overwritten by whoever else writes there, is put back. A change is rolled
  * out by the cluster, Pod after Pod; where the first new one does not get ready, the change is taken back and told.
  * Before anything is written, the workload is marked as under trial: a leader that comes in between goes on from there.
+ * Where another mesh of the cluster has the domains, it touches nothing and stands by (DnsOwnership).
  */
 import { createHash } from "node:crypto";
 import { planPatch, planRestore } from "../coredns/dns-patch.ts";
@@ -24,7 +25,8 @@ import {
   unmarkWorkload,
   writeChanges,
 } from "./dns-objects.ts";
-import type { EventRecorder } from "./event-recorder.ts";
+import type { DnsOwnership, DnsStanding } from "./dns-ownership.ts";
+import type { ClusterEvent, EventRecorder } from "./event-recorder.ts";
 
 /** `manual`: nothing is touched, and the block is said for the owner to add. */
 export type DnsMode = PatchOptions["mode"] | "manual";
@@ -34,6 +36,7 @@ export interface DnsKeeperOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly mode: DnsMode;
+  readonly ownership: Pick<DnsOwnership, "decide" | "giveUp">;
   /** What the plan needs to know now; undefined while that is not known. */
   wanted(observed: ObservedDns): Omit<PatchOptions, "mode"> | undefined;
 }
@@ -43,6 +46,10 @@ export interface DnsStatus {
   readonly mode: DnsMode;
   readonly provider: string;
   readonly inForce: boolean;
+  /** Namespace of the mesh that has the domains; empty: not known yet, or `manual`. */
+  readonly owner: string;
+  /** Why a take-over that was asked for has not happened yet. */
+  readonly waitsFor: readonly string[];
   readonly warnings: readonly string[];
   readonly faults: readonly string[];
   /** For an owner who makes the change with his own tools. */
@@ -59,6 +66,7 @@ interface Look {
   readonly observed: ObservedDns;
   readonly options: PatchOptions;
   readonly plan: DnsPlan;
+  readonly standing: DnsStanding | undefined;
 }
 
 /** A change that is written, of which it is not known whether DNS gets ready with it. */
@@ -81,15 +89,29 @@ export class DnsKeeper {
   readonly #options: DnsKeeperOptions;
   #status: DnsStatus;
   #hadForce = false;
+  #standsBy = false;
+  #contested = false;
   #repairs = 0;
   #takenBack = { fault: "", restUntil: Number.NEGATIVE_INFINITY };
   /** The trial begun last. */
   #begun: Trial | undefined;
+  /** The mesh that the domains were taken from, until that is in force. */
+  #takenFrom: string | undefined;
+  #wake = new AbortController();
   #said = "";
 
   constructor(options: DnsKeeperOptions) {
     this.#options = options;
-    this.#status = { mode: options.mode, provider: "", inForce: false, warnings: [], faults: [], byHand: "" };
+    this.#status = {
+      mode: options.mode,
+      provider: "",
+      inForce: false,
+      owner: "",
+      waitsFor: [],
+      warnings: [],
+      faults: [],
+      byHand: "",
+    };
   }
 
   /** How often it had been overwritten, and was put right. */
@@ -101,6 +123,16 @@ export class DnsKeeper {
     return this.#status;
   }
 
+  /** Another mesh of the cluster has the domains. */
+  get standsBy(): boolean {
+    return this.#standsBy;
+  }
+
+  /** The next look is due now: something happened that it depends on. */
+  hurry(): void {
+    this.#wake.abort();
+  }
+
   /** Runs until the signal aborts: a duty of the leader. Never throws. */
   async run(signal: AbortSignal, recorder: Recorder): Promise<void> {
     const { clock } = this.#options;
@@ -110,7 +142,8 @@ export class DnsKeeper {
       } catch (error) {
         if (!signal.aborted) this.#sayOnce(`cluster DNS could not be looked after: ${(error as Error).message}`);
       }
-      await pause(clock, this.#status.inForce || this.#resting ? LOOK_MS : HURRY_MS, signal);
+      await pause(clock, this.#pauseMs, AbortSignal.any([signal, this.#wake.signal]));
+      this.#wake = new AbortController();
     }
   }
 
@@ -121,18 +154,43 @@ export class DnsKeeper {
     const observed = await observeDns(api);
     const wanted = this.#options.wanted(observed);
     if (wanted === undefined) return;
+    const standing = mode === "manual" ? undefined : await this.#options.ownership.decide(api, observed);
+    if (standing?.owns === false) {
+      this.#standBy(standing);
+      return;
+    }
     const options: PatchOptions = { ...wanted, mode: mode === "manual" ? "forward" : mode };
     const plan = planPatch(observed, options);
     const trial = mode === "manual" ? undefined : this.#trialIn(observed, plan);
-    this.#note(plan, trial !== undefined);
+    this.#takenFrom = standing?.takenFrom ?? this.#takenFrom;
+    this.#contested = standing?.contested === true;
+    this.#note(plan, trial !== undefined, standing);
     if (mode === "manual") {
       if (!this.#status.inForce) this.#sayOnce(`the mesh domains are not in the cluster's DNS. Add:\n${plan.byHand}`);
       return;
     }
     for (const sentence of [...plan.faults, ...plan.warnings]) this.#sayOnce(sentence);
-    const look: Look = { api, signal, recorder, observed, options, plan };
+    const look: Look = { api, signal, recorder, observed, options, plan, standing };
     if (plan.changes.length === 0 && plan.faults.length === 0 && trial !== undefined) await this.#tryOut(look, trial);
     else if (plan.changes.length > 0 && !this.#resting) await this.#putInForce(look);
+  }
+
+  get #pauseMs(): number {
+    const { inForce, waitsFor } = this.#status;
+    const atEase = (inForce && !this.#contested) || this.#resting || this.#standsBy;
+    return atEase && waitsFor.length === 0 ? LOOK_MS : HURRY_MS;
+  }
+
+  #standBy({ owner, waitsFor }: DnsStanding): void {
+    if (!this.#standsBy || this.#status.owner !== owner)
+      this.#options.log.info("the mesh in another namespace has the mesh domains: this one stands by", { owner });
+    for (const sentence of waitsFor) this.#sayOnce(`the mesh domains are not taken over yet: ${sentence}`);
+    this.#standsBy = true;
+    // Whoever has them again after that begins anew.
+    this.#hadForce = false;
+    const { mode } = this.#options;
+    const faults = this.#resting ? [this.#takenBack.fault] : [];
+    this.#status = { ...this.#status, mode, inForce: false, owner, waitsFor, warnings: [], faults, byHand: "" };
   }
 
   /** A change was taken back a short while ago. */
@@ -149,13 +207,15 @@ export class DnsKeeper {
     return mark === this.#begun?.mark ? this.#begun : { workload, mark, undo: [] };
   }
 
-  #note(plan: DnsPlan, onTrial: boolean): void {
+  #note(plan: DnsPlan, onTrial: boolean, standing: DnsStanding | undefined): void {
     const { mode } = this.#options;
     const { changes, warnings, byHand } = plan;
     const faults = changes.length > 0 && this.#resting ? [this.#takenBack.fault, ...plan.faults] : plan.faults;
     const inForce = changes.length === 0 && faults.length === 0 && !onTrial;
     if (inForce) this.#hadForce = true;
-    this.#status = { mode, provider: nameOf(plan.provider), inForce, warnings, faults, byHand };
+    this.#standsBy = false;
+    const owner = standing?.owner ?? "";
+    this.#status = { mode, provider: nameOf(plan.provider), inForce, owner, waitsFor: [], warnings, faults, byHand };
   }
 
   async #putInForce(look: Look): Promise<void> {
@@ -173,20 +233,20 @@ export class DnsKeeper {
     await this.#tryOut(look, this.#begun);
   }
 
-  #tellPatched({ plan, recorder }: Look): void {
-    const repaired = this.#hadForce;
+  #tellPatched({ plan, recorder, standing }: Look): void {
+    const from = this.#takenFrom;
+    // CoreDNS that need not restart reads what it read before: only the marks are other ones.
+    const onlyMarks = plan.restart === undefined && plan.provider?.kind !== "openshift";
+    const repaired = this.#hadForce && !onlyMarks;
     if (repaired) this.#repairs++;
-    this.#options.log.info(repaired ? "cluster DNS was overwritten and is repaired" : "cluster DNS is patched", {
-      provider: nameOf(plan.provider),
-    });
-    for (const { object } of plan.changes)
-      void recorder.record(refOf(object), {
-        type: repaired ? "Warning" : "Normal",
-        reason: repaired ? "MeshDnsRepaired" : "MeshDnsPatched",
-        message: repaired
-          ? "The mesh domains had been overwritten and were put back; whoever writes this object should know of them."
-          : "The mesh domains were added.",
-      });
+    const provider = nameOf(plan.provider);
+    const [says, event]: [string, ClusterEvent] = repaired
+      ? ["cluster DNS was overwritten and is repaired", REPAIRED]
+      : from !== undefined
+        ? ["the mesh domains are taken over", takenOver(from, standing?.owner ?? "")]
+        : ["cluster DNS is patched", PATCHED];
+    this.#options.log.info(says, { provider, ...(from === undefined ? {} : { from }) });
+    for (const { object } of plan.changes) void recorder.record(refOf(object), event);
   }
 
   /** Restarts the Pods, unless that was done already, and waits for the first new one. */
@@ -207,6 +267,7 @@ export class DnsKeeper {
 
   #inForce(): void {
     this.#hadForce = true;
+    this.#takenFrom = undefined;
     this.#status = { ...this.#status, inForce: true };
   }
 
@@ -228,6 +289,10 @@ export class DnsKeeper {
     this.#takenBack = { fault, restUntil: clock.now() + REST_MS };
     const changes = await this.#undo(look, undo);
     await unmarkWorkload(look.api, workload);
+    if (this.#takenFrom !== undefined) {
+      this.#takenFrom = undefined;
+      await this.#options.ownership.giveUp(look.api);
+    }
     log.error("cluster DNS did not get ready with the change of the mesh domains: it was taken back");
     for (const { object } of changes)
       void look.recorder.record(refOf(object), { type: "Warning", reason: "MeshDnsTakenBack", message: fault });
@@ -254,6 +319,18 @@ export class DnsKeeper {
     this.#said = `${this.#said}\n${sentence}`.slice(-10_000);
     this.#options.log.warn(sentence);
   }
+}
+
+const REPAIRED: ClusterEvent = {
+  type: "Warning",
+  reason: "MeshDnsRepaired",
+  message: "The mesh domains had been overwritten and were put back; whoever writes this object should know of them.",
+};
+const PATCHED: ClusterEvent = { type: "Normal", reason: "MeshDnsPatched", message: "The mesh domains were added." };
+
+function takenOver(from: string, by: string): ClusterEvent {
+  const message = `The mesh domains lead to the mesh in namespace ${by} now. They were with the one in ${from}.`;
+  return { type: "Normal", reason: "MeshDnsTakenOver", message };
 }
 
 function nameOf(provider: DnsProvider | undefined): string {

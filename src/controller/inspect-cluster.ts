@@ -2,15 +2,18 @@
  * What `tulle check` looks at on a cluster, before and after installing: whether the cluster can carry the mesh, whether
  * the installation is whole and in force, and what is left of others. Each finding says its remedy.
  */
+import { holderOf } from "../coredns/dns-holder.ts";
 import { planPatch } from "../coredns/dns-patch.ts";
-import { detectDns } from "../coredns/dns-provider.ts";
+import { detectDns, type ObservedDns } from "../coredns/dns-provider.ts";
 import type { Api } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import { discoverSmi } from "../kube/resources.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns } from "./dns-objects.ts";
+import { ownerOf, readClaims } from "./dns-ownership.ts";
 import { meshNamespaces } from "./mesh-namespaces.ts";
+import { originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
 import { longNamesIn, shadowsIn } from "./shadow-services.ts";
 
@@ -152,6 +155,15 @@ async function inspectDns(options: InspectOptions, installed: boolean): Promise<
     provider.kind === "openshift" ? "OpenShift's DNS operator" : `${provider.workload.kind} ${provider.workload.name}`;
   const findings = [well("cluster DNS", provider.kind === "coredns" ? `${name}, image ${provider.image}` : name)];
   if (!installed) return [...findings, ...faults.map((fault) => wrong("cluster DNS", fault))];
+  const owner = await otherOwner(options, observed);
+  if (owner !== undefined)
+    return [
+      ...findings,
+      note(
+        "cluster DNS",
+        `the mesh in namespace ${owner} has ${meshDomains.join(" and ")}, and this one stands by: tulle migrate --take-over --namespace ${namespace} moves them here`,
+      ),
+    ];
   const plan = planPatch(observed, {
     mode: dnsMode === "rewrite" ? "rewrite" : "forward",
     meshNamespace: namespace,
@@ -159,6 +171,7 @@ async function inspectDns(options: InspectOptions, installed: boolean): Promise<
     meshDomains,
     dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
     longNames: longNamesIn(state, namespace),
+    marks: originalMeshesIn(state).some(({ controls }) => controls) ? "original" : "own",
   });
   findings.push(...plan.faults.map((fault) => wrong("cluster DNS", fault)));
   findings.push(...plan.warnings.map((warning) => doubtful("cluster DNS", warning)));
@@ -174,6 +187,16 @@ async function inspectDns(options: InspectOptions, installed: boolean): Promise<
       ),
     );
   return findings;
+}
+
+/** Namespace of another mesh that has the mesh domains. */
+async function otherOwner(
+  { api, namespace, dnsMode, meshDomains, state }: InspectOptions,
+  observed: ObservedDns,
+): Promise<string | undefined> {
+  if (dnsMode === "manual") return undefined;
+  const owner = ownerOf(await readClaims(api), holderOf(observed, meshDomains), originalMeshesIn(state));
+  return owner === namespace ? undefined : owner;
 }
 
 async function inspectLeftovers({ state, namespace }: InspectOptions, installed: boolean): Promise<Finding[]> {
@@ -329,9 +352,12 @@ async function inspectShadows({ state, namespace, served }: InspectOptions): Pro
   return findings;
 }
 
-async function inspectNames({ resolve, state, namespace, meshDomains }: InspectOptions): Promise<Finding[]> {
+async function inspectNames(options: InspectOptions): Promise<Finding[]> {
+  const { api, resolve, state, namespace, meshDomains } = options;
   const [first] = shadowsIn(state, namespace);
   if (resolve === undefined || first === undefined) return [];
+  // They lead elsewhere, as they should.
+  if ((await otherOwner(options, await observeDns(api))) !== undefined) return [];
   const [key, shadow] = first;
   const [ofNamespace = "", service = ""] = key.split("/");
   const findings: Finding[] = [];

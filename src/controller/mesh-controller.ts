@@ -41,15 +41,18 @@ import { ClusterCompiler } from "./cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
 import { controllerMetrics } from "./controller-metrics.ts";
 import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
+import { DnsOwnership, type TakeOver } from "./dns-ownership.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
 import { MetricsPublisher } from "./metrics-publisher.ts";
 import { NodeConfigurations } from "./node-configurations.ts";
+import { concernsOriginal, originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
 import { domainOf } from "./prepare-cluster.ts";
 import { ProxyRelay } from "./proxy-relay.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
 import { longNamesIn, type Served, servedServices } from "./shadow-services.ts";
+import { lacksForTakeOver, type ProxyStanding } from "./take-over-readiness.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
 
 export interface MeshControllerOptions extends ClusterMeshOptions {
@@ -176,6 +179,12 @@ export class MeshController {
       clock,
       log,
       mode: options.dnsMode,
+      ownership: new DnsOwnership({
+        namespace,
+        meshDomains: options.meshDomains,
+        originals: () => originalMeshesIn(this.#source.state),
+        lacks: (from, asked) => this.#lacksForTakeOver(from, asked),
+      }),
       wanted: (observed) => this.#wantedOfDns(observed),
     });
     const health = healthRoutes(() => this.#notReady());
@@ -267,6 +276,9 @@ export class MeshController {
     }
     if (this.#keeper !== this.#told) this.#keeper?.update(state, this.#served);
     this.#told = this.#keeper;
+    const { namespace } = this.#options;
+    if (changed.some((ref) => concernsOriginal(ref) || (ref.name === DNS_SERVICE && ref.namespace === namespace)))
+      this.#dns.hurry();
     this.#found = [...this.#source.problems, ...problems];
     this.#report();
     this.#lastCompileMs = clock.now() - startedAt;
@@ -331,7 +343,17 @@ export class MeshController {
       clusterDomain: this.#options.clusterDomain ?? domainOf(observed),
       dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
       longNames: longNamesIn(state, namespace),
+      marks: originalMeshesIn(state).some(({ controls }) => controls) ? "original" : "own",
     };
+  }
+
+  async #lacksForTakeOver(from: string, asked: TakeOver): Promise<string[]> {
+    const notReady = this.#notReady();
+    if (notReady !== "") return [notReady];
+    const { state } = this.#source;
+    const served = [...this.#served.keys()];
+    const view = { state, namespace: this.#options.namespace, served, originals: originalMeshesIn(state) };
+    return lacksForTakeOver({ ...view, proxies: await this.#nodes() }, from, asked);
   }
 
   #notReady(): string {
@@ -429,7 +451,7 @@ export class MeshController {
   }
 
   /** Each proxy follows one replica; the others are asked for theirs. */
-  async #nodes(): Promise<object[]> {
+  async #nodes(): Promise<ProxyStanding[]> {
     const streams = new Map(this.#server.status().map((status) => [status.pod, status] as const));
     const asked = await Promise.all(this.#peers().map((peer) => this.#askPeer(peer)));
     for (const status of asked.flat()) streams.set(status.pod, status);
@@ -519,7 +541,7 @@ export class MeshController {
       compileTimes: this.#compileTimes,
       version: this.#snapshot?.version ?? "",
       proxies: this.#server.status(),
-      dnsInForce: this.#dns.status.inForce,
+      dnsInForce: this.#dns.status.inForce || this.#dns.standsBy,
       dnsRepairs: this.#dns.repairs,
       eventsWritten: this.#eventsWritten,
     });

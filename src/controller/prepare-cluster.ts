@@ -9,6 +9,8 @@ import { discoverSmi } from "../kube/resources.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { DnsKeeper, type DnsMode } from "./dns-keeper.ts";
+import { DnsOwnership } from "./dns-ownership.ts";
+import { type OriginalMesh, readOriginalMeshes } from "./original-meshes.ts";
 import { DNS_SERVICE, isPatterned, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
 
 export interface PrepareOptions {
@@ -29,23 +31,32 @@ export interface Prepared {
   /** For an owner who patches DNS himself. */
   readonly byHand: string;
   readonly dnsInForce: boolean;
+  /** Namespace of another mesh, which has the mesh domains; empty: none has. */
+  readonly standsByFor: string;
 }
 
 /** @throws ApiError */
 export async function prepareCluster(options: PrepareOptions): Promise<Prepared> {
-  const { api, clock, log, dnsMode, signal } = options;
+  const { api, clock, log, namespace, meshDomains, dnsMode, signal } = options;
   const { unknown } = await discoverSmi(api, signal);
   const faults = unknown.map(
     ({ group, versions }) =>
       `${group} is served as ${versions.join(", ")}, none of which Tulle reads: install the definitions of chart/crds.`,
   );
   const services = await ownServices(options);
+  const originals = await readOriginalMeshes(api);
   const keeper = new DnsKeeper({
     api,
     clock,
     log,
     mode: dnsMode,
-    wanted: (observed) => wantedOf(options, services, observed),
+    ownership: new DnsOwnership({
+      namespace,
+      meshDomains,
+      originals: () => originals,
+      lacks: () => ["the controller takes over, where it runs"],
+    }),
+    wanted: (observed) => wantedOf(options, services, originals, observed),
   });
   // There is no leader yet who would write Events.
   await keeper.look(signal, { record: async () => {} });
@@ -55,6 +66,7 @@ export async function prepareCluster(options: PrepareOptions): Promise<Prepared>
     warnings: status.warnings,
     byHand: status.byHand,
     dnsInForce: status.inForce,
+    standsByFor: status.owner === namespace ? "" : status.owner,
   };
 }
 
@@ -83,6 +95,7 @@ async function ownServices({ api, namespace }: PrepareOptions): Promise<OwnServi
 function wantedOf(
   { namespace, meshDomains, clusterDomain }: PrepareOptions,
   { dns, shadows }: OwnServices,
+  originals: readonly OriginalMesh[],
   observed: ObservedDns,
 ): Omit<PatchOptions, "mode"> {
   const longNames = shadows.flatMap(({ metadata }): LongName[] => {
@@ -97,6 +110,7 @@ function wantedOf(
     clusterDomain: clusterDomain ?? domainOf(observed),
     dnsServiceIPs: addresses.filter((address) => address !== "" && address !== "None"),
     longNames,
+    marks: originals.some(({ controls }) => controls) ? "original" : "own",
   };
 }
 

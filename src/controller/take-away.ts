@@ -3,6 +3,7 @@
  * controllers first, or they would put it back; then DNS, so that no name leads to the mesh any more; then what the
  * names led to.
  */
+import { type DnsHolder, holderOf } from "../coredns/dns-holder.ts";
 import { planRestore } from "../coredns/dns-patch.ts";
 import type { Api } from "../kube/api-client.ts";
 import { MERGE_PATCH } from "../kube/api-client.ts";
@@ -12,7 +13,7 @@ import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns, rolloutStatus, unmarkWorkload, writeChanges } from "./dns-objects.ts";
-import { CONTROLLER, LEASE, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
+import { CONTROLLER, DNS_SERVICE, LEASE, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
 
 export interface TakeAwayOptions {
   readonly api: Api;
@@ -33,6 +34,10 @@ interface Items {
   readonly items?: readonly {
     readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
   }[];
+}
+
+interface OwnService {
+  readonly spec?: { readonly clusterIP?: string; readonly clusterIPs?: readonly string[] };
 }
 
 /** @returns what could not be taken away, a sentence each with the remedy */
@@ -86,6 +91,11 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
     return;
   }
   const observed = await observeDns(api);
+  const holder = holderOf(observed, meshDomains);
+  if (holder !== undefined && (await isAnothers(options, holder))) {
+    log.info("cluster DNS is left as it is: it leads to another mesh");
+    return;
+  }
   const plan = planRestore(observed, {
     mode: dnsMode,
     meshNamespace: options.namespace,
@@ -93,6 +103,7 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
     meshDomains,
     dnsServiceIPs: [],
     longNames: [],
+    marks: "own",
   });
   if (plan.faults.length > 0) throw new Error(plan.faults.join(" "));
   await writeChanges(api, plan.changes);
@@ -110,6 +121,18 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
   }
   if (done) log.info("cluster DNS is restored");
   else log.warn("the configuration of cluster DNS is restored, and its Pods are still being replaced");
+}
+
+/** Told from the Service `tulle-dns` of this mesh; without it, who knows whose a block is that nobody answers. */
+async function isAnothers({ api, namespace }: TakeAwayOptions, holder: DnsHolder): Promise<boolean> {
+  if (holder.namespace !== undefined) return holder.namespace !== namespace;
+  const path = `/api/v1/namespaces/${namespace}/services/${DNS_SERVICE}`;
+  const own = await api.request<OwnService>("GET", path).catch((error: Error) => {
+    if (isApiError(error, 404)) return undefined;
+    throw error;
+  });
+  const { clusterIP = "", clusterIPs = [clusterIP] } = own?.spec ?? {};
+  return own !== undefined && !holder.addresses.some((address) => clusterIPs.includes(address));
 }
 
 async function deleteShadows({ api, log, namespace }: TakeAwayOptions): Promise<void> {

@@ -15,8 +15,15 @@ import {
   withoutAddress,
 } from "./dns-plan.ts";
 import type { CoreDnsProvider, ObservedDns } from "./dns-provider.ts";
-import { findSections, type MarkedBlock, putBlocks, takeOutBlocks } from "./marked-text.ts";
-import { forwardBlock, type Listening, rewriteBlock, STANDARD_LISTENING, titleOf } from "./mesh-block.ts";
+import { findSections, type MarkedBlock, putBlocks, takeOutBlocks, withoutMarks } from "./marked-text.ts";
+import {
+  type BlockMarks,
+  forwardBlock,
+  type Listening,
+  rewriteBlock,
+  STANDARD_LISTENING,
+  titleOf,
+} from "./mesh-block.ts";
 
 /** Texts by key; null: the key goes. */
 type Data = Readonly<Record<string, string | null>>;
@@ -31,7 +38,7 @@ export function patchCoreDns(provider: CoreDnsProvider, observed: ObservedDns, o
   const listening = listeningOf(parseCorefile(takeOutBlocks(corefile)));
   const blocks = meshBlocks(provider, options, listening);
   const main = putBlocks(corefile, custom === undefined ? blocks : []);
-  const extra = custom === undefined ? {} : customTexts(customData, blocks, custom.suffix);
+  const extra = custom === undefined ? {} : customTexts(provider, customData, blocks, options);
   const others = Object.entries(customData).filter(([name, text]) => !isTheOriginals(provider, name, text, options));
   const before = textsOf(provider, corefile, Object.fromEntries(others));
   const marks = markFaults(before);
@@ -40,14 +47,19 @@ export function patchCoreDns(provider: CoreDnsProvider, observed: ObservedDns, o
   const changes = changesOf(provider, observed, { [key]: main }, extra);
   return {
     changes,
-    ...restartOf(provider, corefile, changes),
+    ...restartOf(
+      provider,
+      corefile,
+      changes,
+      meaningOf(customData) === meaningOf(extra) && meaningOf({ corefile }) === meaningOf({ main }),
+    ),
     warnings: custom === undefined && provider.rewrittenBy !== undefined ? [rewrittenWarning(provider)] : [],
     faults: [
       ...withoutAddress(options, false),
       ...changes.flatMap(({ object: { name } }) => immutableFault(name, observed.configMaps[name])),
       ...judged,
     ],
-    byHand: patchByHand(provider, blocks),
+    byHand: patchByHand(provider, blocks, options.marks),
   };
 }
 
@@ -99,25 +111,45 @@ function meshBlocks(provider: CoreDnsProvider, options: PatchOptions, listening:
     .toSorted() // maesh before traefik.mesh, as Traefik Mesh has them
     .map((domain) => ({
       domain,
-      title: titleOf(domain),
+      title: titleOf(domain, options.marks),
       text:
         options.mode === "forward"
-          ? forwardBlock(domain, addressesOf(options), listening)
-          : rewriteBlock(domain, { ...options, version: provider.version }, listening),
+          ? forwardBlock(domain, addressesOf(options), listening, options.marks)
+          : rewriteBlock(domain, { ...options, version: provider.version }, listening, options.marks),
     }));
 }
 
-/** A key for each domain, as Traefik Mesh names them; our blocks under other keys go. */
-function customTexts(before: Readonly<Record<string, string>>, blocks: readonly Block[], suffix: string): Data {
+/** A key for each domain; our blocks under other keys go. */
+function customTexts(
+  provider: CoreDnsProvider,
+  before: Readonly<Record<string, string>>,
+  blocks: readonly Block[],
+  options: PatchOptions,
+): Data {
   const data: Record<string, string | null> = {};
-  for (const [key, text] of Object.entries(before)) data[key] = withoutBlocks(text);
+  for (const [key, text] of Object.entries(before))
+    data[key] = isTheOriginals(provider, key, text, options) ? null : withoutBlocks(text);
   for (const block of blocks) {
-    const key = `${block.domain}${suffix}`;
+    const key = customKey(provider, block.domain, options.marks);
     const text = before[key];
     data[key] =
       text === undefined || isUnmarkedOriginal(text, block.domain) ? `${block.text}\n` : putBlocks(text, [block]);
   }
   return data;
+}
+
+/** Uninstalling Traefik Mesh deletes the keys of its names, whatever is in them. */
+function customKey({ custom }: CoreDnsProvider, domain: string, marks: BlockMarks): string {
+  return `${marks === "own" ? "tulle-" : ""}${domain}${custom?.suffix ?? ""}`;
+}
+
+/** What CoreDNS reads of it, wherever it stands. */
+function meaningOf(data: Data): string {
+  return Object.values(data)
+    .map((text) => withoutMarks(text ?? "").trim())
+    .filter((text) => text !== "")
+    .sort()
+    .join("\n");
 }
 
 /** Null where nothing but a block of ours was in it. */
@@ -234,8 +266,9 @@ function restartOf(
   { workload, configMap }: CoreDnsProvider,
   corefile: string,
   changes: readonly ObjectChange[],
+  sameMeaning = false,
 ): { readonly restart?: Restart } {
-  if (changes.length === 0) return {};
+  if (changes.length === 0 || sameMeaning) return {};
   const reloads = parseCorefile(corefile).blocks.some(({ plugins }) => plugins.some(({ name }) => name === "reload"));
   const onlyMain = changes.every(({ object }) => object.name === configMap);
   return { restart: { workload, need: reloads && onlyMain ? "hastens" : "needed" } };
@@ -248,7 +281,7 @@ function rewrittenWarning({ configMap, rewrittenBy }: CoreDnsProvider): string {
 const restartByHand = ({ workload: { kind, namespace, name } }: CoreDnsProvider) =>
   `Then: kubectl -n ${namespace} rollout restart ${kind.toLowerCase()}/${name}`;
 
-function patchByHand(provider: CoreDnsProvider, blocks: readonly Block[]): string {
+function patchByHand(provider: CoreDnsProvider, blocks: readonly Block[], marks: BlockMarks): string {
   const { configMap, key, custom } = provider;
   const texts =
     custom === undefined
@@ -257,18 +290,19 @@ function patchByHand(provider: CoreDnsProvider, blocks: readonly Block[]): strin
           ...blocks.map(({ text }) => text),
         ]
       : blocks.flatMap(({ domain, text }) => [
-          `Set key ${domain}${custom.suffix} of ${configMapName(custom.configMap)} to:`,
+          `Set key ${customKey(provider, domain, marks)} of ${configMapName(custom.configMap)} to:`,
           text,
         ]);
   return `${[...texts, restartByHand(provider)].join("\n\n")}\n`;
 }
 
-function restoreByHand(provider: CoreDnsProvider, { meshDomains }: PatchOptions): string {
+function restoreByHand(provider: CoreDnsProvider, { meshDomains, marks: ofMarks }: PatchOptions): string {
   const { configMap, key, custom } = provider;
   const marks = meshDomains
     .toSorted()
-    .map((domain) => `from "#### Begin ${titleOf(domain)} Block" to "#### End ${titleOf(domain)} Block"`);
-  const keys = custom && meshDomains.toSorted().map((domain) => `${domain}${custom.suffix}`);
+    .map((domain) => titleOf(domain, ofMarks))
+    .map((title) => `from "#### Begin ${title} Block" to "#### End ${title} Block"`);
+  const keys = custom && meshDomains.toSorted().map((domain) => customKey(provider, domain, ofMarks));
   const texts = [
     `Delete from key ${key} of ${configMapName(configMap)} the lines ${marks.join(", and ")}.`,
     ...(keys === undefined || custom === undefined

@@ -15,6 +15,7 @@ const OPTIONS: PatchOptions = {
   meshDomains: ["traefik.mesh", "maesh"],
   dnsServiceIPs: ["10.96.7.7"],
   longNames: [{ service: "long", namespace: "ns", shadow: "tulle-1" }],
+  marks: "own",
 };
 const anyOptions: fc.Arbitrary<PatchOptions> = fc.record({
   mode: fc.constantFrom("forward", "rewrite"),
@@ -23,6 +24,7 @@ const anyOptions: fc.Arbitrary<PatchOptions> = fc.record({
   meshDomains: fc.constantFrom(["traefik.mesh", "maesh"], ["traefik.mesh"], ["mesh.corp.example", "maesh"]),
   dnsServiceIPs: fc.constantFrom(["10.96.7.7"], ["10.96.7.8", "fd00::8"]),
   longNames: fc.constantFrom([], OPTIONS.longNames),
+  marks: fc.constantFrom("own", "original"),
 });
 
 function cluster(corefile: string): ObservedDns {

@@ -57,7 +57,7 @@ function restoreOf(provider: DnsProvider, observed: ObservedDns, options: PatchO
 function forwardByHand(options: PatchOptions): PlanPart {
   const domains = options.meshDomains.toSorted();
   const addresses = addressesOf(options);
-  const blocks = domains.map((domain) => forwardBlock(domain, addresses, STANDARD_LISTENING));
+  const blocks = domains.map((domain) => forwardBlock(domain, addresses, STANDARD_LISTENING, options.marks));
   const byHand = `Forward ${domains.join(" and ")} to ${addresses.join(" and ")}. For CoreDNS that is:\n\n${blocks.join("\n\n")}\n`;
   return { changes: [], warnings: [], faults: [], byHand };
 }

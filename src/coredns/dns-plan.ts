@@ -1,7 +1,7 @@
 /** What a plan is made of: changes of objects for somebody else to write, and what to tell the operator. */
 import type { ConfigMapJson, DnsProvider, WorkloadRef } from "./dns-provider.ts";
 import { DNS_NAMESPACE } from "./dns-provider.ts";
-import type { LongName } from "./mesh-block.ts";
+import type { BlockMarks, LongName } from "./mesh-block.ts";
 
 export interface PatchOptions {
   /** `forward`: to a DNS of Tulle's own. `rewrite`: CoreDNS turns mesh names into shadow services' names. */
@@ -13,6 +13,7 @@ export interface PatchOptions {
   readonly dnsServiceIPs: readonly string[];
   /** Mode `rewrite` only. */
   readonly longNames: readonly LongName[];
+  readonly marks: BlockMarks;
 }
 
 export interface ChangedObject {

@@ -32,6 +32,7 @@ function optionsOf({ options }: Case, mode: PatchOptions["mode"]): PatchOptions 
     meshDomains: ["traefik.mesh", "maesh"],
     dnsServiceIPs: ["10.96.7.7"],
     longNames: [],
+    marks: "original",
     ...options,
   };
 }

@@ -48,7 +48,7 @@ export function patchNodeLocal(nodeLocal: NodeLocalDns, observed: ObservedDns, o
   if (nodeLocal.readsStubDomains) return patchStubDomains(observed, options);
   const blocks = options.meshDomains
     .toSorted()
-    .map((domain) => forwardBlock(domain, options.dnsServiceIPs, STANDARD_LISTENING));
+    .map((domain) => forwardBlock(domain, options.dnsServiceIPs, STANDARD_LISTENING, options.marks));
   return {
     ...said(
       `${where} reads no stub domains from ${configMapName(KUBE_DNS)}: unless its zone . goes to the cluster's DNS, add the mesh domains to its Corefile.`,

@@ -4,7 +4,7 @@
  * without its end is a fault: where such a block ends, nobody knows.
  */
 import type { CorefileFault } from "./corefile.ts";
-import { isMeshTitle } from "./mesh-block.ts";
+import { domainOfTitle } from "./mesh-block.ts";
 
 export interface Section {
   readonly title: string;
@@ -44,7 +44,7 @@ export function findSections(text: string): Sections {
   let start = 0;
   for (const [index, line] of text.split("\n").entries()) {
     const [, word, title = ""] = MARK.exec(line) ?? [];
-    if (isMeshTitle(title)) {
+    if (domainOfTitle(title) !== undefined) {
       if (word === "Begin") {
         unclosed();
         open = { title, start, firstLine: index + 1 };
@@ -59,13 +59,14 @@ export function findSections(text: string): Sections {
   return { sections, faults };
 }
 
-/** Replaces blocks of the same title in place, takes out all others, appends what is new. The text has no faults. */
+/** Replaces blocks of the same domain in place, takes out all others, appends what is new. The text has no faults. */
 export function putBlocks(text: string, blocks: readonly MarkedBlock[]): string {
   const { sections } = findSections(text);
-  const left = new Map(blocks.map((block) => [block.title, block]));
+  const left = new Map(blocks.map((block) => [domainOfTitle(block.title), block]));
   const places = sections.map((section) => {
-    const block = left.get(section.title);
-    left.delete(section.title);
+    const domain = domainOfTitle(section.title);
+    const block = left.get(domain);
+    left.delete(domain);
     return { section, block };
   });
   let result = text;
@@ -76,6 +77,15 @@ export function putBlocks(text: string, blocks: readonly MarkedBlock[]): string 
         : result.slice(0, section.start) + block.text + result.slice(section.end);
   for (const { text: added } of left.values()) result += `\n${added}\n`;
   return result;
+}
+
+/** Without the lines of the marks: what CoreDNS reads. */
+export function withoutMarks(text: string): string {
+  const isMark = (line: string) => domainOfTitle(MARK.exec(line)?.[2] ?? "") !== undefined;
+  return text
+    .split("\n")
+    .filter((line) => !isMark(line))
+    .join("\n");
 }
 
 export function takeOutBlocks(text: string): string {
@@ -97,5 +107,5 @@ function cut(text: string, section: Section): string {
 function beginsWithBlock(text: string): boolean {
   const [empty, mark = ""] = text.split("\n", 2);
   const [, word, title = ""] = MARK.exec(mark) ?? [];
-  return empty === "" && word === "Begin" && isMeshTitle(title);
+  return empty === "" && word === "Begin" && domainOfTitle(title) !== undefined;
 }

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { checkCorefile } from "./corefile.ts";
-import { forwardBlock, isMeshTitle, rewriteBlock, STANDARD_LISTENING, titleOf } from "./mesh-block.ts";
+import { domainOfTitle, forwardBlock, rewriteBlock, STANDARD_LISTENING, titleOf } from "./mesh-block.ts";
 
 const TARGET = { meshNamespace: "maesh", clusterDomain: "cluster.local", longNames: [], version: undefined };
 const version = (minor: number) => ({ major: 1, minor, patch: 0 });
 
 test("mode rewrite gives Traefik Mesh's block, byte for byte", () => {
-  expect(rewriteBlock("traefik.mesh", { ...TARGET, version: version(6) }, STANDARD_LISTENING)).toBe(
+  expect(rewriteBlock("traefik.mesh", { ...TARGET, version: version(6) }, STANDARD_LISTENING, "original")).toBe(
     `#### Begin Traefik Mesh Block
 traefik.mesh:53 {
     errors
@@ -31,7 +31,7 @@ traefik.mesh:53 {
 
 test("from CoreDNS 1.7 on, and where the version is not known, a line of blanks stands for upstream", () => {
   for (const current of [version(7), version(14), undefined]) {
-    const lines = rewriteBlock("maesh", { ...TARGET, version: current }, STANDARD_LISTENING).split("\n");
+    const lines = rewriteBlock("maesh", { ...TARGET, version: current }, STANDARD_LISTENING, "original").split("\n");
     expect(lines[9]).toBe("        ");
     expect(lines).not.toContain("        upstream");
   }
@@ -42,7 +42,7 @@ test("a name that the pattern cannot carry is rewritten before it, as a whole, a
     { service: "z", namespace: "a", shadow: "tulle-2" },
     { service: "long", namespace: "a", shadow: "tulle-1" },
   ];
-  const lines = rewriteBlock("maesh", { ...TARGET, longNames }, STANDARD_LISTENING).split("\n");
+  const lines = rewriteBlock("maesh", { ...TARGET, longNames }, STANDARD_LISTENING, "original").split("\n");
   expect(lines.slice(3, 8)).toEqual([
     "    rewrite stop {",
     "        name regex ^long\\.a\\.maesh\\.$ tulle-1.maesh.svc.cluster.local",
@@ -55,7 +55,7 @@ test("a name that the pattern cannot carry is rewritten before it, as a whole, a
 });
 
 test("mode forward sends the zone to each address, and keeps answers for seconds", () => {
-  expect(forwardBlock("maesh", ["10.96.7.7", "fd00::7"], { port: "1053", bind: ["eth0", "lo"] })).toBe(
+  expect(forwardBlock("maesh", ["10.96.7.7", "fd00::7"], { port: "1053", bind: ["eth0", "lo"] }, "original")).toBe(
     `#### Begin Maesh Block
 maesh:1053 {
     bind eth0 lo
@@ -72,8 +72,13 @@ maesh:1053 {
 
 test("the blocks of several domains stand side by side in one Corefile", () => {
   const domains = ["maesh", "traefik.mesh", "mesh.corp.example"];
-  const blocks = domains.map((domain) => rewriteBlock(domain, TARGET, STANDARD_LISTENING));
+  const blocks = domains.map((domain) => rewriteBlock(domain, TARGET, STANDARD_LISTENING, "original"));
   expect(checkCorefile(blocks.join("\n"), version(3))).toEqual([]);
-  expect(domains.map(titleOf)).toEqual(["Maesh", "Traefik Mesh", "Mesh mesh.corp.example"]);
-  expect(domains.map(titleOf).every(isMeshTitle)).toBe(true);
+  for (const [marks, titles] of [
+    ["original", ["Maesh", "Traefik Mesh", "Mesh mesh.corp.example"]],
+    ["own", ["Mesh maesh", "Mesh traefik.mesh", "Mesh mesh.corp.example"]],
+  ] as const) {
+    expect(domains.map((domain) => titleOf(domain, marks))).toEqual(titles);
+    expect(titles.map(domainOfTitle)).toEqual(domains);
+  }
 });

@@ -1,6 +1,6 @@
 /**
- * The server blocks that make CoreDNS answer for the mesh domains, between marks by which they are found again. The marks
- * are those of Traefik Mesh, so its blocks are taken over in place. Everything in them is valid for CoreDNS 1.3 and later.
+ * The server blocks that make CoreDNS answer for the mesh domains, between marks by which they are found again. Traefik
+ * Mesh's blocks are found by its marks and taken over in place. Everything in them is valid for CoreDNS 1.3 and later.
  */
 import { type CoreDnsVersion, olderThan } from "./corefile.ts";
 
@@ -19,6 +19,13 @@ export interface Listening {
   readonly bind: readonly string[];
 }
 
+/**
+ * Whose marks our blocks stand between. As long as Traefik Mesh's controller runs, its own: started again, that replaces
+ * what stands between its marks, and would append blocks for the same zones where it finds none. Once it does not run,
+ * ours: uninstalling it cuts out what stands between its marks.
+ */
+export type BlockMarks = "own" | "original";
+
 export const STANDARD_LISTENING: Listening = { port: "53", bind: [] };
 
 export interface RewriteTarget {
@@ -29,23 +36,29 @@ export interface RewriteTarget {
 }
 
 /** What stands in a mark: `#### Begin TITLE Block`. */
-export function titleOf(domain: string): string {
-  return TITLES[domain] ?? `Mesh ${domain}`;
+export function titleOf(domain: string, marks: BlockMarks): string {
+  return (marks === "original" ? TITLES[domain] : undefined) ?? `Mesh ${domain}`;
 }
 
 const TITLES: Readonly<Record<string, string>> = { maesh: "Maesh", "traefik.mesh": "Traefik Mesh" };
 
-/** Whether the title is one that titleOf gives: other tools may have marks of the same form. */
-export function isMeshTitle(title: string): boolean {
-  return Object.values(TITLES).includes(title) || /^Mesh \S+$/.test(title);
+/** Undefined where the title is none that titleOf gives: other tools may have marks of the same form. */
+export function domainOfTitle(title: string): string | undefined {
+  const [original] = Object.entries(TITLES).find(([, each]) => each === title) ?? [];
+  return original ?? /^Mesh (\S+)$/.exec(title)?.[1];
 }
 
 /**
  * Passes the domain's names to Tulle's own DNS. The cache is short: an answer changes with the shadow service, and a name
  * that does not exist yet is one that somebody is about to create.
  */
-export function forwardBlock(domain: string, dnsServiceIPs: readonly string[], listening: Listening): string {
-  return marked(domain, listening, [
+export function forwardBlock(
+  domain: string,
+  dnsServiceIPs: readonly string[],
+  listening: Listening,
+  marks: BlockMarks,
+): string {
+  return marked(titleOf(domain, marks), domain, listening, [
     "errors",
     "cache {",
     "    success 9984 5",
@@ -56,10 +69,10 @@ export function forwardBlock(domain: string, dnsServiceIPs: readonly string[], l
 }
 
 /** Traefik Mesh's own way: CoreDNS turns a mesh name into its shadow service's name, by a pattern. */
-export function rewriteBlock(domain: string, target: RewriteTarget, listening: Listening): string {
+export function rewriteBlock(domain: string, target: RewriteTarget, listening: Listening, marks: BlockMarks): string {
   const { meshNamespace, clusterDomain, version } = target;
   const suffix = `${meshNamespace}.svc.${clusterDomain}`;
-  return marked(domain, listening, [
+  return marked(titleOf(domain, marks), domain, listening, [
     "errors",
     ...target.longNames.toSorted(byName).flatMap((name) => exactRewrite(domain, name, suffix)),
     "rewrite continue {",
@@ -100,8 +113,7 @@ function byName(a: LongName, b: LongName): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-function marked(domain: string, { port, bind }: Listening, lines: readonly string[]): string {
-  const title = titleOf(domain);
+function marked(title: string, domain: string, { port, bind }: Listening, lines: readonly string[]): string {
   const all = bind.length === 0 ? lines : [`bind ${bind.join(" ")}`, ...lines];
   return [
     `#### Begin ${title} Block`,

@@ -34,8 +34,8 @@ function declaredPorts(containers: readonly Container[]): readonly Container[] {
   return declaring.map(({ name, ports }) => ({ name, image: "", command: NO_WORDS, args: NO_WORDS, env: NONE, ports }));
 }
 
-/** Of the labels, the one by which objects of a mesh itself are known, and which component they are. */
-const READ_LABELS = ["app", "app.kubernetes.io/part-of", "app.kubernetes.io/component"];
+/** Of the labels, those by which objects of a mesh itself are known, Tulle or Traefik Mesh, and which component they are. */
+const READ_LABELS = ["app", "component", "app.kubernetes.io/part-of", "app.kubernetes.io/component"];
 
 function bare(meta: Meta): Meta {
   const kept = READ_LABELS.filter((name) => meta.labels[name] !== undefined);

@@ -1,26 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  admin,
-  apply,
-  curl,
-  eventually,
-  fail,
-  getJson,
-  helm,
-  kubectl,
-  MESH_NAMESPACE,
-  RELEASE,
-  report,
-} from "./cluster.ts";
+import { admin, apply, curl, eventually, fail, helm, kubectl, MESH_NAMESPACE, RELEASE, report } from "./cluster.ts";
+import { corefile, setCorefile } from "./dns.ts";
 import { install, uninstall, upgrade } from "./install.ts";
 
 const OTHER_NAMESPACE = "tulle-elsewhere";
 const LONG = { namespace: "m".repeat(63), service: "w".repeat(63) };
-
-async function corefile(): Promise<string> {
-  const { data } = await getJson<{ data: { Corefile: string } }>("configmap", "coredns", "-n", "kube-system");
-  return data.Corefile;
-}
 
 /** In force, and rolled out. */
 async function dnsInForce(): Promise<void> {
@@ -72,21 +56,12 @@ test("helm test finds nothing wrong", async () => {
 
 test("a block that somebody overwrites is repaired within 60 s, and an Event says so", async () => {
   const patched = await corefile();
-  expect(patched).toContain("#### Begin Traefik Mesh Block");
+  expect(patched).toContain("#### Begin Mesh traefik.mesh Block");
   const without = patched.slice(0, patched.indexOf("#### Begin")).trimEnd();
-  await kubectl(
-    "-n",
-    "kube-system",
-    "patch",
-    "configmap",
-    "coredns",
-    "--type=merge",
-    "-p",
-    JSON.stringify({ data: { Corefile: `${without}\n` } }),
-  );
+  await setCorefile(`${without}\n`);
   const began = Date.now();
   await eventually("the block is back", 60, async () => {
-    if (!(await corefile()).includes("#### Begin Traefik Mesh Block")) fail("not yet");
+    if (!(await corefile()).includes("#### Begin Mesh traefik.mesh Block")) fail("not yet");
   });
   report("overwritten block repaired after", `${((Date.now() - began) / 1000).toFixed(1)} s`);
   await eventually("an Event says so", 10, async () => {
@@ -135,7 +110,7 @@ test("uninstalling leaves the Corefile byte for byte as it was, and no object", 
     if (ours.length > 0) fail(ours.join(" "));
   });
   const cluster = await kubectl("get", "clusterrole,clusterrolebinding", "-o", "name");
-  expect(cluster.split("\n").filter((name) => /\/tulle-(controller|proxy|cleanup)/.test(name))).toEqual([]);
+  expect(cluster.split("\n").filter((name) => /\/tulle-(controller|proxy|cleanup)\b/.test(name))).toEqual([]);
   const dns = await kubectl("-n", "kube-system", "get", "role,rolebinding,pod,configmap", "-o", "name");
   expect(dns.split("\n").filter((name) => name.includes("tulle"))).toEqual([]);
   await kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s");

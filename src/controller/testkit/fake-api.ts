@@ -28,8 +28,11 @@ export class FakeApi implements Api {
     return stored;
   }
 
+  /** @param collection of a namespace, or `/api/v1/services` of all */
   list(collection: string): StoredObject[] {
-    return [...this.objects].filter(([path]) => path.startsWith(`${collection}/`)).map(([, object]) => object);
+    const within = collection.replace(/^\/api\/v1\/(?!namespaces\/)/, "/api/v1/namespaces/[^/]+/");
+    const pattern = new RegExp(`^${within}/[^/]+$`);
+    return [...this.objects].filter(([path]) => pattern.test(path)).map(([, object]) => object);
   }
 
   async request<T>(method: string, path: string, { body, signal, query }: RequestOptions = {}): Promise<T> {
@@ -48,7 +51,7 @@ export class FakeApi implements Api {
     const existing = this.objects.get(path);
     if (existing === undefined) {
       if (method === "GET" && COLLECTIONS.includes(path.split("/").at(-1) ?? "")) {
-        const items = this.list(path).filter((object) => isSelected(object, query?.["labelSelector"]));
+        const items = this.list(path).filter((object) => isSelected(object, query));
         return { items, metadata: {} };
       }
       throw new ApiError(`${path} not found`, 404, "NotFound");
@@ -76,8 +79,10 @@ export class FakeApi implements Api {
   }
 }
 
-/** By a label selector of equalities. */
-function isSelected({ metadata }: StoredObject, selector: unknown): boolean {
+/** By a label selector of equalities, and by a name. */
+function isSelected({ metadata }: StoredObject, query: RequestOptions["query"] = {}): boolean {
+  const { labelSelector: selector, fieldSelector } = query;
+  if (typeof fieldSelector === "string" && fieldSelector !== `metadata.name=${metadata.name}`) return false;
   if (typeof selector !== "string") return true;
   const labels = (metadata["labels"] ?? {}) as Record<string, string>;
   return selector.split(",").every((each) => labels[each.split("=")[0] ?? ""] === each.split("=")[1]);
