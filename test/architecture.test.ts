@@ -82,7 +82,7 @@ describe("an import that may not be is found", () => {
       "config/snapshot.ts": 'import { createHash } from "node:crypto";',
     });
     expect(found).toEqual([
-      "compiler/compile.ts → config/snapshot.ts reaches node:crypto; model, topology, compiler, traefik, coredns are pure",
+      "compiler/compile.ts → config/snapshot.ts reaches node:crypto; model, topology, compiler, traefik, coredns, migrate are pure",
     ]);
   });
 

@@ -39,6 +39,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   compiler: { rooms: ["topology", "config", "model"], packages: ["re2js"], tests: GOLDEN },
   traefik: { rooms: ["admin", "config", "model"], tests: GOLDEN },
   coredns: { rooms: ["model"] },
+  migrate: { rooms: ["topology", "model"], tests: ["manifests"] },
   dns: { rooms: ["config", "model", "telemetry"], node: ["net", "dgram"], packages: ["dns-packet"] },
 
   [MIDDLEWARE]: { rooms: PROXY_COMMON },
@@ -165,7 +166,7 @@ const TEST_PACKAGES = [
   "@grpc/proto-loader",
 ];
 /** Nothing of node may be reached from these by imports that are left at run time. */
-const PURE = ["model", "topology", "compiler", "traefik", "coredns"];
+const PURE = ["model", "topology", "compiler", "traefik", "coredns", "migrate"];
 
 const isTest = (path: string) => path.endsWith(".test.ts") || /\/(testkit|corpus)\//.test(path);
 

@@ -121,6 +121,7 @@ Exit codes: 0 fine, 1 problems found or failed, 2 wrong usage.`,
   addController(program, onResult);
   addProxy(program, onResult);
   addPrepare(program, onResult);
+  addMigrate(program, onResult);
   addCleanup(program, onResult);
   program
     .command("version")
@@ -430,6 +431,42 @@ It may be run again at any time; what is gone already is no error.`,
     const { runCleanup } = await import("./cleanup-command.ts");
     onResult(await runCleanup(options, version()));
   });
+}
+
+function addMigrate(program: Command, onResult: (code: number) => void): void {
+  command(program, "migrate", "from Traefik Mesh: say what will be different, and move the mesh names without downtime")
+    .addOption(fileOption("manifests to look at; without it the cluster"))
+    .addOption(setting("--values <file>", "the values of Traefik Mesh's chart, as `helm get values` prints them"))
+    .addOption(setting("--out <file>", "write the values for Tulle's chart there"))
+    .addOption(setting("--json", "the report as JSON, values included"))
+    .addOption(
+      setting(
+        "--namespace <namespace>",
+        "of Traefik Mesh; with --take-over of the mesh that takes over; found, if one",
+      ),
+    )
+    .addOption(kubeconfigOption())
+    .option("--take-over", "move the mesh names to the mesh of --namespace, as soon as no call can fail by that")
+    .option(
+      "--force",
+      "with --take-over: in spite of proxies that are not ready, and names that only the other mesh has",
+    )
+    .addOption(durationOption("--timeout <duration>", "with --take-over: how long to wait", "3m"))
+    .addHelpText(
+      "after",
+      `
+The report says object by object what Traefik Mesh 1.4 did and Tulle does not, or the other way round, and what to do.
+Exit code 1 when calls would be served that are not, or the other way round. --take-over moves the mesh names to a mesh
+that is installed beside the other and stands by, and back again; docs/migrate.md has the whole way.
+
+  helm get values traefik-mesh -n maesh > old-values.yaml
+  tulle migrate --values old-values.yaml --out values.yaml
+  tulle migrate --take-over --namespace tulle`,
+    )
+    .action(async (options) => {
+      const { runMigrate } = await import("./migrate-command.ts");
+      onResult(await runMigrate(options, version()));
+    });
 }
 
 function addPrepare(program: Command, onResult: (code: number) => void): void {

@@ -15,9 +15,9 @@ import type { OriginalMesh } from "./original-meshes.ts";
 import { DNS_SERVICE } from "./own-objects.ts";
 
 /** How high the mesh claims the domains; absent: it does not. */
-export const CLAIM = "tulle.dev/dns-claim";
+const CLAIM = "tulle.dev/dns-claim";
 /** Asks the mesh to take the domains over: `ready`, or `force`. Gone once it has. */
-export const TAKE_OVER = "tulle.dev/dns-take-over";
+const TAKE_OVER = "tulle.dev/dns-take-over";
 
 export type TakeOver = "ready" | "force";
 

@@ -27,7 +27,7 @@ export async function helm(...args: string[]): Promise<string> {
 export async function tulle(...args: string[]): Promise<{ code: number; text: string }> {
   try {
     const root = new URL("../..", import.meta.url).pathname;
-    const { stdout, stderr } = await run(process.execPath, ["bin/tulle", ...args], { cwd: root, timeout: 60_000 });
+    const { stdout, stderr } = await run(process.execPath, ["bin/tulle", ...args], { cwd: root, timeout: 150_000 });
     return { code: 0, text: stdout + stderr };
   } catch (error) {
     const { code, stdout, stderr } = error as Error & { code: number; stdout: string; stderr: string };

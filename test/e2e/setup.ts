@@ -43,6 +43,7 @@ function removeLeftovers(): void {
     "whoami",
     "load",
     "scale",
+    "traefik-mesh-before",
     "--ignore-not-found",
     "--wait=true",
     "--timeout=120s",

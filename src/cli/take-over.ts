@@ -1,0 +1,108 @@
+/** Asks a mesh to take the mesh domains over, and says how that goes: the controller that leads does it. */
+import { z } from "zod";
+import { askToTakeOver, type TakeOver } from "../controller/dns-ownership.ts";
+import { readOriginalMeshes } from "../controller/original-meshes.ts";
+import type { Api } from "../kube/api-client.ts";
+import type { Clock } from "../model/clock.ts";
+import { pause } from "../model/pause.ts";
+import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
+
+const StatusSchema = z.object({
+  leads: z.boolean(),
+  dns: z.object({
+    mode: z.string(),
+    inForce: z.boolean(),
+    owner: z.string(),
+    waitsFor: z.array(z.string()),
+    faults: z.array(z.string()),
+  }),
+});
+type LeaderDns = z.infer<typeof StatusSchema>["dns"];
+
+export interface TakeOverOptions {
+  readonly api: Api;
+  readonly clock: Clock;
+  /** Of the mesh that takes over. */
+  readonly namespace: string;
+  readonly asked: TakeOver;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** `/api/status/controller` of each controller that answers. */
+  statuses(): Promise<readonly unknown[]>;
+  /** A line for standard output. */
+  say(line: string): void;
+  /** A line for standard error. */
+  warn(line: string): void;
+}
+
+const LOOK_MS = 1_000;
+
+/** @returns the exit code. @throws Error where nobody can be asked */
+export async function takeOver(options: TakeOverOptions): Promise<number> {
+  const { api, namespace, asked, say, warn } = options;
+  const { mode, owner, inForce } = await leaderDns(options);
+  if (mode === "manual") {
+    warn("dns.mode is manual there, so the blocks in cluster DNS are yours to change: `tulle prepare` prints them");
+    return EXIT_PROBLEMS;
+  }
+  if (owner === namespace && inForce) {
+    say(`the mesh names are with the mesh in namespace ${namespace} already`);
+    await sayWhatIsLeft(options);
+    return EXIT_FINE;
+  }
+  await askToTakeOver(api, namespace, asked);
+  const why = await follow(options);
+  if (why === "") {
+    say(`the mesh names are with the mesh in namespace ${namespace} now`);
+    if (owner !== "" && owner !== namespace)
+      say(`the one in namespace ${owner} serves on, for callers that still have its addresses`);
+    await sayWhatIsLeft(options);
+    return EXIT_FINE;
+  }
+  // Nobody should be surprised by it later.
+  await askToTakeOver(api, namespace, null);
+  warn(why);
+  return EXIT_PROBLEMS;
+}
+
+/** @returns why it has not come about; empty: it has */
+async function follow(options: TakeOverOptions): Promise<string> {
+  const { clock, namespace, timeoutMs, signal, say } = options;
+  const until = clock.now() + timeoutMs;
+  const faultsBefore = (await leaderDns(options)).faults;
+  let said = "";
+  for (;;) {
+    const { owner, inForce, waitsFor, faults } = await leaderDns(options);
+    if (owner === namespace && inForce) return "";
+    const fault = faults.find((each) => !faultsBefore.includes(each));
+    if (fault !== undefined) return fault;
+    const state =
+      owner === namespace ? "cluster DNS gets the new blocks" : waitsFor.map((each) => `it waits: ${each}`).join("\n");
+    if (state !== said && state !== "") say(state);
+    said = state;
+    if (signal.aborted) return "it was interrupted, and the mesh is not asked any more";
+    if (clock.now() > until)
+      return `it has not come about in ${Math.round(timeoutMs / 1000)} s, and the mesh is not asked any more; --force takes proxies that are not ready and names that are missing for granted`;
+    await pause(clock, LOOK_MS, signal);
+  }
+}
+
+async function leaderDns({ statuses, namespace }: TakeOverOptions): Promise<LeaderDns> {
+  const read = (await statuses()).flatMap((each) => StatusSchema.safeParse(each).data ?? []);
+  const leader = read.find(({ leads }) => leads);
+  if (leader === undefined)
+    throw new Error(
+      `no controller in namespace ${namespace} says that it leads: tulle status --namespace ${namespace}`,
+    );
+  return leader.dns;
+}
+
+async function sayWhatIsLeft({ api, say }: TakeOverOptions): Promise<void> {
+  for (const { namespace, controls, serves } of await readOriginalMeshes(api))
+    if (controls)
+      say(
+        `Traefik Mesh's controller runs in namespace ${namespace}: scale its Deployment to 0 before you uninstall it, or its cleanup takes the mesh names out for a moment`,
+      );
+    else if (serves)
+      say(`Traefik Mesh in namespace ${namespace} can be uninstalled: its cleanup leaves these blocks alone`);
+}

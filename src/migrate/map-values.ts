@@ -1,0 +1,259 @@
+/**
+ * From the values of Traefik Mesh's chart to those of Tulle's. Every value that is set is either in the result, or is
+ * not needed any more, or is told as a difference.
+ */
+import type { ObjectRef } from "../model/objects.ts";
+import { type Difference, type DifferenceCode, difference } from "./difference.ts";
+import { logLevel, mapFlag, proxyFlags } from "./proxy-arguments.ts";
+import { isTree, leavesOf, textsOf, type Values, ValueTree, valueAt } from "./value-tree.ts";
+
+export interface MappedValues {
+  readonly values: Values;
+  readonly differences: readonly Difference[];
+}
+
+const FILE: ObjectRef = { kind: "Values", namespace: "", name: "traefik-mesh" };
+
+type Lose = (code: DifferenceCode, detail: string) => void;
+interface Leaf {
+  readonly path: string;
+  readonly value: unknown;
+  readonly to: ValueTree;
+  readonly lose: Lose;
+}
+type Rule = (leaf: Leaf) => void;
+
+/** The same name and form. */
+const same: Rule = ({ path, value, to }) => to.set(path, value);
+const text: Rule = ({ path, value, to }) => to.set(path, String(value));
+const level: Rule = ({ path, value, to }) => to.set(path, logLevel(String(value)));
+const list: Rule = ({ path, value, to }) => to.set(path, textsOf(value));
+/** What it was for is done in another way, or by itself. */
+const needless: Rule = () => {};
+const lost =
+  (why: string): Rule =>
+  ({ value, lose }) =>
+    lose("ValueLost", `${JSON.stringify(value)}, ${why}`);
+const endpoint =
+  (port: number): Rule =>
+  ({ path, value, to, lose }) => {
+    const host = String(value).replace(/:\d+$/, "");
+    to.set("tracing.endpoint", `http://${host}:${port}`);
+    lose("TracerSpeaksOtlp", `${path.split(".")[1]} at ${String(value)}`);
+  };
+const sampling: Rule = ({ value, to }) => {
+  const share = Number(value);
+  if (share >= 0 && share <= 1) to.set("tracing.sampling", share);
+};
+const byService = "it is by Service in Tulle: annotations tulle.dev/connect-timeout, request-timeout and idle-timeout";
+const onlyPrometheus = "Prometheus is what Tulle speaks: docs/metrics.md";
+const ownImage = "the chart has an image that goes with it";
+
+/** Paths with `*` are of whatever is below; these come after the exact ones. */
+const RULES: readonly (readonly [string, Rule])[] = [
+  ["acl", ({ value, to }) => to.set("acl", isOn(value) ? "on" : "off")],
+  ["smi", ({ value, to }) => isOn(value) && to.set("acl", "on")],
+  ["kubedns", needless],
+  ["clusterDomain", text],
+  ["defaultMode", text],
+  ["logLevel", level],
+  ["logFormat", text],
+  ["limits.*", needless],
+  ["controller.logLevel", level],
+  ["controller.logFormat", text],
+  ["controller.watchNamespaces", list],
+  ["controller.ignoreNamespaces", list],
+  ["controller.image.pullPolicy", ({ value, to }) => to.set("image.pullPolicy", value)],
+  ["controller.image.pullSecret", pullSecret],
+  ["controller.image.pullSecrets", pullSecret],
+  ["controller.image.*", needless],
+  ["controller.resources", resources],
+  ["controller.nodeSelector", same],
+  ["controller.tolerations", same],
+  ["controller.affinity", same],
+  ["controller.annotations", same],
+  ["controller.podAnnotations", same],
+  ["proxy.logLevel", level],
+  ["proxy.logFormat", text],
+  ["proxy.image.pullSecret", pullSecret],
+  ["proxy.image.pullSecrets", pullSecret],
+  ["proxy.image.*", needless],
+  ["proxy.pollInterval", needless],
+  ["proxy.pollTimeout", needless],
+  ["proxy.forwardingTimeouts.*", lost(byService)],
+  ["proxy.env", environment],
+  ["proxy.envFrom", lost("name the variables in proxy.env")],
+  ["proxy.additionalArguments", flags],
+  ["proxy.resources", resources],
+  ["proxy.nodeSelector", same],
+  ["proxy.tolerations", same],
+  ["proxy.annotations", same],
+  ["proxy.podAnnotations", same],
+  ["tracing.deploy", needless],
+  ["tracing.jaeger.enabled", needless],
+  ["tracing.jaeger.localAgentHostPort", endpoint(4317)],
+  ["tracing.jaeger.samplingServerURL", lost("tracing.sampling is the share of traces that are recorded")],
+  [
+    "tracing.zipkin.httpEndpoint",
+    ({ value, to }) => {
+      to.set("tracing.endpoint", String(value).replace(/\/api\/v[12]\/spans\/?$/, ""));
+      to.set("tracing.protocol", "zipkin");
+    },
+  ],
+  ["tracing.zipkin.sampleRate", sampling],
+  ["tracing.zipkin.*", needless],
+  ["tracing.datadog.localAgentHostPort", endpoint(4317)],
+  ["tracing.datadog.*", lost("the agent's own settings have these")],
+  ["tracing.instana.localAgentHost", endpoint(4317)],
+  ["tracing.instana.*", lost("the agent's own settings have these")],
+  ["tracing.haystack.*", lost("Tulle does not speak to Haystack")],
+  ["tracing.image.*", lost(ownImage)],
+  ["tracing.*", lost("docs/tracing.md has what there is")],
+  ["metrics.deploy", needless],
+  ["metrics.prometheus.enabled", needless],
+  ["metrics.prometheus.storageClassName", same],
+  ["metrics.prometheus.resources", same],
+  ["metrics.prometheus.service", lost("port-forward to it, or give it an Ingress")],
+  ["metrics.prometheus.*", lost("labels and buckets are fixed: docs/metrics.md")],
+  ["metrics.grafana.resources", same],
+  ["metrics.grafana.service", lost("port-forward to it, or give it an Ingress")],
+  ["metrics.grafana.storageClassName", lost("its dashboards are files, so it keeps nothing")],
+  ["metrics.image.*", lost(ownImage)],
+  ["metrics.datadog.*", lost(onlyPrometheus)],
+  ["metrics.influxdb.*", lost(onlyPrometheus)],
+  ["metrics.statsd.*", lost(onlyPrometheus)],
+];
+
+/** Trees that are one value. */
+const WHOLE = new Set([
+  ...["controller", "proxy"].flatMap((component) =>
+    ["resources", "nodeSelector", "affinity", "annotations", "podAnnotations"].map((name) => `${component}.${name}`),
+  ),
+  "metrics.prometheus.resources",
+  "metrics.grafana.resources",
+  "metrics.prometheus.service",
+  "metrics.grafana.service",
+]);
+
+/** @param given what the user set, as `helm get values` prints it; the chart's defaults are known here */
+export function mapValues(given: Values): MappedValues {
+  const values = renamed(given);
+  const to = new ValueTree();
+  const differences: Difference[] = [];
+  for (const [path, value] of leavesOf(values, (each) => WHOLE.has(each))) {
+    const lose: Lose = (code, detail) => differences.push(difference(code, FILE, path, detail));
+    const rule = ruleOf(path);
+    if (rule === undefined) lose("ValueUnknown", JSON.stringify(value));
+    else rule({ path, value, to, lose });
+  }
+  addParts(values, to);
+  return { values: to.values, differences };
+}
+
+function ruleOf(path: string): Rule | undefined {
+  const found = RULES.find(([pattern]) =>
+    pattern.endsWith(".*") ? path.startsWith(pattern.slice(0, -1)) : pattern === path,
+  );
+  return found?.[1];
+}
+
+/** Before its version 3 the chart called the proxies `mesh`. */
+function renamed({ mesh, ...values }: Values): Values {
+  return isTree(mesh) ? { ...values, proxy: { ...mesh, ...(isTree(values["proxy"]) ? values["proxy"] : {}) } } : values;
+}
+
+/** Jaeger, Prometheus and Grafana come by themselves with the original's chart. */
+function addParts(values: Values, to: ValueTree): void {
+  const isDeployed = (part: string, enabled: string) =>
+    isOn(valueAt(values, `${part}.deploy`) ?? true) && isOn(valueAt(values, enabled) ?? true);
+  const tracesElsewhere = to.get("tracing.endpoint") !== undefined;
+  if (isDeployed("tracing", "tracing.jaeger.enabled") && !tracesElsewhere) to.set("tracing.jaeger.enabled", true);
+  if (isDeployed("metrics", "metrics.prometheus.enabled")) {
+    to.set("metrics.prometheus.enabled", true);
+    to.set("metrics.prometheus.storageSize", "10Gi");
+    to.set("metrics.grafana.enabled", true);
+  }
+}
+
+function isOn(value: unknown): boolean {
+  return value === true || value === "true";
+}
+
+function pullSecret({ value, to }: Leaf): void {
+  const names = (Array.isArray(value) ? value : [value]).map((each: unknown) =>
+    isTree(each) ? String(each["name"]) : String(each),
+  );
+  const known = (to.get("imagePullSecrets") ?? []) as { name: string }[];
+  const all = new Set([...known.map(({ name }) => name), ...names]);
+  to.set(
+    "imagePullSecrets",
+    [...all].map((name) => ({ name })),
+  );
+}
+
+/** `limit.mem` and the like, and Kubernetes' own. Traefik's figures say little of what Tulle needs: more is kept. */
+function resources({ path, value, to, lose }: Leaf): void {
+  if (!isTree(value)) return;
+  const needs = NEEDS[path.startsWith("proxy") ? "proxy" : "controller"];
+  const read = (kind: "limit" | "request", short: string, long: string): string | undefined => {
+    const found = valueAt(value, `${kind}.${short}`) ?? valueAt(value, `${kind}s.${long}`);
+    return found === undefined || found === null ? undefined : String(found);
+  };
+  const keep = (kind: "limit" | "request", short: string, long: string, least: string) => {
+    const wanted = read(kind, short, long);
+    if (wanted === undefined) return;
+    if (quantity(wanted) > quantity(least)) to.set(`${path}.${kind}s.${long}`, wanted);
+    else if (quantity(wanted) < quantity(least))
+      lose("ResourcesTooSmall", `${kind} of ${long} ${wanted}, where Tulle's chart has ${least}`);
+  };
+  keep("request", "cpu", "cpu", needs.cpu);
+  keep("request", "mem", "memory", needs.memory);
+  keep("limit", "mem", "memory", needs.memoryLimit);
+  const cpu = read("limit", "cpu", "cpu");
+  if (cpu !== undefined) lose("ResourcesTooSmall", `limit of cpu ${cpu}`);
+  // Kubernetes refuses a limit below the request.
+  const requested = to.get(`${path}.requests.memory`);
+  const limit = String(to.get(`${path}.limits.memory`) ?? needs.memoryLimit);
+  if (requested !== undefined && quantity(String(requested)) > quantity(limit))
+    to.set(`${path}.limits.memory`, requested);
+}
+
+/** Of Tulle's chart. */
+const NEEDS = {
+  controller: { cpu: "100m", memory: "128Mi", memoryLimit: "512Mi" },
+  proxy: { cpu: "100m", memory: "256Mi", memoryLimit: "1Gi" },
+};
+
+/** NaN, which is above nothing, for what is no quantity of Kubernetes. */
+function quantity(text: string): number {
+  const [, number = "", unit = ""] = /^([\d.]+)(m|[kKMGT]i?|)$/.exec(text) ?? [];
+  return number === "" ? Number.NaN : Number(number) * (UNITS[unit] ?? Number.NaN);
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+};
+
+function environment({ value, to, lose }: Leaf): void {
+  const variables = (Array.isArray(value) ? value : []).filter(isTree);
+  const isTraefiks = (name: string) => /^(?:TRAEFIK|JAEGER|DD|HAYSTACK|INSTANA)_/.test(name);
+  const kept = variables.filter(({ name }) => !isTraefiks(String(name)));
+  if (kept.length > 0) to.set("proxy.env", kept);
+  for (const { name } of variables) if (isTraefiks(String(name))) lose("VariableLost", String(name));
+}
+
+function flags({ value, to, lose }: Leaf): void {
+  for (const flag of proxyFlags(textsOf(Array.isArray(value) ? value : [value]))) {
+    const why = mapFlag(flag, to);
+    if (why !== "") lose("ArgumentLost", `${flag.text}, ${why}`);
+  }
+}

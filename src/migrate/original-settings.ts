@@ -1,0 +1,12 @@
+/** What Traefik Mesh ran with, as far as the differences hang on it. */
+export interface OriginalSettings {
+  /** Of the mesh itself; empty: not known. */
+  readonly namespace: string;
+  readonly acl: boolean;
+  readonly defaultMode: string;
+  readonly watchNamespaces: readonly string[];
+  readonly ignoreNamespaces: readonly string[];
+  readonly limits: Readonly<Record<"http" | "tcp" | "udp", number>>;
+  /** Certificates of HTTPS endpoints were not checked. */
+  readonly insecureSkipVerify: boolean;
+}
