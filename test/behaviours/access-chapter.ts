@@ -262,7 +262,7 @@ const behaviours: readonly Behaviour[] = [
     run: async (calls) => {
       // Silence lasts until later calls have been answered.
       const later = (async () => {
-        for (let call = 0; call < 10; call++) await calls.http("open", { from: "friend" });
+        for (let call = 0; call < 30; call++) await calls.http("open", { from: "friend" });
       })();
       return by(["friend", "stranger"], (from) => calls.udp("udp", 8080, from, later));
     },

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -77,8 +77,8 @@ export class TraefikEngine implements Engine {
     this.#address = address;
     this.#ports = ports;
     this.#configuration = configuration;
-    // Go trusts what is in this file beside the system's folders.
-    const env = { PATH: process.env["PATH"], SSL_CERT_FILE: join(folder, "ca.pem") };
+    // As docs/traefik.md says: trusted beside the system's.
+    const env = { PATH: process.env["PATH"], SSL_CERT_DIR: join(folder, "trusted") };
     this.#process = spawn(program, [`--configFile=${join(folder, "static.yaml")}`], { env });
     this.#process.on("close", () => {
       this.#over = true;
@@ -96,7 +96,8 @@ export class TraefikEngine implements Engine {
     const address = ownAddress();
     const ports = await freePorts(address, ["traefik", ...entryPointsOf(configuration)]);
     const folder = await mkdtemp(join(tmpdir(), "tulle-traefik-"));
-    await writeFile(join(folder, "ca.pem"), CERTIFICATE);
+    await mkdir(join(folder, "trusted"));
+    await writeFile(join(folder, "trusted", "ca.pem"), CERTIFICATE);
     await writeFile(join(folder, "static.yaml"), stringify(staticConfiguration(address, ports, endpoint)));
     const engine = new TraefikEngine(mesh, program, { folder, address, ports, configuration });
     while ((await engine.#missing()).length > 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -163,7 +164,7 @@ function staticConfiguration(address: string, ports: ReadonlyMap<string, number>
       name,
       {
         address: `${address}:${port}${protocol}`,
-        ...(isHttp ? { forwardedHeaders: { insecure: true }, http: { encodedCharacters: REFUSED } } : {}),
+        ...(isHttp ? OF_HTTP : {}),
       },
     ];
   });
@@ -178,7 +179,11 @@ function staticConfiguration(address: string, ports: ReadonlyMap<string, number>
 }
 
 /** As docs/traefik.md says. */
-const REFUSED = { allowEncodedSlash: false, allowEncodedBackSlash: false, allowEncodedNullCharacter: false };
+const OF_HTTP = {
+  forwardedHeaders: { insecure: true },
+  http: { encodedCharacters: { allowEncodedSlash: false } },
+  transport: { respondingTimeouts: { readTimeout: 0 } },
+};
 
 /** Ports that were free a moment ago, of an address that nobody else takes ports of. */
 async function freePorts(address: string, names: readonly string[]): Promise<Map<string, number>> {
