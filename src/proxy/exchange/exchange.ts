@@ -25,7 +25,7 @@ import { grpcStatusOf } from "./grpc-status.ts";
 import type { HttpShared } from "./http-options.ts";
 import { Http1Try } from "./http1/http1-try.ts";
 import { Http2Try } from "./http2/http2-try.ts";
-import type { ForwardOptions, RequestHead } from "./message-heads.ts";
+import type { AddedFields, ForwardOptions, RequestHead } from "./message-heads.ts";
 import { failureAnswer, type OwnAnswer, ownContent, redirectAnswer } from "./own-answer.ts";
 import { shortestTimeout } from "./path-timeouts.ts";
 import { RequestContent } from "./request-content.ts";
@@ -34,6 +34,7 @@ import type { OutgoingRequest, TryOwner, UpstreamTry } from "./upstream-try.ts";
 
 const NO_CHANGES: readonly HeaderChange[] = [];
 const NO_FIELDS: readonly string[] = [];
+const NOTHING_ADDED: AddedFields = { addedLines: "", addedFields: NO_FIELDS };
 type Scheme = ServicePortState["config"]["scheme"];
 
 export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
@@ -258,7 +259,7 @@ export class Exchange implements TryOwner, ExchangeRecord, ConnectionWaiter {
       path: plan?.target,
       host: plan?.host,
       changes: plan?.requestChanges ?? NO_CHANGES,
-      added: this.#trace === undefined ? NO_FIELDS : this.#trace.added,
+      added: this.#trace ?? NOTHING_ADDED,
     };
     const { outgoing } = this;
     outgoing.method = this.method;

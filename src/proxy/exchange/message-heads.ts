@@ -21,8 +21,15 @@ export interface ForwardOptions {
   readonly path: string | undefined;
   readonly host: string | undefined;
   readonly changes: readonly HeaderChange[];
-  /** Fields that come besides: name, value, name, value …, names in lower case. */
-  readonly added: readonly string[];
+  readonly added: AddedFields;
+}
+
+/** Fields that come besides, in both forms: each may take work, so only one of them is asked for. */
+export interface AddedFields {
+  /** Field lines. */
+  readonly addedLines: string;
+  /** Name, value, name, value …, names in lower case. */
+  readonly addedFields: readonly string[];
 }
 
 export interface RequestHead {

@@ -44,11 +44,15 @@ export class ExchangeTrace {
   #userAgent = "";
   readonly #tries: TryTrace[] = [];
   #try: TryTrace | undefined;
-  /** Fields that the head is written with: a context that is the same for every try. */
-  added: readonly string[] = NO_NAMES;
+  /** Of a context that is the same for every try: the head is written with it. */
+  addedLines = "";
 
   constructor(tracer: Tracer) {
     this.#tracer = tracer;
+  }
+
+  get addedFields(): readonly string[] {
+    return this.addedLines === "" ? NO_NAMES : fieldsOf(this.addedLines);
   }
 
   get #recorded(): boolean {
@@ -60,7 +64,7 @@ export class ExchangeTrace {
     const { propagation, ratio } = this.#tracer;
     this.traceId = "";
     this.#forms = NO_FORMS;
-    this.added = NO_NAMES;
+    this.addedLines = "";
     // Most say nothing, and to look for each field in turn costs more than all the rest.
     if (!names.hasAny(propagation.names)) {
       if (ratio > 0) this.#beginNew(request, undefined, false);
@@ -82,18 +86,23 @@ export class ExchangeTrace {
   #beginNew(request: HasFields, order: TraceContext | undefined, isStale: boolean): void {
     const { ids, ratio, rate, propagation } = this.#tracer;
     ids.next();
+    const isRecorded = (order !== undefined || ids.isInRatio(ratio)) && rate.take();
+    // What it orders whoever is called next still stands.
+    if (order !== undefined && !isRecorded) return;
+    // Of a hundred traces that begin, this is what becomes of ninety-nine.
+    if (!isRecorded && !isStale && propagation.newIsW3c) {
+      this.addedLines = ids.unrecordedLine;
+      return;
+    }
     this.#contextId = ids.traceId;
     this.#spanId = ids.spanId;
     this.#parentId = "";
     this.#randomId = false;
     this.#debug = order?.debug === true;
-    const isRecorded = (order !== undefined || ids.isInRatio(ratio)) && rate.take();
-    // What it orders whoever is called next still stands.
-    if (order !== undefined && !isRecorded) return;
     this.#forms = order === undefined ? propagation.ofNew : propagation.formsOf(request);
     this.#staleNames = isStale ? replacedNames(this.#forms, true) : NO_NAMES;
     if (isRecorded) this.#record(request);
-    else if (!isStale) this.added = this.#fieldsOf(this.#spanId);
+    else if (!isStale) this.addedLines = linesOf(this.#fieldsOf(this.#spanId));
   }
 
   #continue(request: HasFields, context: TraceContext): void {
@@ -123,7 +132,7 @@ export class ExchangeTrace {
 
   /** The head that goes out is written. Where the exchange is recorded, it is completed by each try. */
   prepare(outgoing: OutgoingHead): void {
-    if (this.#forms.length === 0 || this.added.length > 0) return;
+    if (this.#forms.length === 0 || this.addedLines !== "") return;
     const stale = this.#staleNames;
     if (stale.length > 0) {
       if (outgoing.text !== "") outgoing.text = withoutLines(outgoing.text, stale);
@@ -201,11 +210,7 @@ export class ExchangeTrace {
 
   #write(outgoing: OutgoingHead, spanId: string): void {
     const fields = this.#fieldsOf(spanId);
-    if (outgoing.text !== "") {
-      let lines = "";
-      for (let at = 0; at < fields.length; at += 2) lines += `${fields[at]}: ${fields[at + 1]}\r\n`;
-      outgoing.text = `${outgoing.text.slice(0, -2)}${lines}\r\n`;
-    }
+    if (outgoing.text !== "") outgoing.text = `${outgoing.text.slice(0, -2)}${linesOf(fields)}\r\n`;
     if (outgoing.fields.length > 0) outgoing.fields = outgoing.fields.concat(fields);
   }
 
@@ -222,4 +227,21 @@ export class ExchangeTrace {
     for (let index = 0; index < forms.length; index++) (forms[index] as TraceFormat).write(context, fields);
     return fields;
   }
+}
+
+/** @param fields name, value, name, value … */
+function linesOf(fields: readonly string[]): string {
+  let lines = "";
+  for (let at = 0; at < fields.length; at += 2) lines += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  return lines;
+}
+
+/** @param lines of ours: a colon and a space after each name */
+function fieldsOf(lines: string): string[] {
+  const fields: string[] = [];
+  for (const line of lines.split("\r\n").slice(0, -1)) {
+    const colon = line.indexOf(": ");
+    fields.push(line.slice(0, colon), line.slice(colon + 2));
+  }
+  return fields;
 }

@@ -29,11 +29,14 @@ export class Propagation {
   readonly names: readonly string[];
   /** The form that a trace which begins here is told in. */
   readonly ofNew: readonly TraceFormat[];
+  /** It is W3C's, whose line can be had ready-made (`TraceIds`). */
+  readonly newIsW3c: boolean;
 
   /** @param propagators at least one */
   constructor(propagators: readonly Propagator[]) {
     this.#formats = propagators.map((name) => PROPAGATORS[name]);
     this.ofNew = this.#formats.slice(0, 1);
+    this.newIsW3c = this.ofNew[0] === w3cFormat;
     this.names = [...this.#formats.flatMap(({ names }) => names), STATE];
   }
 

@@ -78,9 +78,7 @@ export function requestHead(
   head = (seen & FORWARDING) === 0 ? head + ownFields.of(options, host) : addForwarding(head, seen, host, options);
   if (parser.upgrade) head += "Connection: Upgrade\r\n";
   else if (trailersWelcome) head += "TE: trailers\r\nConnection: TE\r\n";
-  const { added } = options;
-  for (let at = 0; at < added.length; at += 2) head += `${added[at]}: ${added[at + 1]}\r\n`;
-  head += "\r\n";
+  head += `${options.added.addedLines}\r\n`;
   return options.changes.length === 0 ? head : changed(head, options.changes);
 }
 

@@ -11,7 +11,7 @@ const options = (rest: Partial<ForwardOptions>): ForwardOptions => ({
   path: undefined,
   host: undefined,
   changes: [],
-  added: [],
+  added: { addedLines: "", addedFields: [] },
   ...rest,
 });
 

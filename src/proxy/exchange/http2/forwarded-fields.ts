@@ -64,7 +64,8 @@ function hostOut(request: IncomingFields, options: ForwardOptions): string {
 
 /** The forwarding fields as for HTTP/1.1: the caller appended to X-Forwarded-For, the rest where absent. */
 function withForwarding(request: IncomingFields, host: string, options: ForwardOptions): string[] {
-  const { callerAddress, server, added } = options;
+  const { callerAddress, server } = options;
+  const { addedFields } = options.added;
   const out: string[] = [];
   let forwardedFor = -1;
   let hasHost = false;
@@ -100,6 +101,6 @@ function withForwarding(request: IncomingFields, host: string, options: ForwardO
   if (!hasProto) out.push("x-forwarded-proto", "http");
   out.push("x-forwarded-server", server);
   if (!hasRealIp) out.push("x-real-ip", callerAddress);
-  if (added.length > 0) out.push(...added);
+  if (addedFields.length > 0) out.push(...addedFields);
   return options.changes.length === 0 ? out : changedFields(out, options.changes);
 }
