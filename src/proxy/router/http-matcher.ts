@@ -18,6 +18,10 @@ export class HttpMatcher {
   readonly #path: PathCondition | undefined;
   readonly #headers: readonly FieldCondition[];
   readonly #query: readonly FieldCondition[];
+  /** What the last call came to: backends of a split are often opened by the same rule. */
+  #lastSerial = 0;
+  #lastForAccess = false;
+  #lastMisfit: Misfit = "";
 
   constructor(source: HttpMatch, programs: RegexPrograms) {
     const { path, methods, headers = [], query = [] } = source;
@@ -36,7 +40,16 @@ export class HttpMatcher {
    * @param forAccess an ambiguous path fits no path condition that decides
    */
   misfit(call: Call, forAccess: boolean): Misfit {
-    if (this.#methods !== undefined && !this.#methods.includes(call.request.method)) return "method";
+    if (this.#lastSerial !== call.serial || this.#lastForAccess !== forAccess) {
+      this.#lastMisfit = this.#match(call, forAccess);
+      this.#lastSerial = call.serial;
+      this.#lastForAccess = forAccess;
+    }
+    return this.#lastMisfit;
+  }
+
+  #match(call: Call, forAccess: boolean): Misfit {
+    if (this.#methods !== undefined && !isAmong(this.#methods, call.request.method)) return "method";
     let ambiguous = false;
     if (this.#path !== undefined) {
       const { decoded, ambiguous: pathAmbiguous } = call.path();
@@ -59,6 +72,12 @@ export class HttpMatcher {
     for (const field of this.#headers) field.release(programs);
     for (const field of this.#query) field.release(programs);
   }
+}
+
+/** There are one or two of them: a call of `includes` costs more than it. */
+function isAmong(methods: readonly string[], method: string): boolean {
+  for (let index = 0; index < methods.length; index++) if (methods[index] === method) return true;
+  return false;
 }
 
 class FieldCondition {

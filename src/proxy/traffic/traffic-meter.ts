@@ -69,6 +69,8 @@ export class TrafficMeter {
   readonly #pods = new Map<Workload | undefined, SourceRows>();
   #lastWorkload: Workload | undefined;
   #last: Row | undefined;
+  /** And the other backend of a split in two, with the same workload. */
+  #lastBut: Row | undefined;
 
   /** @param clock for exemplars; absent: none is kept */
   constructor(maxEdges = MAX_EDGES, clock?: Pick<Clock, "wall">) {
@@ -137,7 +139,7 @@ export class TrafficMeter {
     this.#rows.length = 0;
     this.#sources.clear();
     this.#pods.clear();
-    this.#last = undefined;
+    this.#last = this.#lastBut = undefined;
     for (const protocol of PROTOCOLS) this.#addRow("", undefined, undefined, protocol);
   }
 
@@ -152,18 +154,20 @@ export class TrafficMeter {
     backend: ServicePortState | undefined,
     protocol: TrafficProtocol,
   ): Row {
-    const last = this.#last;
-    if (
-      last !== undefined &&
-      last.servicePort === entry &&
-      last.backend === backend &&
-      this.#lastWorkload === workload &&
-      last.protocol === protocol
-    )
-      return last;
+    if (this.#lastWorkload === workload) {
+      const last = this.#last;
+      if (isOf(last, entry, backend, protocol)) return last;
+      const lastBut = this.#lastBut;
+      if (isOf(lastBut, entry, backend, protocol)) {
+        this.#lastBut = last;
+        this.#last = lastBut;
+        return lastBut;
+      }
+    }
     const row = this.#lookUp(workload, entry, backend, protocol);
     // An overflow row is not this edge's own.
     if (row.servicePort !== undefined) {
+      this.#lastBut = this.#lastWorkload === workload ? this.#last : undefined;
       this.#last = row;
       this.#lastWorkload = workload;
     }
@@ -263,6 +267,15 @@ export class TrafficMeter {
     for (let at = from; at < to; at++) list.push(this.#values[at] as number);
     return list;
   }
+}
+
+function isOf(
+  row: Row | undefined,
+  entry: ServicePortState,
+  backend: ServicePortState | undefined,
+  protocol: TrafficProtocol,
+): row is Row {
+  return row !== undefined && row.servicePort === entry && row.backend === backend && row.protocol === protocol;
 }
 
 function sourceOf(workload: Workload | undefined): string {
