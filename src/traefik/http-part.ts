@@ -198,6 +198,7 @@ export class HttpPart {
     if (tls === undefined && !hasTimeouts) return undefined;
     const name = this.#transportNames.of("", [namespace, service]);
     this.#transports.set(name, {
+      maxIdleConnsPerHost: MAX_IDLE_CONNECTIONS,
       ...(tls === undefined ? {} : { serverName: tls.serverName }),
       ...(tls?.verify === false ? { insecureSkipVerify: true } : {}),
       ...(hasTimeouts ? { forwardingTimeouts } : {}),
@@ -206,6 +207,8 @@ export class HttpPart {
   }
 }
 
+/** As of Services without a transport of their own; Traefik would keep two for this one, and open the others anew. */
+const MAX_IDLE_CONNECTIONS = 200;
 /** What Traefik has in place of each; what is absent is its round robin. */
 const STRATEGIES = { leastRequests: "p2c", ewma: "leasttime", roundRobin: undefined } as const;
 

@@ -30,6 +30,7 @@ export type HttpMiddleware =
   | { readonly ipAllowList: { readonly sourceRange: readonly string[] } };
 
 export interface HttpTransport {
+  readonly maxIdleConnsPerHost: number;
   readonly serverName?: string;
   readonly insecureSkipVerify?: true;
   readonly forwardingTimeouts?: { readonly dialTimeout?: string; readonly responseHeaderTimeout?: string };
