@@ -40,7 +40,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   traefik: { rooms: ["admin", "config", "model"], tests: GOLDEN },
   coredns: { rooms: ["model"] },
   migrate: { rooms: ["topology", "model"], tests: ["manifests"] },
-  dns: { rooms: ["config", "model", "telemetry"], node: ["net", "dgram"], packages: ["dns-packet"] },
+  "shared-ports": { rooms: [], node: ["dgram"] },
+  dns: { rooms: ["config", "model", "telemetry", "shared-ports"], node: ["net", "dgram"], packages: ["dns-packet"] },
 
   [MIDDLEWARE]: { rooms: PROXY_COMMON },
   "proxy/balancer": { rooms: PROXY_COMMON },
@@ -71,7 +72,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ["proxy/socket", "proxy/flow", "proxy/router", MIDDLEWARE, "proxy/upstream", ...PROXY_COMMON],
     node: PROXY_NODE,
   },
-  "proxy/udp": { rooms: ["proxy/flow", "proxy/router", ...PROXY_COMMON], node: PROXY_NODE },
+  "proxy/udp": { rooms: ["proxy/flow", "proxy/router", "shared-ports", ...PROXY_COMMON], node: PROXY_NODE },
   "proxy/traffic": { rooms: ["traffic", "proxy/exchange", "proxy/flow", "proxy/router", MIDDLEWARE, ...PROXY_COMMON] },
   "proxy/entrypoint": {
     rooms: [
@@ -83,6 +84,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "proxy/router",
       "proxy/traffic",
       "proxy/tracing",
+      "shared-ports",
       ...PROXY_COMMON,
     ],
     node: PROXY_NODE,
@@ -144,7 +146,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "model",
       "telemetry",
     ],
-    node: ["fs/promises", "cluster"],
+    node: ["fs/promises", "cluster", "net"],
     packages: ["zod"],
   },
 

@@ -406,6 +406,12 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
     .addOption(portOption("metrics-port", "of /metrics and /api/status", 8080))
     .addOption(portOption("admin-port", "of the whole admin API, on 127.0.0.1", 9000))
     .addOption(workersOption())
+    .addOption(
+      setting(
+        "--hand-over",
+        "another proxy with this flag and state folder may be started on the same ports, and takes over (Node.js 22.12)",
+      ).default(false),
+    )
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
     .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
   addAccessLogOptions(proxy);

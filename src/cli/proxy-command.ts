@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "../model/clock.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { ProxyDaemon } from "../proxy-daemon/proxy-daemon.ts";
+import { canSharePorts } from "../shared-ports/port-sharing.ts";
 import { type AccessLogFlags, accessLogSettings } from "./access-log-options.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
@@ -11,6 +12,7 @@ import { stopSignals } from "./stop-signals.ts";
 import { openTracing, type TracingFlags, tracingForWorkers } from "./tracing.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 import { usableCores } from "./usable-cores.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface ProxyOptions extends LogOptions, UpstreamCaOptions, AccessLogFlags, TracingFlags {
   readonly podName: string;
@@ -25,6 +27,7 @@ export interface ProxyOptions extends LogOptions, UpstreamCaOptions, AccessLogFl
   readonly metricsPort: number;
   readonly adminPort: number;
   readonly workers: number | "auto";
+  readonly handOver: boolean;
   readonly lameDuck: number;
   readonly drain: number;
 }
@@ -35,10 +38,12 @@ const WORKER_PROGRAM = fileURLToPath(new URL("./proxy-worker.js", import.meta.ur
 
 /** Runs until it is told to stop; then calls go elsewhere and those under way end. */
 export async function runProxy(options: ProxyOptions, version: string): Promise<number> {
+  if (options.handOver && !canSharePorts(process.versions.node))
+    throw new UsageError(`--hand-over takes Node.js 22.12 or 23.1 or later; this is ${process.versions.node}`);
   const stop = stopSignals();
   const log = logOf(options);
   const { controller, caFile, tokenFile, stateDir, podName, address } = options;
-  const { dnsPort, healthPort, metricsPort, adminPort } = options;
+  const { dnsPort, healthPort, metricsPort, adminPort, handOver } = options;
   const workers = options.workers === "auto" ? Math.min(await usableCores(), MAX_AUTO_WORKERS) : options.workers;
   const accessLog = accessLogSettings(options);
   log.info("proxy starting", { version, pod: podName, workers });
@@ -58,6 +63,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     healthPort,
     metricsPort,
     adminPort,
+    handOver,
     ...(await readUpstreamCa(options)),
     ...tracing?.forProxy,
     ...(accessLog === undefined ? {} : { accessLog }),
@@ -76,8 +82,9 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   });
   const onReopen = () => daemon.reopenLogs();
   process.on("SIGUSR1", onReopen);
-  await daemon.start();
-  await stop.asked;
+  // One that waits for its first configuration to take over may be told to stop as well.
+  await Promise.race([daemon.start(), stop.asked]);
+  await Promise.race([daemon.replaced.then(() => log.info("another proxy has taken over")), stop.asked]);
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });
   await daemon.stop(options.lameDuck * 1000, options.drain * 1000);
   await tracing?.close();
@@ -93,13 +100,14 @@ function workerArguments(
   version: string,
   accessLog: AccessLogSettings | undefined,
 ): string {
-  const { podName, nodeName, logLevel, logFormat, upstreamCaFile } = options;
+  const { podName, nodeName, logLevel, logFormat, upstreamCaFile, handOver } = options;
   const own: WorkerArguments = {
     ...tracingForWorkers(options),
     version,
     podName,
     ...(nodeName === undefined ? {} : { nodeName }),
     workers,
+    handOver,
     ...(accessLog === undefined ? {} : { accessLog }),
     logLevel,
     logFormat,

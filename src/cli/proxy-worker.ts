@@ -18,6 +18,7 @@ export interface WorkerArguments extends LogOptions, UpstreamCaOptions, TracingF
   readonly podName: string;
   readonly nodeName?: string;
   readonly accessLog?: AccessLogSettings;
+  readonly handOver: boolean;
   /** How many there are. */
   readonly workers: number;
 }
@@ -35,6 +36,7 @@ await runWorker(
       random: Math.random,
       log,
       name: options.podName,
+      handOver: options.handOver,
       ...(options.nodeName === undefined ? {} : { node: options.nodeName }),
       ...(await readUpstreamCa(options)),
       ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),

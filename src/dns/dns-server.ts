@@ -2,6 +2,9 @@
 import dgram from "node:dgram";
 import net from "node:net";
 import type { Clock } from "../model/clock.ts";
+import { SHARED_PORT } from "../shared-ports/port-sharing.ts";
+import { quietTurn } from "../shared-ports/quiet-turn.ts";
+import { SharedUdpPort } from "../shared-ports/shared-udp-port.ts";
 import type { Log } from "../telemetry/log.ts";
 import { answer } from "./answer.ts";
 import { DnsStream } from "./dns-stream.ts";
@@ -17,6 +20,8 @@ export interface DnsServerOptions {
   /** Of the lack of an answer. */
   readonly negativeTtlSeconds?: number;
   readonly maxConnections?: number;
+  /** Another process may have the same port, for as long as it takes to hand it over. */
+  readonly sharesPort?: boolean;
 }
 
 const DEFAULT_TTL_SECONDS = 5;
@@ -28,8 +33,9 @@ export class DnsServer {
   readonly #options: DnsServerOptions;
   /** The one that has been quiet the longest is first. */
   readonly #streams = new Set<DnsStream>();
-  #udp: dgram.Socket | undefined;
+  #udp: SharedUdpPort | undefined;
   #tcp: net.Server | undefined;
+  #accepted = 0;
   #turn = 0;
 
   constructor(options: DnsServerOptions) {
@@ -52,6 +58,25 @@ export class DnsServer {
     }
   }
 
+  /** Leaves its port to whoever shares it. Questions that had come are answered, and connections live on. */
+  async leavePort(): Promise<void> {
+    const { sharesPort } = this.#options;
+    const tcp = this.#tcp;
+    this.#tcp = undefined;
+    await Promise.all([
+      sharesPort === true ? this.#udp?.divert() : undefined,
+      new Promise<void>((resolve) =>
+        quietTurn(
+          () => this.#accepted,
+          () => {
+            tcp?.close();
+            resolve();
+          },
+        ),
+      ),
+    ]);
+  }
+
   /** Every question that was read has been answered by then; nothing is left open. */
   async close(): Promise<void> {
     const tcp = this.#tcp;
@@ -60,16 +85,17 @@ export class DnsServer {
     for (const stream of this.#streams) stream.destroy();
     await Promise.all([
       tcp === undefined || !tcp.listening ? undefined : new Promise<void>((resolve) => tcp.close(() => resolve())),
-      udp === undefined ? undefined : new Promise<void>((resolve) => udp.close(() => resolve())),
+      udp === undefined ? undefined : new Promise<void>((resolve) => udp.socket.close(() => resolve())),
     ]);
   }
 
   async #listenOnce(address: string, port: number): Promise<{ address: string; port: number }> {
+    const shared = this.#options.sharesPort === true ? SHARED_PORT : {};
     const tcp = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#tcp = tcp;
     await new Promise<void>((resolve, reject) => {
       tcp.once("error", reject);
-      tcp.listen({ host: address, port, exclusive: true }, () => {
+      tcp.listen({ host: address, port, exclusive: true, ...shared }, () => {
         tcp.off("error", reject);
         resolve();
       });
@@ -81,8 +107,13 @@ export class DnsServer {
     return { address: bound.address, port: bound.port };
   }
 
-  async #bindUdp(address: string, port: number): Promise<dgram.Socket> {
-    const udp = dgram.createSocket(net.isIPv6(address) ? "udp6" : "udp4");
+  async #bindUdp(address: string, port: number): Promise<SharedUdpPort> {
+    const family = net.isIPv6(address) ? 6 : 4;
+    const udp = dgram.createSocket({
+      type: family === 6 ? "udp6" : "udp4",
+      lookup: (host, _options, callback) => callback(null, host, family),
+      ...(this.#options.sharesPort === true ? SHARED_PORT : {}),
+    });
     await new Promise<void>((resolve, reject) => {
       const failed = (error: Error) => {
         udp.close();
@@ -99,12 +130,14 @@ export class DnsServer {
     udp.on("message", (message, from) => {
       const reply = this.#answer(message, "udp");
       // A source port of 0 cannot be answered, and send() would throw.
-      if (reply !== undefined && from.port !== 0) udp.send(reply, from.port, from.address, () => {});
+      if (reply !== undefined && from.port !== 0) bound.send(reply, from.port, from.address, () => {});
     });
-    return udp;
+    const bound = new SharedUdpPort(udp);
+    return bound;
   }
 
   #accept(socket: net.Socket): void {
+    this.#accepted++;
     const { clock, maxConnections = DEFAULT_MAX_CONNECTIONS } = this.#options;
     const [quietest] = this.#streams;
     if (this.#streams.size >= maxConnections && quietest !== undefined) {

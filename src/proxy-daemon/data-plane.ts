@@ -26,6 +26,8 @@ export interface DataPlane extends TapSource {
   closedEntrypoints(): string[];
   /** Goes on serving, and asks callers with each answer to connect anew. */
   startDraining(): void;
+  /** Begins nothing more at its ports, which another process shares. Resolves when all that had come was taken. */
+  leavePorts(): Promise<void>;
   /** Files of the access log were moved away. */
   reopenLogs(): void;
   /** Accepts nothing more and ends after what is under way, or after `drainMs`. */
@@ -116,6 +118,10 @@ export class OwnDataPlane implements DataPlane {
 
   startDraining(): void {
     this.#proxy.startDraining();
+  }
+
+  leavePorts(): Promise<void> {
+    return this.#proxy.leavePorts();
   }
 
   reopenLogs(): void {

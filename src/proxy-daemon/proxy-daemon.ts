@@ -20,6 +20,7 @@ import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-me
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { TrafficWindow } from "../traffic/traffic-window.ts";
 import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
+import { HandOver, migrateConnections } from "./hand-over.ts";
 import { KeptMetrics } from "./kept-metrics.ts";
 import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
@@ -45,6 +46,8 @@ export interface ProxyDaemonOptions {
   readonly metricsPort: number;
   /** On `ADMIN_ADDRESS`. */
   readonly adminPort: number;
+  /** Ports are taken over from a proxy that runs on the same state folder, and are given to one that comes after. */
+  readonly handOver?: boolean;
   /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
   readonly trustedCa?: string;
   /** Absent: no access log. */
@@ -70,16 +73,17 @@ const NEWCOMER_WAIT_MS = 1_000;
 export function nodeProxyOptions(
   options: Pick<
     ProxyDaemonOptions,
-    "clock" | "random" | "log" | "name" | "node" | "trustedCa" | "tracing" | "accessLog"
+    "clock" | "random" | "log" | "name" | "node" | "trustedCa" | "tracing" | "accessLog" | "handOver"
   >,
 ): ProxyOptions {
-  const { clock, random, log, name, node, trustedCa, tracing, accessLog: settings } = options;
+  const { clock, random, log, name, node, trustedCa, tracing, accessLog: settings, handOver = false } = options;
   return {
     clock,
     random,
     log,
     name,
     substitutePorts: false,
+    sharePorts: handOver,
     newcomerWaitMs: NEWCOMER_WAIT_MS,
     ...(node === undefined ? {} : { node }),
     ...(trustedCa === undefined ? {} : { trustedCa }),
@@ -97,6 +101,14 @@ export class ProxyDaemon {
   readonly #metrics: AdminServer;
   readonly #admin: AdminServer;
   readonly #saved: SavedConfig;
+  readonly #handOver: HandOver | undefined;
+  /** Resolves when the first configuration is in force. */
+  readonly #inForce: Promise<void>;
+  #onInForce = () => {};
+  /** Resolves when another proxy has taken over. */
+  readonly replaced: Promise<void>;
+  #onReplaced = () => {};
+  #isReplaced = false;
   readonly #stop = new AbortController();
   #client: ConfigClient | undefined;
   #stream: Promise<void> = Promise.resolve();
@@ -113,7 +125,7 @@ export class ProxyDaemon {
   #appliedAt = 0;
 
   constructor(options: ProxyDaemonOptions) {
-    const { clock, log, stateFolder, workers } = options;
+    const { clock, log, stateFolder, workers, handOver = false } = options;
     this.#options = options;
     this.#lostAt = clock.now();
     const onReopened = () => this.#client?.report(this.#proxy.closedEntrypoints());
@@ -123,8 +135,15 @@ export class ProxyDaemon {
         : new WorkerPool({ ...workers, clock, log, onReopened });
     this.#kept = new KeptMetrics({ clock, metrics: () => this.#metricsNow() });
     this.#recent = new TrafficWindow({ clock, read: () => this.#proxy.traffic() });
-    this.#dns = new DnsServer({ zones: [this.#zone], clock, log });
+    this.#dns = new DnsServer({ zones: [this.#zone], clock, log, sharesPort: handOver });
     this.#saved = new SavedConfig(stateFolder, clock, log);
+    this.#handOver = handOver ? new HandOver({ folder: stateFolder, clock, log }) : undefined;
+    this.#inForce = new Promise((resolve) => {
+      this.#onInForce = resolve;
+    });
+    this.replaced = new Promise((resolve) => {
+      this.#onReplaced = resolve;
+    });
     const health = healthRoutes(() => this.#notReady());
     this.#health = new AdminServer(health);
     const open = { ...this.#openRoutes(), ...health };
@@ -132,13 +151,52 @@ export class ProxyDaemon {
     this.#admin = new AdminServer({ ...this.#configRoutes(), ...open });
   }
 
-  /** Opens what does not need a configuration, takes up the last one, and follows the controller. */
+  /**
+   * Opens what does not need a configuration, takes up the last one, and follows the controller. Where it takes over from
+   * another proxy, it resolves when it has.
+   */
   async start(): Promise<void> {
-    const { address, healthPort, metricsPort, adminPort, controller, clock, random, log, ca, token } = this.#options;
     await this.#proxy.start();
+    const follows = await this.#meet();
+    if (!follows) await this.#openOwnPorts();
+    await this.#followController();
+    if (!follows) return;
+    await Promise.race([this.#inForce, this.#handOver?.gone()]);
+    await this.#handOver?.takeOver();
+    await this.#openOwnPorts();
+    this.#options.log.info("took over from the proxy before this one");
+  }
+
+  /** @returns whether there is a proxy to take over from */
+  async #meet(): Promise<boolean> {
+    const { log } = this.#options;
+    if (this.#handOver === undefined) return false;
+    if (!(await migrateConnections()))
+      log.warn(
+        "a connection that comes in the instant of a hand-over may be reset: set the sysctl net.ipv4.tcp_migrate_req=1",
+      );
+    const follows = await this.#handOver.meet();
+    if (follows) log.info("another proxy has the ports; it is asked for them once a configuration is in force here");
+    return follows;
+  }
+
+  /** Those that calls do not come to: one process has them at a time. */
+  async #openOwnPorts(): Promise<void> {
+    const { address, healthPort, metricsPort, adminPort } = this.#options;
     await this.#health.listen(address, healthPort);
     await this.#metrics.listen(address, metricsPort);
     await this.#admin.listen(ADMIN_ADDRESS, adminPort);
+    await this.#handOver?.listen(() => this.#giveUp());
+  }
+
+  async #giveUp(): Promise<void> {
+    this.#isReplaced = true;
+    await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
+    this.#onReplaced();
+  }
+
+  async #followController(): Promise<void> {
+    const { controller, clock, random, log, ca, token } = this.#options;
     const initial = await this.#saved.load();
     if (initial !== undefined) {
       log.info("the last configuration is in force until the controller is heard", { version: initial.version });
@@ -155,7 +213,8 @@ export class ProxyDaemon {
       ...(initial === undefined ? {} : { initial }),
       apply: async (snapshot, changes) => {
         const closed = await this.#apply(snapshot, changes);
-        this.#saved.save(snapshot);
+        // The file is the next one's.
+        if (!this.#isReplaced) this.#saved.save(snapshot);
         return closed;
       },
       onConnected: (connected) => this.#onConnected(connected),
@@ -166,11 +225,14 @@ export class ProxyDaemon {
 
   /**
    * Not ready from now on, but serving: the cluster needs a while to send its calls elsewhere, and callers are asked
-   * with each answer to connect anew. Then nothing new is accepted, and what is under way may finish.
+   * with each answer to connect anew. Then nothing new is accepted, and what is under way may finish. Where another proxy
+   * has taken over, new calls go there from the beginning.
    */
   async stop(lameDuckMs: number, drainMs: number): Promise<void> {
     this.#draining = true;
+    this.#handOver?.close();
     this.#proxy.startDraining();
+    if (this.#isReplaced) await Promise.all([this.#proxy.leavePorts(), this.#dns.leavePort()]);
     await new Promise<void>((resolve) => void this.#options.clock.after(lameDuckMs, resolve));
     this.#stop.abort();
     this.#recent.close();
@@ -200,6 +262,7 @@ export class ProxyDaemon {
       this.#dnsListens = true;
     }
     if (first) log.info("the first configuration is in force", { version: snapshot.version });
+    this.#onInForce();
     return this.#proxy.closedEntrypoints();
   }
 

@@ -12,6 +12,7 @@ export type ToWorker =
   | { readonly type: "patch"; readonly round: number; readonly patch: EntryPatch }
   | { readonly type: "report" }
   | { readonly type: "drain" }
+  | { readonly type: "leavePorts" }
   | { readonly type: "reopenLogs" }
   | { readonly type: "tap"; readonly tap: number; readonly filter: TapFilter }
   | { readonly type: "untap"; readonly tap: number }
@@ -21,6 +22,7 @@ export type FromWorker =
   /** It listens to its parent: what was sent before is lost. */
   | { readonly type: "ready" }
   | { readonly type: "applied"; readonly round: number; readonly closed: readonly string[] }
+  | { readonly type: "left" }
   /** An entrypoint that could not be opened is open now. */
   | { readonly type: "reopened"; readonly closed: readonly string[] }
   /** Calls that a tap shows, and how many it would have shown besides. */

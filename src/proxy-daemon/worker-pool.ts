@@ -54,6 +54,8 @@ interface Place {
   /** The last configuration that is in force there. */
   appliedRound: number;
   closed: readonly string[];
+  /** It begins nothing more at its ports. */
+  left: boolean;
   standing: ProxyStanding;
   figures: WorkerFigures | undefined;
   /** Waits for what the process says next. */
@@ -72,6 +74,7 @@ export class WorkerPool implements DataPlane {
   readonly #taps = new Map<number, { readonly filter: TapFilter; readonly reader: TapReader }>();
   #nextTap = 0;
   #draining = false;
+  #leaving = false;
   #closing = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -87,6 +90,7 @@ export class WorkerPool implements DataPlane {
       entrypoints: undefined,
       appliedRound: 0,
       closed: [],
+      left: false,
       standing: IDLE,
       figures: undefined,
       waiting: new Set(),
@@ -110,7 +114,8 @@ export class WorkerPool implements DataPlane {
       const moves = movesShares(changes, config);
       for (const place of this.#places) this.#sendPatch(place, patch, moves);
     }
-    const isApplied = (place: Place) => this.#closing || place.appliedRound >= round;
+    const isGone = (place: Place) => this.#leaving && place.process === undefined;
+    const isApplied = (place: Place) => this.#closing || place.appliedRound >= round || isGone(place);
     await Promise.all(this.#places.map((place) => this.#until(place, () => isApplied(place))));
   }
 
@@ -121,6 +126,17 @@ export class WorkerPool implements DataPlane {
   startDraining(): void {
     this.#draining = true;
     for (const place of this.#places) this.#send(place, { type: "drain" });
+  }
+
+  async leavePorts(): Promise<void> {
+    // One that dies from now on has nothing to come back to.
+    this.#leaving = true;
+    for (const place of this.#places) {
+      place.restart?.cancel();
+      this.#send(place, { type: "leavePorts" });
+    }
+    const hasLeft = (place: Place) => place.left || place.process === undefined;
+    await Promise.all(this.#places.map((place) => this.#until(place, () => hasLeft(place))));
   }
 
   get tapCount(): number {
@@ -196,7 +212,7 @@ export class WorkerPool implements DataPlane {
     place.figures = undefined;
     place.closed = [];
     this.#wake(place);
-    if (this.#closing) return;
+    if (this.#closing || this.#leaving) return;
     if (clock.now() - place.startedAt >= HEALTHY_MS) place.restartMs = RESTART_MS;
     log.error("a worker ended; it is started again", { worker: place.index, reason, afterMs: place.restartMs });
     place.restart = clock.after(place.restartMs, () => this.#fork(place));
@@ -213,6 +229,9 @@ export class WorkerPool implements DataPlane {
       case "applied":
         place.appliedRound = message.round;
         place.closed = message.closed;
+        break;
+      case "left":
+        place.left = true;
         break;
       case "reopened":
         place.closed = message.closed;

@@ -62,6 +62,9 @@ export async function runWorker(options: Omit<ProxyOptions, "onReopened">, chann
         case "drain":
           plane.startDraining();
           break;
+        case "leavePorts":
+          void plane.leavePorts().then(() => channel.send({ type: "left" }));
+          break;
         case "reopenLogs":
           plane.reopenLogs();
           break;

@@ -33,6 +33,8 @@ export interface MeshProxyOptions {
   readonly node?: string;
   /** A port that cannot be bound is replaced by another. */
   readonly substitutePorts: boolean;
+  /** Another process may have the same ports, for as long as it takes to hand them over (SO_REUSEPORT). */
+  readonly sharePorts?: boolean;
   /** Flows are dialled from their caller's own address, which must be one of this machine. */
   readonly dialFromCaller?: boolean;
   readonly connectTimeoutMs?: number;
@@ -67,6 +69,9 @@ interface OpenEntrypoint {
   config: Entrypoint;
   bound: BoundPort | undefined;
   error: string | undefined;
+  /** Begins nothing more; resolves when all that had come was taken. What is under way goes on. */
+  leave(): Promise<void>;
+  /** Ends what has no end of its own, too. */
   close(): Promise<void>;
 }
 
@@ -88,6 +93,7 @@ export class MeshProxy {
   #config: MeshConfig = emptyMeshConfig();
   #applying: Promise<void> = Promise.resolve();
   #reopening: Timer | undefined;
+  #left = false;
   #closed = false;
 
   constructor(options: MeshProxyOptions) {
@@ -191,17 +197,25 @@ export class MeshProxy {
     this.#http.startDraining();
   }
 
+  /**
+   * Begins nothing more at its ports, and takes what had come: calls come to whoever shares them. Exchanges and flows
+   * under way go on, under configurations to come.
+   */
+  async leavePorts(): Promise<void> {
+    this.#left = true;
+    await this.#applying;
+    this.#reopening?.cancel();
+    this.#closedEntrypoints.clear();
+    await Promise.all([...this.#entrypoints.values()].map((entrypoint) => entrypoint.leave()));
+  }
+
   /** Accepts nothing more and ends after the exchanges and flows under way, or after `drainMs`. */
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
     this.#newcomers?.close();
-    await this.#applying;
-    this.#reopening?.cancel();
-    const entrypoints = [...this.#entrypoints.values()];
+    await this.leavePorts();
     this.#entrypoints.clear();
-    this.#closedEntrypoints.clear();
-    await Promise.all(entrypoints.map((entrypoint) => entrypoint.close()));
-    await Promise.all([this.#http.close(drainMs), this.#tcp.close(drainMs), this.#udp.close()]);
+    await Promise.all([this.#http.close(drainMs), this.#tcp.close(drainMs), this.#udp.close(drainMs)]);
   }
 
   async #apply(config: MeshConfig, changed?: readonly Change[]): Promise<void> {
@@ -219,8 +233,8 @@ export class MeshProxy {
         this.#closedEntrypoints.delete(key);
         if (known !== undefined) gone.push(known);
       } else if (known !== undefined) known.config = wanted;
-      else {
-        this.#entrypoints.set(key, { config: wanted, bound: undefined, error: undefined, close: async () => {} });
+      else if (!this.#left) {
+        this.#entrypoints.set(key, newEntrypoint(wanted));
         this.#closedEntrypoints.add(key);
       }
     }
@@ -233,7 +247,7 @@ export class MeshProxy {
   /** Opens what is not open, and comes back for what cannot be opened yet. */
   async #openAll(): Promise<void> {
     this.#reopening?.cancel();
-    if (this.#closed) return;
+    if (this.#left) return;
     const opening: Promise<void>[] = [];
     for (const key of this.#closedEntrypoints)
       opening.push(this.#open(key, this.#entrypoints.get(key) as OpenEntrypoint));
@@ -270,9 +284,10 @@ export class MeshProxy {
         (caller) => this.#accept(caller, entrypoint),
         (error) => this.#options.log.warn("accepting failed", { address, port, error: error.message }),
         () => this.#readsInto(entrypoint),
+        this.#options.sharePorts,
       );
       const bound = await listener.listen(address, candidate);
-      entrypoint.close = async () => listener.close();
+      entrypoint.leave = entrypoint.close = () => listener.close();
       return bound;
     });
   }
@@ -280,9 +295,9 @@ export class MeshProxy {
   async #openUdp(entrypoint: OpenEntrypoint): Promise<void> {
     const { address, port } = entrypoint.config;
     entrypoint.bound = await bindFirst(candidatePorts(port, this.#options.substitutePorts), async (candidate) => {
-      const bound = await this.#udp.listen(address, candidate, () =>
-        this.#table.servicePort(entrypoint.config.servicePort),
-      );
+      const servicePort = () => this.#table.servicePort(entrypoint.config.servicePort);
+      const bound = await this.#udp.listen(address, candidate, servicePort, this.#options.sharePorts);
+      entrypoint.leave = () => bound.drain();
       entrypoint.close = () => bound.close();
       return bound.port;
     });
@@ -294,8 +309,9 @@ export class MeshProxy {
   }
 
   #accept(caller: SharedReadSocket, entrypoint: OpenEntrypoint): void {
+    const { accessControl } = this.#config;
     // Who calls matters to access control alone.
-    if (this.#newcomers === undefined || this.#config.accessControl === "off") this.#serve(caller, entrypoint);
+    if (this.#newcomers === undefined || this.#closed || accessControl === "off") this.#serve(caller, entrypoint);
     else this.#newcomers.admit(caller.socket, () => this.#serve(caller, entrypoint));
   }
 
@@ -305,6 +321,10 @@ export class MeshProxy {
     else if (servicePort.config.trafficType === "http") this.#http.accept(caller, servicePort);
     else this.#tcp.accept(caller, servicePort);
   }
+}
+
+function newEntrypoint(config: Entrypoint): OpenEntrypoint {
+  return { config, bound: undefined, error: undefined, leave: async () => {}, close: async () => {} };
 }
 
 function shareOfLimits({ httpLimits, sharers = 1 }: MeshProxyOptions): Partial<HttpLimits> {

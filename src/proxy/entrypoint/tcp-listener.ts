@@ -1,4 +1,6 @@
 import net from "node:net";
+import { SHARED_PORT } from "../../shared-ports/port-sharing.ts";
+import { quietTurn } from "../../shared-ports/quiet-turn.ts";
 import { acceptShared, type ReadBuffers, type SharedReadSocket } from "../socket/shared-read.ts";
 
 export interface BoundPort {
@@ -31,28 +33,38 @@ export async function bindFirst(ports: readonly number[], bind: (port: number) =
 export class TcpListener {
   readonly #server: net.Server;
   readonly #onError: (error: Error) => void;
+  readonly #sharesPort: boolean;
+  #accepted = 0;
+  #closing: Promise<void> | undefined;
 
   /**
    * @param onConnection gets sockets with allowHalfOpen and noDelay that nothing has been read of
    * @param onError gets what goes wrong once it listens
    * @param buffers what the next connection reads into
+   * @param sharesPort another process may listen on the same port, with the same flag (SO_REUSEPORT)
    */
   constructor(
     onConnection: (caller: SharedReadSocket) => void,
     onError: (error: Error) => void,
     buffers: () => ReadBuffers,
+    sharesPort = false,
   ) {
     this.#server = net.createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true },
-      (accepted) => onConnection(acceptShared(accepted, buffers())),
+      (accepted) => {
+        this.#accepted++;
+        onConnection(acceptShared(accepted, buffers()));
+      },
     );
     this.#onError = onError;
+    this.#sharesPort = sharesPort;
   }
 
   async listen(address: string, port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen({ host: address, port, backlog: 4096 }, () => {
+      const shared = this.#sharesPort ? SHARED_PORT : {};
+      this.#server.listen({ host: address, port, backlog: 4096, ...shared }, () => {
         this.#server.off("error", reject);
         resolve();
       });
@@ -62,8 +74,15 @@ export class TcpListener {
     return (this.#server.address() as net.AddressInfo).port;
   }
 
-  /** Accepts no more; connections live on. */
-  close(): void {
-    this.#server.close();
+  /** Accepts what has come, which a close would reset, and then no more. Connections live on. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const closed = () => {
+        this.#server.close();
+        resolve();
+      };
+      quietTurn(() => this.#accepted, closed);
+    });
+    return this.#closing;
   }
 }

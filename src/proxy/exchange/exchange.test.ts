@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { FarEnd, type FixtureOptions, HttpFixture, type RawCaller } from "./testkit/http-fixture.ts";
@@ -610,16 +611,18 @@ test("a POST goes out on a connection that waits only if there was traffic on it
 });
 
 describe("draining", () => {
-  test("ends idle connections at once, tells busy ones, and waits for their answers", async () => {
+  test("ends quiet connections at once, tells busy ones, and waits for their answers", async () => {
     let release: () => void = () => {};
     const server = await farEnd((socket) => {
       release = () => socket.write(OK);
     });
-    const proxy = await proxyTo(server);
+    const clock = new ManualClock();
+    const proxy = await proxyTo(server, { clock });
     const idle = await proxy.caller();
     const busy: RawCaller = await proxy.caller();
     busy.send(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
+    clock.advance(2000);
     const closed = proxy.engine.close(10_000);
     expect(await idle.end()).toBe("");
     release();
@@ -628,5 +631,53 @@ describe("draining", () => {
     idle.socket.end();
     await closed;
     expect(proxy.engine.openConnections).toBe(0);
+  });
+
+  test("lets a connection that was opened a moment ago ask what it was opened for", async () => {
+    const clock = new ManualClock();
+    const server = await farEnd((socket) => socket.write(OK));
+    const proxy = await proxyTo(server, { clock });
+    const [fresh, silent] = [await proxy.caller(), await proxy.caller()];
+    while (proxy.engine.openConnections < 2) await setImmediate();
+    const closed = proxy.engine.close(10_000);
+    fresh.send(GET);
+    expect(await fresh.end()).toContain("Connection: close\r\n");
+    expect(silent.ended).toBe(false);
+    clock.advance(2000);
+    expect(await silent.end()).toBe("");
+    fresh.socket.end();
+    silent.socket.end();
+    await closed;
+  });
+
+  test("ends a connection whose answer had begun before it could say so", async () => {
+    const clock = new ManualClock();
+    const server = await farEnd((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab"));
+    const proxy = await proxyTo(server, { clock });
+    const caller = await proxy.caller();
+    caller.send(GET);
+    await caller.until(() => caller.received.endsWith("ab"));
+    const closed = proxy.engine.close(10_000);
+    server.connections[0]?.socket.write("cd");
+    await caller.until(() => caller.received.endsWith("abcd"));
+    clock.advance(2000);
+    expect(await caller.end()).not.toContain("close");
+    caller.socket.end();
+    await closed;
+  });
+
+  test("ends what has not ended when its time is over", async () => {
+    const clock = new ManualClock();
+    const server = await farEnd(() => {});
+    const proxy = await proxyTo(server, { clock });
+    const caller = await proxy.caller();
+    caller.send(GET);
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    const closed = proxy.engine.close(10_000);
+    clock.advance(9_999);
+    expect(caller.ended).toBe(false);
+    clock.advance(1);
+    await closed;
+    expect(await caller.end()).toBe("");
   });
 });

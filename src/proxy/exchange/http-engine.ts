@@ -59,6 +59,7 @@ export class HttpEngine implements ConnectionOwner {
   readonly #onRefused: HttpEngineOptions["onRefused"];
   #tick: Timer | undefined;
   #drained: (() => void) | undefined;
+  #closing = false;
   /** Refused before there was an exchange, by failure. */
   readonly refused = new Map<Failure, number>();
 
@@ -118,7 +119,9 @@ export class HttpEngine implements ConnectionOwner {
       socket.destroySoon();
       return;
     }
-    this.#connections.add(new Http1CallerConnection(caller, entry, this.#shared, this));
+    const connection = new Http1CallerConnection(caller, entry, this.#shared, this);
+    this.#connections.add(connection);
+    if (this.#closing) connection.drain();
   }
 
   /** Lets the connections of a service port that is gone end as their exchanges do. */
@@ -132,9 +135,13 @@ export class HttpEngine implements ConnectionOwner {
     for (const connection of this.#connections) if (connection instanceof Http2CallerConnection) connection.drain();
   }
 
-  /** No more requests; resolves when the exchanges under way have ended, or after `drainMs`, which ends them. */
+  /**
+   * Ends connections when they have nothing under way or to come; resolves when all of them have ended, or after `drainMs`,
+   * which ends them.
+   */
   async close(drainMs: number): Promise<void> {
     this.#shared.draining = true;
+    this.#closing = true;
     for (const connection of this.#connections) connection.drain();
     if (this.#connections.size > 0) {
       const over = new Promise<void>((resolve) => {

@@ -9,6 +9,7 @@
 import type dgram from "node:dgram";
 import type { Clock, Timer } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
+import { SharedUdpPort } from "../../shared-ports/shared-udp-port.ts";
 import type { FlowOptions } from "../flow/flow-record.ts";
 import { newDecision } from "../router/route-table.ts";
 import type { Caller, Decision, RouteTable, ServicePortState } from "../router/types.ts";
@@ -53,13 +54,20 @@ export interface UdpEngineOptions extends FlowOptions {
 
 export interface UdpEntrypoint {
   readonly port: number;
+  /**
+   * Its flows go on, and no others begin: of a shared port, whoever shares it gets what comes from now on. Resolves when
+   * what had come was read.
+   */
+  drain(): Promise<void>;
   /** Ends its flows. */
   close(): Promise<void>;
 }
 
 interface OpenEntrypoint {
   readonly id: number;
-  readonly socket: dgram.Socket;
+  readonly port: SharedUdpPort;
+  readonly isShared: boolean;
+  draining: boolean;
   readonly entry: () => ServicePortState | undefined;
 }
 
@@ -85,6 +93,7 @@ export class UdpEngine {
   readonly #owner: UdpFlowOwner;
   #entrypointsOpened = 0;
   #tick: Timer | undefined;
+  #drained: (() => void) | undefined;
   readonly #onAnswered = (error: Error | null) => {
     if (error !== null) this.counters.sendFailures++;
   };
@@ -110,10 +119,16 @@ export class UdpEngine {
 
   /**
    * @param entry what the entrypoint means at the moment of a datagram
+   * @param isShared another process may listen on the same port
    * @throws the error of bind(2)
    */
-  async listen(address: string, port: number, entry: () => ServicePortState | undefined): Promise<UdpEntrypoint> {
-    const socket = createUdpSocket(address);
+  async listen(
+    address: string,
+    port: number,
+    entry: () => ServicePortState | undefined,
+    isShared = false,
+  ): Promise<UdpEntrypoint> {
+    const socket = createUdpSocket(address, isShared);
     await new Promise<void>((resolve, reject) => {
       const failed = (error: Error) => {
         socket.close();
@@ -129,14 +144,28 @@ export class UdpEngine {
     socket.on("error", () => {
       this.counters.sendFailures++;
     });
-    const entrypoint = { id: ++this.#entrypointsOpened, socket, entry };
+    const id = ++this.#entrypointsOpened;
+    const entrypoint = { id, port: new SharedUdpPort(socket), isShared, draining: false, entry };
     this.#entrypoints.add(entrypoint);
     socket.on("message", (bytes, from) => this.#onDatagram(entrypoint, bytes, from));
-    return { port: socket.address().port, close: () => this.#closeEntrypoint(entrypoint) };
+    return {
+      port: socket.address().port,
+      drain: () => this.#drainEntrypoint(entrypoint),
+      close: () => this.#closeEntrypoint(entrypoint),
+    };
   }
 
-  /** Ends all flows: there is nothing to wait for. */
-  async close(): Promise<void> {
+  /** Opens no more flows. Resolves when those under way have fallen silent, or after `drainMs`, when they are ended. */
+  async close(drainMs: number): Promise<void> {
+    await Promise.all([...this.#entrypoints].map((entrypoint) => this.#drainEntrypoint(entrypoint)));
+    if (this.#flows.size > 0 && drainMs > 0) {
+      const over = new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+      const timer = this.#options.clock.after(drainMs, () => this.#drained?.());
+      await over;
+      timer.cancel();
+    }
     this.#tick?.cancel();
     await Promise.all([...this.#entrypoints].map((entrypoint) => this.#closeEntrypoint(entrypoint)));
   }
@@ -153,8 +182,10 @@ export class UdpEngine {
       flow.end("");
       flow = undefined;
     }
+    // What still comes to a shared port that is left was sent before, and is nobody else's.
+    const mayOpen = !entrypoint.draining || entrypoint.isShared;
     // RFC 768: port 0 says that no answer is expected, and none could be sent.
-    if (flow === undefined && entry?.config.trafficType === "udp" && from.port !== 0)
+    if (flow === undefined && mayOpen && entry?.config.trafficType === "udp" && from.port !== 0)
       flow = this.#open(key, entrypoint, entry, from);
     if (flow === undefined) counters.dropped++;
     else {
@@ -190,7 +221,7 @@ export class UdpEngine {
     const { wouldDeny, origin } = decision;
     const path = [...decision.path];
     const decided = { key, entry, caller, path, origin, endpoint, wouldDeny, generation };
-    const way = { entrypoint: entrypoint.socket, callerAddress: from.address, callerPort: from.port };
+    const way = { entrypoint: entrypoint.port, callerAddress: from.address, callerPort: from.port };
     const flow = new UdpFlow({ ...decided, ...way }, this.#owner);
     this.#flows.set(key, flow);
     this.counters.opened++;
@@ -231,7 +262,8 @@ export class UdpEngine {
     const { counters } = this;
     counters.datagramsDown++;
     counters.bytesDown += bytes.length;
-    if (hasRoom(flow.entrypoint)) flow.entrypoint.send(bytes, flow.callerPort, flow.callerAddress, this.#onAnswered);
+    if (hasRoom(flow.entrypoint.socket))
+      flow.entrypoint.send(bytes, flow.callerPort, flow.callerAddress, this.#onAnswered);
     else counters.sendFailures++;
   }
 
@@ -244,6 +276,7 @@ export class UdpEngine {
     if (failure === "ConnectRefused" || failure === "ConnectTimeout")
       this.#memory.unreachable(key, failure, endpoint, clock.now());
     onFlow?.(flow);
+    if (this.#flows.size === 0) this.#drained?.();
   }
 
   #count(failure: Failure): void {
@@ -251,10 +284,15 @@ export class UdpEngine {
     failures.set(failure, (failures.get(failure) ?? 0) + 1);
   }
 
+  async #drainEntrypoint(entrypoint: OpenEntrypoint): Promise<void> {
+    entrypoint.draining = true;
+    if (entrypoint.isShared && this.#entrypoints.has(entrypoint)) await entrypoint.port.divert();
+  }
+
   async #closeEntrypoint(entrypoint: OpenEntrypoint): Promise<void> {
     if (!this.#entrypoints.delete(entrypoint)) return;
-    for (const flow of this.#flows.values()) if (flow.entrypoint === entrypoint.socket) flow.end("");
-    await new Promise<void>((resolve) => entrypoint.socket.close(() => resolve()));
+    for (const flow of this.#flows.values()) if (flow.entrypoint === entrypoint.port) flow.end("");
+    await new Promise<void>((resolve) => entrypoint.port.socket.close(() => resolve()));
   }
 
   #scheduleTick(): void {

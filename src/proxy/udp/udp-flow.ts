@@ -2,6 +2,7 @@ import type dgram from "node:dgram";
 import type { Origin } from "../../config/mesh-config.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
+import type { SharedUdpPort } from "../../shared-ports/shared-udp-port.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
 import type { Caller, EndpointState, ServicePortState } from "../router/types.ts";
 import { createUdpSocket, hasRoom } from "./udp-socket.ts";
@@ -30,7 +31,7 @@ export interface UdpFlowSetup {
   /** Number of the configuration that let it through. */
   readonly generation: number;
   /** The socket that the caller called, from which answers go to this address and port. */
-  readonly entrypoint: dgram.Socket;
+  readonly entrypoint: SharedUdpPort;
   readonly callerAddress: string;
   readonly callerPort: number;
 }
@@ -46,7 +47,7 @@ export class UdpFlow implements FlowRecord {
   readonly endpoint: EndpointState;
   readonly wouldDeny: boolean;
   generation: number;
-  readonly entrypoint: dgram.Socket;
+  readonly entrypoint: SharedUdpPort;
   /** As the socket gives it; a Caller's is IPv4 where this may be `::ffff:`. */
   readonly callerAddress: string;
   readonly callerPort: number;

@@ -30,6 +30,12 @@ const FAILURE_OF_FAULT: Record<Exclude<HeadFault, "" | "alien">, Failure> = {
   version: "HttpVersion",
 };
 
+/**
+ * A draining connection without a request has been quiet for so long before it is ended: the request that its caller opened
+ * it for, or the next of a busy one, may be on its way, and would fail.
+ */
+const DRAIN_QUIET_MS = 1_000;
+
 export class Http1CallerConnection implements CallerConnection, Downstream {
   readonly reader: SharedReadSocket;
   readonly socket: net.Socket;
@@ -52,6 +58,7 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   /** Our last answer is out: what the caller still sends is thrown away until it closes or `#since` is long ago. */
   #lingering = false;
   #reading = false;
+  #draining = false;
   /** Nothing has been read yet that HTTP/2 does not begin with. */
   #fresh = true;
   readonly #listeners: { [event: string]: () => void };
@@ -186,11 +193,13 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
     } else if (this.#exchange !== undefined) this.#exchange.checkProgress(now);
     else if (this.#headUnderWay) {
       if (elapsed > headTimeoutMs) this.#refuse("HeadTimeout");
-    } else if (elapsed > idleTimeoutMs) this.socket.destroy();
+    } else if (this.#draining && elapsed >= DRAIN_QUIET_MS) this.#finish();
+    else if (elapsed > idleTimeoutMs) this.socket.destroy();
   }
 
   drain(): void {
-    if (this.#idle && !this.#lingering) this.#finish();
+    this.#draining = true;
+    if (this.#idle && !this.#lingering) this.checkDeadline(this.#shared.clock.now());
   }
 
   destroy(): void {

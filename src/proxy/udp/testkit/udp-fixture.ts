@@ -111,7 +111,7 @@ export class UdpFixture {
     await until(() => this.engine.counters.dropped >= count);
   }
 
-  close(): Promise<void> {
-    return this.engine.close();
+  close(drainMs = 0): Promise<void> {
+    return this.engine.close(drainMs);
   }
 }
