@@ -18,12 +18,20 @@ interface Rendered {
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
     readonly caBundle?: string;
+    readonly ingress?: readonly {
+      readonly from?: readonly object[];
+      readonly ports?: readonly { readonly port: number | string }[];
+    }[];
     readonly podSelector?: { readonly matchLabels: Readonly<Record<string, string>> };
     readonly template?: {
       readonly metadata: { readonly labels: Readonly<Record<string, string>> };
       readonly spec: {
         readonly securityContext: Readonly<Record<string, unknown>>;
-        readonly containers: readonly { readonly securityContext: object; readonly resources: object }[];
+        readonly containers: readonly {
+          readonly securityContext: object;
+          readonly resources: object;
+          readonly args?: readonly string[];
+        }[];
       };
     };
   };
@@ -95,8 +103,10 @@ describe.runIf(hasHelm)("the chart", () => {
   });
 
   test("runs everything without root, on a read-only file system, with resources, as a part that the mesh passes over", () => {
-    const workloads = render(...ALL).filter(({ kind }) => kind === "Deployment" || kind === "DaemonSet");
-    expect(workloads).toHaveLength(5);
+    const workloads = [...render(...ALL), ...render("proxy.engine=traefik")].filter(
+      ({ kind }) => kind === "Deployment" || kind === "DaemonSet",
+    );
+    expect(workloads).toHaveLength(7);
     for (const { metadata, spec } of workloads) {
       const template = spec?.template;
       expect(template?.metadata.labels["app.kubernetes.io/part-of"], metadata.name).toBe("tulle");
@@ -163,6 +173,69 @@ describe.runIf(hasHelm)("the chart", () => {
       "PodMonitor tulle-proxy",
       "PrometheusRule tulle",
     ]);
+  });
+
+  const TRAEFIK = ["proxy.engine=traefik", "limits.http=2", "limits.tcp=1", "limits.udp=1"];
+  const argumentsOf = (objects: readonly Rendered[], kind: string) =>
+    objects
+      .filter((each) => each.kind === kind && ["tulle-proxy", "tulle-controller"].includes(each.metadata.name))
+      .flatMap(({ spec }) => spec?.template?.spec.containers[0]?.args ?? []);
+
+  test("with Traefik as the proxy is the same objects, with Traefik's image and as many entry points as the limits say", () => {
+    const objects = render(...TRAEFIK, "proxy.traefik.image=example.com/traefik:v3", "proxy.pollInterval=300ms");
+    expect(namesOf(objects).sort()).toEqual(namesOf(render()).sort());
+    const [proxy] = objects.filter(({ kind }) => kind === "DaemonSet");
+    expect(proxy?.spec?.template?.spec.containers[0]).toMatchObject({ image: "example.com/traefik:v3" });
+    const flags = argumentsOf(objects, "DaemonSet");
+    const addresses = flags.filter((flag) => flag.includes(".address="));
+    expect(addresses).toEqual([
+      "--entrypoints.http-5000.address=:5000",
+      "--entrypoints.http-5001.address=:5001",
+      "--entrypoints.tcp-10000.address=:10000",
+      "--entrypoints.udp-15000.address=:15000/udp",
+      "--entrypoints.readiness.address=:1081",
+      "--entrypoints.liveness.address=:1082",
+      "--entrypoints.traefik.address=:8080",
+    ]);
+    expect(flags).toContain(
+      "--providers.http.endpoint=http://tulle-controller.mesh.svc:9000/api/configuration/current",
+    );
+    expect(flags).toContain("--providers.http.pollinterval=300ms");
+    expect(argumentsOf(objects, "Deployment")).toEqual(
+      expect.arrayContaining([
+        "--proxy-engine=traefik",
+        "--limit-http-port=2",
+        "--limit-tcp-port=1",
+        "--limit-udp-port=1",
+        "--dns-mode=rewrite",
+      ]),
+    );
+    expect(argumentsOf(render(), "Deployment")).toContain("--dns-mode=forward");
+    expect(argumentsOf(render(...TRAEFIK, "dns.mode=forward"), "Deployment")).toContain("--dns-mode=forward");
+  });
+
+  test("with Traefik as the proxy opens its API to the mesh's namespace alone, and its entry points to all", () => {
+    const [policy] = render(...TRAEFIK).filter(
+      ({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === "tulle-proxy",
+    );
+    const rules = policy?.spec?.ingress ?? [];
+    expect(rules.map(({ from, ports }) => [from, ports?.map(({ port }) => port)])).toEqual([
+      [undefined, [5000, 5001, 10_000, 15_000, "readiness", "liveness"]],
+      [[{ podSelector: {} }], ["metrics"]],
+    ]);
+  });
+
+  test("with Traefik as the proxy has the controllers answer for the mesh domains, where names are forwarded", () => {
+    const [service] = render(...TRAEFIK).filter(({ metadata }) => metadata.name === "tulle-dns");
+    expect(JSON.stringify(service?.spec)).toContain('"app.kubernetes.io/component":"controller"');
+  });
+
+  test.each([
+    [["tracing.endpoint=http://zipkin:9411"], "Traefik sends its spans by OTLP"],
+    [["proxy.accessLog.enabled=true", "proxy.accessLog.fields={status}"], "are for Tulle's own proxy"],
+  ])("refuses for Traefik what it cannot do: %j", (values, says) => {
+    const { status, stderr } = helm("template", CHART, "--kube-version=1.34.0", ...settings([...TRAEFIK, ...values]));
+    expect([status === 0, stderr]).toEqual([false, expect.stringContaining(says)]);
   });
 
   test("puts the place of the runbooks into each alert", () => {

@@ -64,7 +64,10 @@ test("the schema takes the defaults", () => {
 test.each([
   ["an unknown value", { foo: 1 }],
   ["an unknown value of the proxy", { proxy: { replicas: 2 } }],
-  ["a value of Traefik Mesh that is gone", { limits: { http: 10 } }],
+  ["a value of Traefik Mesh that is gone", { kubedns: true }],
+  ["more entry points than there are ports", { limits: { tcp: 5001 } }],
+  ["proxies that there are not", { proxy: { engine: "envoy" } }],
+  ["a poll interval without a unit", { proxy: { pollInterval: "1" } }],
   ["an unknown mode of access control", { acl: "maybe" }],
   ["an unknown mode of DNS", { dns: { mode: "Forward" } }],
   ["no replica", { controller: { replicas: 0 } }],

@@ -119,6 +119,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "config",
       "config-stream",
       "coredns",
+      "dns",
       "traefik",
       "admin",
       "traffic",

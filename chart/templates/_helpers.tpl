@@ -47,6 +47,19 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- else if eq (toString .Values.openshift) "true" -}}true{{- end -}}
 {{- end -}}
 
+{{/* "true" where Traefiks are the proxies, or nothing. */}}
+{{- define "tulle.traefik" -}}
+{{- if eq .Values.proxy.engine "traefik" -}}true{{- end -}}
+{{- end -}}
+
+{{/* forward, rewrite or manual. */}}
+{{- define "tulle.dnsMode" -}}
+{{- if ne .Values.dns.mode "auto" -}}{{ .Values.dns.mode }}
+{{- else if include "tulle.traefik" . -}}rewrite
+{{- else -}}forward
+{{- end -}}
+{{- end -}}
+
 {{/* Whether the chart gives rights on the cluster's DNS: "true" or nothing. */}}
 {{- define "tulle.dnsRights" -}}
 {{- if and .Values.rbac.create .Values.rbac.dns (ne .Values.dns.mode "manual") -}}true{{- end -}}
@@ -121,7 +134,7 @@ no such option, where a flag is refused.
 */}}
 {{- define "tulle.meshEnv" -}}
 - name: TULLE_DNS_MODE
-  value: {{ .Values.dns.mode }}
+  value: {{ include "tulle.dnsMode" . }}
 - name: TULLE_MESH_DOMAINS
   value: {{ join "," .Values.meshDomains | quote }}
 {{- with .Values.clusterDomain }}

@@ -1,7 +1,9 @@
 /** Options of the commands that work on a cluster. */
 import { networkInterfaces } from "node:os";
 import { type Command, InvalidArgumentError, type Option } from "commander";
+import type { TrafficType } from "../config/mesh-config.ts";
 import type { DnsMode } from "../controller/dns-keeper.ts";
+import { DEFAULT_LIMITS, MAX_LIMITS } from "../controller/traefik-ports.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { LOG_LEVELS, type LogFormat, type LogLevel, processLog } from "../telemetry/process-log.ts";
@@ -40,6 +42,34 @@ export function dnsModeOption(): Option {
     .argParser((text: string): DnsMode => {
       if (text === "forward" || text === "rewrite" || text === "manual") return text;
       throw new InvalidArgumentError(`"${text}" is none of forward, rewrite, manual.`);
+    });
+}
+
+/** What carries the calls on each node. */
+export type ProxyEngine = "tulle" | "traefik";
+
+export function proxyEngineOption(): Option {
+  return setting("--proxy-engine <engine>", "what the proxies are: tulle, or traefik, which polls its configuration")
+    .default("tulle" satisfies ProxyEngine)
+    .argParser((text: string): ProxyEngine => {
+      if (text === "tulle" || text === "traefik") return text;
+      throw new InvalidArgumentError(`"${text}" is neither tulle nor traefik.`);
+    });
+}
+
+/** How many entry points of a kind Traefik was started with. */
+export function limitOption(trafficType: TrafficType): Option {
+  const most = MAX_LIMITS[trafficType];
+  return setting(
+    `--limit-${trafficType}-port <count>`,
+    `with traefik: its entry points of ${trafficType.toUpperCase()}, as the proxies were started`,
+  )
+    .default(DEFAULT_LIMITS[trafficType])
+    .argParser((text: string) => {
+      const count = Number(text);
+      if (!/^\d+$/.test(text) || count > most)
+        throw new InvalidArgumentError(`"${text}" is not a number from 0 to ${most}.`);
+      return count;
     });
 }
 

@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
 import type { DnsMode } from "../controller/dns-keeper.ts";
 import { MeshController } from "../controller/mesh-controller.ts";
+import type { TraefikEngineOptions } from "../controller/traefik-engine.ts";
 import { clusterDomainOfResolvConf } from "../coredns/cluster-domain.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";
-import { type LogOptions, logOf } from "./cluster-options.ts";
+import { type LogOptions, logOf, type ProxyEngine } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
 import { stopSignals } from "./stop-signals.ts";
 
@@ -27,6 +28,11 @@ export interface ControllerOptions extends ClusterOptions, LogOptions {
   readonly configPort: number;
   readonly healthPort: number;
   readonly smiMetricsPort: number;
+  readonly proxyEngine: ProxyEngine;
+  readonly limitHttpPort: number;
+  readonly limitTcpPort: number;
+  readonly limitUdpPort: number;
+  readonly dnsPort: number;
 }
 
 /** How often the certificate's files are looked at. */
@@ -61,6 +67,7 @@ export async function runController(options: ControllerOptions, version: string)
     adminPort: options.apiPort,
     configPort: options.configPort,
     healthPort: options.healthPort,
+    ...(options.proxyEngine === "traefik" ? { traefik: traefikOf(options) } : {}),
     ...(options.smiMetricsPort === 0 ? {} : { smiMetricsPort: options.smiMetricsPort }),
   });
   await controller.start();
@@ -72,6 +79,10 @@ export async function runController(options: ControllerOptions, version: string)
   api.close();
   stop.release();
   return EXIT_FINE;
+}
+
+function traefikOf({ limitHttpPort, limitTcpPort, limitUdpPort, dnsPort }: ControllerOptions): TraefikEngineOptions {
+  return { limits: { http: limitHttpPort, tcp: limitTcpPort, udp: limitUdpPort }, dnsPort };
 }
 
 /** As the kubelet told this Pod; undefined outside a cluster. */

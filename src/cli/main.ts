@@ -13,9 +13,11 @@ import {
   foundNamespaceOption,
   hostPortOption,
   kubeconfigOption,
+  limitOption,
   meshDomainsOption,
   namespaceOption,
   portOption,
+  proxyEngineOption,
   secondsOption,
   workersOption,
 } from "./cluster-options.ts";
@@ -368,6 +370,10 @@ function addController(program: Command, onResult: (code: number) => void): void
     .addOption(meshDomainsOption())
     .addOption(dnsModeOption())
     .addOption(clusterDomainOption())
+    .addOption(proxyEngineOption())
+    .addOption(limitOption("http"))
+    .addOption(limitOption("tcp"))
+    .addOption(limitOption("udp"))
     .addOption(
       setting("--tls-dir <folder>", "tls.crt, tls.key and ca.crt of the config stream").default("/etc/tulle/tls"),
     )
@@ -380,6 +386,7 @@ function addController(program: Command, onResult: (code: number) => void): void
     .addOption(portOption("api-port", "of the admin API", 9000))
     .addOption(portOption("config-port", "of the config stream", 9443))
     .addOption(portOption("health-port", "of /readyz and /healthz", 1081))
+    .addOption(portOption("dns-port", "with traefik: of the DNS server for the mesh domains", 1053))
     .addOption(portOption("smi-metrics-port", "of SMI's TrafficMetrics, for the API server; 0: not served", 0));
   addLogOptions(controller).action(async (options) => {
     const { runController } = await import("./controller-command.ts");

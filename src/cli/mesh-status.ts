@@ -62,6 +62,8 @@ export interface ProxyState {
   /** Why it refused the last one; "" where it did not. */
   readonly error: string;
   readonly closedEntrypoints: readonly string[];
+  /** Absent: Tulle's own. */
+  readonly engine?: "traefik";
 }
 
 export interface ObjectProblem {
@@ -233,6 +235,13 @@ function ofProxy(proxy: ProxyState, namespace: string): Finding[] {
   // It ends as it was told to, and another takes its place.
   if (draining) return [];
   if (waits !== "") return [wrong(object, `it does not run (${waits}): kubectl -n ${namespace} describe pod ${name}`)];
+  if (proxy.engine === "traefik" && ready && !connected)
+    return [
+      wrong(
+        object,
+        `it does not answer on port 1081, so nobody knows what it has: kubectl -n ${namespace} logs ${name}`,
+      ),
+    ];
   const since = silentSeconds === undefined ? "" : ` for ${silentSeconds} s`;
   return [
     ...(ready ? [] : [notReady(object, name, ageSeconds, namespace)]),
@@ -252,8 +261,13 @@ function ofProxy(proxy: ProxyState, namespace: string): Finding[] {
 }
 
 function ofImages({ namespace, controllers, proxies }: ClusterStatus): Finding[] {
-  const images = new Set([...controllers, ...proxies].map(({ image }) => image).filter((image) => image !== ""));
-  if (images.size < 2) return [];
-  const remedy = `an upgrade is under way, or is stuck: kubectl -n ${namespace} rollout status daemonset tulle-proxy`;
-  return [doubtful("versions", `there are ${[...images].sort().join(" and ")}: ${remedy}`)];
+  // Traefik's image is another one in any case.
+  const ours = [...controllers, ...proxies.filter(({ engine }) => engine === undefined)];
+  const traefiks = proxies.filter(({ engine }) => engine === "traefik");
+  return [ours, traefiks].flatMap((pods) => {
+    const images = new Set(pods.map(({ image }) => image).filter((image) => image !== ""));
+    if (images.size < 2) return [];
+    const remedy = `an upgrade is under way, or is stuck: kubectl -n ${namespace} rollout status daemonset tulle-proxy`;
+    return [doubtful("versions", `there are ${[...images].sort().join(" and ")}: ${remedy}`)];
+  });
 }

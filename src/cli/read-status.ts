@@ -42,6 +42,7 @@ const NodesSchema = z.array(
     lagMs: z.number().optional(),
     error: z.string().default(""),
     closedEntrypoints: texts,
+    engine: z.literal("traefik").optional(),
   }),
 );
 type Node = z.infer<typeof NodesSchema>[number];
@@ -135,6 +136,7 @@ async function proxyState(
     ...(node?.lagMs === undefined ? {} : { lagMs: node.lagMs }),
     error: node?.error ?? "",
     closedEntrypoints: node?.closedEntrypoints ?? [],
+    ...(node?.engine === undefined ? {} : { engine: node.engine }),
   };
 }
 

@@ -19,6 +19,9 @@ export const RENAMED: ReadonlyMap<string, string> = new Map([
   ["watchnamespaces", "watch-namespaces"],
   ["ignorenamespaces", "ignore-namespaces"],
   ["apiport", "api-port"],
+  ["limithttpport", "limit-http-port"],
+  ["limittcpport", "limit-tcp-port"],
+  ["limitudpport", "limit-udp-port"],
 ]);
 
 /** Its name in small letters, to what to do instead. */
@@ -27,9 +30,6 @@ export const GONE: ReadonlyMap<string, string> = new Map([
   ["debug", "write --log-level debug"],
   ["smi", "write --acl on"],
   ["apihost", "--address says where the controller listens"],
-  ["limithttpport", "ports have no limit, leave it out"],
-  ["limittcpport", "ports have no limit, leave it out"],
-  ["limitudpport", "ports have no limit, leave it out"],
 ]);
 
 const VARIABLES = "TRAEFIK_MESH_";

@@ -16,11 +16,14 @@ export interface Placement {
   /** @param serviceKey `namespace/service` */
   addresses(serviceKey: string): readonly string[];
   /** Where the proxy listens for a port of it. */
-  entrypoints(
-    serviceKey: string,
-    port: number,
-    transport: "tcp" | "udp",
-  ): readonly { readonly address: string; readonly port: number }[];
+  entrypoints(serviceKey: string, port: number, transport: "tcp" | "udp"): readonly EntrypointPlace[];
+}
+
+export interface EntrypointPlace {
+  readonly address: string;
+  readonly port: number;
+  /** Other Services have the same, and the call says which it is for: Traefik's entry points of HTTP. */
+  readonly shared?: true;
 }
 
 /** A Service that the mesh serves, with the ports that fit its traffic type. */
@@ -67,8 +70,11 @@ export function serviceRouters(
       ...settings,
       endpoints: endpointRecords(endpoints),
     };
-    for (const at of placement.entrypoints(key, port, transport))
-      entrypoints[`${addressPort(at.address, at.port)}/${transport}`] = { ...at, transport, servicePort };
+    for (const { address, port: number, shared } of placement.entrypoints(key, port, transport)) {
+      const place = `${addressPort(address, number)}/${transport}`;
+      const entrypoint = { address, port: number, transport, servicePort } as const;
+      entrypoints[shared === true ? `${place}/${servicePort}` : place] = entrypoint;
+    }
   }
   const ports = fitting.map(({ port }) => port);
   return { trafficType, ports, addresses: [...placement.addresses(key)], entrypoints, servicePorts };

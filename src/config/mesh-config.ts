@@ -264,7 +264,7 @@ export const MeshConfigSchema = z.strictObject({
   meshDomains: z.array(z.string()),
   /** Addresses of each mesh name, by `namespace/service`. */
   names: z.record(z.string(), z.array(z.string())),
-  /** By `address:port/transport`. */
+  /** By `address:port/transport`; those that several service ports share, by `address:port/transport/servicePort`. */
   entrypoints: z.record(z.string(), EntrypointSchema),
   /** By `namespace/service:port`. */
   servicePorts: z.record(z.string(), ServicePortSchema),

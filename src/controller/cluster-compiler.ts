@@ -6,16 +6,19 @@ import { type LiveCompiled, LiveCompiler } from "../compiler/live-compiler.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { ObjectRef, Service } from "../model/objects.ts";
 import type { ClusterMeshOptions } from "./compile-cluster.ts";
-import { movedBetween, type PlacedShadows, placementOf, shadowsIn } from "./shadow-services.ts";
+import { movedBetween, type PlacedShadows, placementOf, type SharesPort, shadowsIn } from "./shadow-services.ts";
 
 export class ClusterCompiler {
   readonly #namespace: string;
   readonly #compiler: LiveCompiler;
+  readonly #shares: SharesPort | undefined;
   #shadows: ReadonlyMap<string, Service> = new Map();
   #placement: PlacedShadows = placementOf(this.#shadows);
 
-  constructor({ namespace, ...options }: ClusterMeshOptions) {
+  /** @param shares absent: each port of the proxies is one service port's */
+  constructor({ namespace, ...options }: ClusterMeshOptions, shares?: SharesPort) {
     this.#namespace = namespace;
+    this.#shares = shares;
     this.#compiler = new LiveCompiler(options);
   }
 
@@ -29,7 +32,7 @@ export class ClusterCompiler {
   #moved(state: ClusterStateView, changed: readonly ObjectRef[]): Iterable<string> {
     if (!changed.some(({ kind, namespace }) => kind === "Service" && namespace === this.#namespace)) return [];
     const shadows = shadowsIn(state, this.#namespace);
-    const placement = placementOf(shadows);
+    const placement = placementOf(shadows, this.#shares);
     const moved = movedBetween(this.#shadows, this.#placement, shadows, placement);
     this.#shadows = shadows;
     this.#placement = placement;

@@ -266,6 +266,7 @@ interface NodeStatus {
   readonly programmed: boolean;
   readonly error?: string;
   readonly closedEntrypoints?: readonly string[];
+  readonly engine?: "traefik";
 }
 
 interface PodStatus {
@@ -318,8 +319,12 @@ async function inspectProxies(options: InspectOptions): Promise<Finding[]> {
   const programmed = nodes.filter((node) => node.programmed).length;
   if (programmed === nodes.length && nodes.length > 0)
     findings.push(well("proxies", `the configuration is in force on ${programmed} of ${nodes.length}`));
-  for (const { Name, node, connected, programmed: current, error = "", closedEntrypoints = [] } of nodes) {
-    if (!connected)
+  for (const { Name, node, connected, programmed: current, error = "", closedEntrypoints = [], engine } of nodes) {
+    if (!connected && engine === "traefik")
+      findings.push(
+        wrong("proxies", `${Name} on ${node} does not answer on port 1081: kubectl -n ${namespace} logs ${Name}`),
+      );
+    else if (!connected)
       findings.push(
         wrong(
           "proxies",

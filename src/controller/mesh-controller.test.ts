@@ -1,3 +1,4 @@
+import { Resolver } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -8,7 +9,8 @@ import { answer, ScriptedApiServer, silence } from "../kube/testkit/scripted-api
 import { systemClock } from "../model/clock.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
 import { silentLog } from "../telemetry/log.ts";
-import { MeshController } from "./mesh-controller.ts";
+import { MeshController, type MeshControllerOptions } from "./mesh-controller.ts";
+import { SHADOW_LABELS, SHADOW_OF } from "./own-objects.ts";
 
 const REVIEW = {
   status: {
@@ -36,7 +38,7 @@ afterEach(async () => {
   await server.close();
 });
 
-async function start(): Promise<MeshController> {
+async function start(more: Partial<MeshControllerOptions> = {}): Promise<MeshController> {
   const api = new ApiClient({ access: server.access(), clock: systemClock, log: silentLog, userAgent: "test" });
   const controller = new MeshController({
     version: "0.0.0",
@@ -58,6 +60,7 @@ async function start(): Promise<MeshController> {
     adminPort: 0,
     configPort: 0,
     healthPort: 0,
+    ...more,
   });
   await controller.start();
   cleanups.push(async () => {
@@ -225,4 +228,37 @@ test("docs/admin-api.md has every path of a controller", async () => {
   const pages = ["/assets/"];
   const missing = paths.filter((path) => !docs.includes(`\`${path}\``) && !pages.some((page) => path.startsWith(page)));
   expect(missing).toEqual([]);
+});
+
+const named = (name: string, address: string, ports: object[]) => ({
+  metadata: { name, namespace: "shop" },
+  spec: { clusterIP: address, selector: { app: name }, ports },
+});
+
+test("with Traefik as the proxy, Services share its entry points, and nothing is served before all was read", async () => {
+  server.put("/api/v1/services", named("web", "10.0.0.1", [{ port: 80 }]));
+  server.put("/api/v1/services", named("api", "10.0.0.2", [{ port: 80 }]));
+  for (const name of ["web", "api"])
+    server.put("/api/v1/services", {
+      metadata: {
+        name: `mesh-${name}-6d61657368-shop`,
+        namespace: "mesh",
+        labels: { ...SHADOW_LABELS },
+        annotations: { [SHADOW_OF]: `shop/${name}` },
+      },
+      spec: { clusterIP: name === "web" ? "10.9.0.1" : "10.9.0.2", ports: [{ port: 80, targetPort: 5000 }] },
+    });
+  const controller = await start({ traefik: { limits: { http: 1, tcp: 1, udp: 1 }, dnsPort: 0 } });
+  const ask = (path: string) => get(controller.ports.admin, path);
+  await soon(() => ask("/api/configuration/current")).toMatch(/^200 /);
+  const { http: part } = JSON.parse((await ask("/api/configuration/current")).slice(4));
+  expect(part.routers).toMatchObject({
+    "shop-web-80": { entryPoints: ["http-5000"] },
+    "shop-api-80": { entryPoints: ["http-5000"] },
+    readiness: { middlewares: ["tulle-version"] },
+  });
+  expect(await ask("/api/problems")).not.toContain("TraefikPortMissing");
+  const resolver = new Resolver();
+  resolver.setServers([`127.0.0.1:${controller.ports.dns}`]);
+  expect(await resolver.resolve4("web.shop.traefik.mesh")).toEqual(["10.9.0.1"]);
 });

@@ -34,7 +34,7 @@ import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { buildTopology, namespaceFilter } from "../topology/build-topology.ts";
 import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
-import { configurationRoute } from "../traefik/configuration-route.ts";
+import { configurationRoute, type PolledMesh } from "../traefik/configuration-route.ts";
 import { placedNumbers } from "../traefik/entrypoint-numbers.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
@@ -48,12 +48,15 @@ import { MetricsPublisher } from "./metrics-publisher.ts";
 import { NodeConfigurations } from "./node-configurations.ts";
 import { concernsOriginal, originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { PortAllocator } from "./port-allocator.ts";
 import { domainOf } from "./prepare-cluster.ts";
 import { ProxyRelay } from "./proxy-relay.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
 import { longNamesIn, type Served, servedServices } from "./shadow-services.ts";
 import { lacksForTakeOver, type ProxyStanding } from "./take-over-readiness.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
+import { TraefikEngine, type TraefikEngineOptions } from "./traefik-engine.ts";
+import { isSharedPort } from "./traefik-ports.ts";
 
 export interface MeshControllerOptions extends ClusterMeshOptions {
   readonly api: Api;
@@ -73,6 +76,8 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
   /** Where the API server finds SMI's TrafficMetrics; absent: they are not served. */
   readonly smiMetricsPort?: number;
   readonly dnsMode: DnsMode;
+  /** Traefiks are the proxies; absent: Tulle's own are. */
+  readonly traefik?: TraefikEngineOptions;
   /** Authority of the config stream's certificate, and this replica's own token for it, to ask other replicas with. */
   peerCredentials(): Promise<{ readonly ca: string; readonly token: string }>;
   /** The cluster's DNS domain, where it was said. */
@@ -81,6 +86,9 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
 
 /** Between two compilations at least so long, and as long as the last one took: events of a burst are worked in together. */
 const MIN_PAUSE_MS = 5;
+/** Of a proxy, beside what its Pod says. */
+type InForce = Omit<ProxyStanding, "Name" | "node" | "Ready">;
+
 const PEER_TIMEOUT_MS = 1_000;
 
 export class MeshController {
@@ -89,12 +97,13 @@ export class MeshController {
   readonly #server: ConfigServer;
   readonly #relay: ProxyRelay;
   readonly #nodeConfigurations: NodeConfigurations;
+  readonly #traefik: TraefikEngine | undefined;
   readonly #election: LeaderElection;
   readonly #admin: AdminServer;
   readonly #health: AdminServer;
   readonly #smiMetrics: MetricsPublisher | undefined;
   readonly #stop = new AbortController();
-  #ports = { admin: 0, config: 0, health: 0, smiMetrics: 0 };
+  #ports = { admin: 0, config: 0, health: 0, smiMetrics: 0, dns: 0 };
   readonly #compiler: ClusterCompiler;
   #snapshot: LiveSnapshot | undefined;
   /** Since the last compilation. */
@@ -124,7 +133,15 @@ export class MeshController {
     const { api, clock, random, log, namespace, podName, certificate } = options;
     this.#options = options;
     const { signal } = this.#stop;
-    this.#compiler = new ClusterCompiler(options);
+    const { traefik } = options;
+    if (traefik !== undefined)
+      this.#traefik = new TraefikEngine({
+        ...options,
+        ...traefik,
+        mesh: () => this.#snapshot && { config: this.#snapshot.config, state: this.#source.state },
+        onProblems: () => this.#report(),
+      });
+    this.#compiler = new ClusterCompiler(options, traefik === undefined ? undefined : isSharedPort);
     this.#source = new KubeSource({
       api,
       clock,
@@ -148,13 +165,14 @@ export class MeshController {
       authenticate,
       answerer: (path, output) => answerPeers(path, output),
     });
+    const unasked = () => (this.#traefik === undefined ? 0 : this.#pods("proxy").length);
     const others = {
       server: this.#server,
       clock,
       peers: () => this.#peers().length,
       askPeers: (path: string, reader: () => AnswerReader) => this.#askPeers(path, reader),
     };
-    this.#relay = new ProxyRelay(others);
+    this.#relay = new ProxyRelay({ ...others, unasked });
     this.#nodeConfigurations = new NodeConfigurations({
       ...others,
       isProxy: (pod) => this.#pods("proxy").some(({ meta }) => meta.name === pod),
@@ -199,6 +217,7 @@ export class MeshController {
       health: (await this.#health.listen(address, healthPort)).port,
       config: await this.#server.listen(address, configPort),
       smiMetrics: (await this.#smiMetrics?.start(address, smiMetricsPort)) ?? 0,
+      dns: (await this.#traefik?.start()) ?? 0,
     };
     this.#runs = Promise.all([this.#source.run(), this.#election.run()]);
   }
@@ -210,6 +229,8 @@ export class MeshController {
     readonly health: number;
     /** 0 where they are not served. */
     readonly smiMetrics: number;
+    /** 0 where the proxies answer for the mesh domains. */
+    readonly dns: number;
   } {
     return this.#ports;
   }
@@ -224,7 +245,7 @@ export class MeshController {
     this.#stop.abort();
     await this.#runs;
     await this.#server.close();
-    await Promise.all([this.#admin.close(), this.#health.close(), this.#smiMetrics?.close()]);
+    await Promise.all([this.#admin.close(), this.#health.close(), this.#smiMetrics?.close(), this.#traefik?.close()]);
     this.#process.close();
   }
 
@@ -260,6 +281,7 @@ export class MeshController {
     const changed = this.#changed;
     this.#changed = [];
     const { config, problems, changes } = this.#compiler.update(state, changed);
+    this.#traefik?.update(config, this.#snapshot === undefined ? undefined : changes);
     if (this.#snapshot === undefined) {
       this.#snapshot = new LiveSnapshot(config);
       this.#server.publish(this.#snapshot);
@@ -292,7 +314,7 @@ export class MeshController {
   }
 
   #report(): void {
-    this.#problems = [...this.#found, ...(this.#keeper?.problems ?? [])];
+    this.#problems = [...this.#found, ...(this.#traefik?.problems ?? []), ...(this.#keeper?.problems ?? [])];
     this.#recorder?.update(this.#problems);
   }
 
@@ -306,6 +328,7 @@ export class MeshController {
       random,
       log,
       meshNamespace: namespace,
+      ports: this.#traefik?.newPorts() ?? new PortAllocator({ clock }),
       trafficDistributions: ["PreferSameNode", "PreferClose"],
       onProblems: () => this.#report(),
     });
@@ -381,7 +404,7 @@ export class MeshController {
       },
       "/api/status/node/{pod}/configuration": {
         says: "what that proxy has in force",
-        answer: ([pod = ""]) => this.#nodeConfigurations.answer(pod),
+        answer: ([pod = ""]) => this.#nodeConfiguration(pod),
       },
       "/api/status/streams": {
         says: "the proxies that follow this replica",
@@ -400,15 +423,18 @@ export class MeshController {
         says: "the configurations that were in force, and what changed from each to the next",
         answer: () => json(this.#history.entries()),
       },
-      ...configurationRoute(() => {
-        const config = this.#snapshot?.config;
-        if (config === undefined) return undefined;
-        const service = (key: string) => this.#source.state.get("Service", key);
-        return { config, service, numbers: placedNumbers(config, service), serial: this.#compiles };
-      }),
+      ...(this.#traefik?.routes() ?? configurationRoute(() => this.#exported())),
       ...explainRoute(() => this.#explained()),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };
+  }
+
+  /** As Traefiks beside the proxies would run it. */
+  #exported(): PolledMesh | undefined {
+    const config = this.#snapshot?.config;
+    if (config === undefined) return undefined;
+    const service = (key: string) => this.#source.state.get("Service", key);
+    return { config, service, numbers: placedNumbers(config, service), serial: this.#compiles };
   }
 
   #meshNow(): MeshNow | undefined {
@@ -450,19 +476,24 @@ export class MeshController {
     };
   }
 
-  /** Each proxy follows one replica; the others are asked for theirs. */
   async #nodes(): Promise<ProxyStanding[]> {
+    const pods = this.#pods("proxy");
+    const standings = await (this.#traefik?.standing(pods) ?? this.#standings(pods));
+    return pods.map(({ meta, ips, nodeName = "", ready }, index) => {
+      const about = { Name: meta.name, IP: ips[0] ?? "", Ready: ready, node: nodeName };
+      return { ...about, ...(standings[index] as InForce) };
+    });
+  }
+
+  /** Each proxy follows one replica; the others are asked for theirs. */
+  async #standings(pods: readonly Pod[]): Promise<InForce[]> {
     const streams = new Map(this.#server.status().map((status) => [status.pod, status] as const));
     const asked = await Promise.all(this.#peers().map((peer) => this.#askPeer(peer)));
     for (const status of asked.flat()) streams.set(status.pod, status);
     const version = this.#snapshot?.version;
-    return this.#pods("proxy").map(({ meta, ips, nodeName = "", ready }) => {
+    return pods.map(({ meta }) => {
       const stream = streams.get(meta.name);
       return {
-        Name: meta.name,
-        IP: ips[0] ?? "",
-        Ready: ready,
-        node: nodeName,
         connected: stream !== undefined,
         version: stream?.version ?? "",
         programmed: stream !== undefined && stream.version === version,
@@ -471,6 +502,11 @@ export class MeshController {
           : { lagMs: Math.round(stream.lagMs), error: stream.error, closedEntrypoints: stream.closedEntrypoints }),
       };
     });
+  }
+
+  #nodeConfiguration(pod: string): Promise<Answer> {
+    const found = this.#pods("proxy").find(({ meta }) => meta.name === pod);
+    return this.#traefik?.configurationOf(found) ?? this.#nodeConfigurations.answer(pod);
   }
 
   #pods(component: string): Pod[] {

@@ -2,9 +2,24 @@
  * The ports on which the proxies know a service port. Allotments live in the shadow services; this is their index, made
  * anew from them by whoever leads. TCP and UDP have ports of their own.
  */
+import type { TrafficType } from "../config/mesh-config.ts";
 import type { Clock } from "../model/clock.ts";
 
 export type Transport = "TCP" | "UDP";
+
+/** Gives service ports ports of the proxies. An owner is a service port, such as `whoami/whoami:80`. */
+export interface ProxyPorts {
+  /** Allotted ones. */
+  readonly size: number;
+  /** Takes note of an allotment that a shadow service holds. @returns false where it cannot be */
+  claim(owner: string, transport: Transport, port: number): boolean;
+  /** The owner's port, allotted now if it has none. @returns undefined when no port is free */
+  allot(owner: string, transport: Transport, trafficType: TrafficType): number | undefined;
+  release(owner: string, transport: Transport): void;
+}
+
+/** @returns `whoami/whoami` of `whoami/whoami:80` */
+export const serviceOfOwner = (owner: string) => owner.slice(0, owner.lastIndexOf(":"));
 
 export interface PortRange {
   readonly first: number;
@@ -28,7 +43,7 @@ export interface PortAllocatorOptions {
   readonly restMs?: number;
 }
 
-export class PortAllocator {
+export class PortAllocator implements ProxyPorts {
   readonly #clock: Clock;
   readonly #ranges: readonly PortRange[];
   readonly #restMs: number;

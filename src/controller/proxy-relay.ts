@@ -20,6 +20,8 @@ export interface ProxyRelayOptions {
   askPeers(path: string, reader: () => AnswerReader): () => void;
   /** The other replicas, at this moment. */
   peers(): number;
+  /** Proxies that count nothing that we could ask for. */
+  unasked?(): number;
 }
 
 /** What has been told of all proxies together. */
@@ -132,7 +134,7 @@ export class ProxyRelay {
   async #gather(path: string): Promise<Gathered> {
     const { askPeers, peers } = this.#options;
     const all = new Map<string, TrafficReport>();
-    let missing = 0;
+    let missing = this.#options.unasked?.() ?? 0;
     const takeAll = (text: string) => {
       const { proxies, missing: ofReplica } = ToldByReplica.parse(JSON.parse(text));
       for (const [pod, report] of Object.entries(proxies)) all.set(pod, report as TrafficReport);

@@ -6,6 +6,7 @@ import type { MeshObject } from "../model/objects.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { shadowName } from "./own-objects.ts";
+import { PortAllocator } from "./port-allocator.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
 import { type Served, type ServedPort, shadowsIn } from "./shadow-services.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
@@ -34,6 +35,7 @@ function fixture(distributions: readonly string[] = ["PreferSameNode", "PreferCl
       random: () => 0,
       log: silentLog,
       meshNamespace: "mesh",
+      ports: new PortAllocator({ clock }),
       trafficDistributions: distributions,
       onProblems: () => told.push(keeper.problems.map(({ code }) => code)),
     });
@@ -51,6 +53,7 @@ function fixture(distributions: readonly string[] = ["PreferSameNode", "PreferCl
 }
 
 const port = (number: number, name = "", transport: "TCP" | "UDP" = "TCP"): ServedPort => ({
+  trafficType: transport === "UDP" ? "udp" : "http",
   name,
   port: number,
   transport,

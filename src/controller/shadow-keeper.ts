@@ -10,7 +10,7 @@ import type { Service } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { SHADOW_OF } from "./own-objects.ts";
-import { PortAllocator, type Transport } from "./port-allocator.ts";
+import type { ProxyPorts, Transport } from "./port-allocator.ts";
 import {
   claimAll,
   desiredShadow,
@@ -31,6 +31,8 @@ export interface ShadowKeeperOptions {
   readonly random: Random;
   readonly log: Log;
   readonly meshNamespace: string;
+  /** Empty as yet: what is allotted, it is told from the shadow services. */
+  readonly ports: ProxyPorts;
   /** Values of `spec.trafficDistribution`, the best first, that the server may know. */
   readonly trafficDistributions: readonly string[];
   /** `problems` has become another, by what the API server answered and not by an update. */
@@ -53,7 +55,7 @@ const GONE = { externalName: null, externalIPs: null };
 export class ShadowKeeper {
   readonly #options: ShadowKeeperOptions;
   readonly #path: string;
-  readonly #allocator: PortAllocator;
+  readonly #allocator: ProxyPorts;
   readonly #queue: WorkQueue;
   /** Ports that a Service's shadow holds, by the Service's key: what must be given back some time. */
   readonly #held = new Map<string, Map<string, Transport>>();
@@ -70,7 +72,7 @@ export class ShadowKeeper {
     const { clock, random, log, meshNamespace } = options;
     this.#options = options;
     this.#path = `/api/v1/namespaces/${meshNamespace}/services`;
-    this.#allocator = new PortAllocator({ clock });
+    this.#allocator = options.ports;
     this.#distributions = options.trafficDistributions;
     this.#queue = new WorkQueue({
       clock,

@@ -10,7 +10,7 @@ import type { LongName } from "../coredns/mesh-block.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { Service } from "../model/objects.ts";
 import { isPatterned, PROXY_SELECTOR, SHADOW_LABELS, SHADOW_OF, shadowName } from "./own-objects.ts";
-import type { PortAllocator, Transport } from "./port-allocator.ts";
+import { type ProxyPorts, serviceOfOwner, type Transport } from "./port-allocator.ts";
 
 /** A Service that the mesh serves, with the ports that it serves. */
 export interface Served {
@@ -23,6 +23,7 @@ export interface ServedPort {
   readonly name: string;
   readonly port: number;
   readonly transport: Transport;
+  readonly trafficType: TrafficType;
 }
 
 export interface ShadowPort extends ServedPort {
@@ -70,7 +71,7 @@ export function servedServices(config: MeshConfig, state: ClusterStateView): Map
       .get("Service", key)
       ?.ports.find((each) => each.port === port && each.protocol === transport)?.name;
     const list = ports.get(key);
-    const entry = { name: name ?? "", port, transport };
+    const entry = { name: name ?? "", port, transport, trafficType };
     if (list === undefined) ports.set(key, [entry]);
     else list.push(entry);
   }
@@ -91,13 +92,13 @@ export const ownerOf = (key: string, port: number) => `${key}:${port}`;
 export function desiredShadow(
   { key, ports }: Served,
   meshNamespace: string,
-  allocator: PortAllocator,
+  allocator: ProxyPorts,
 ): { shadow: Shadow; lacking: readonly number[] } {
   const [namespace = "", service = ""] = key.split("/");
   const placed: ShadowPort[] = [];
   const lacking: number[] = [];
   for (const port of ports) {
-    const targetPort = allocator.allot(ownerOf(key, port.port), port.transport);
+    const targetPort = allocator.allot(ownerOf(key, port.port), port.transport, port.trafficType);
     if (targetPort === undefined) lacking.push(port.port);
     else placed.push({ ...port, targetPort });
   }
@@ -151,11 +152,16 @@ export interface PlacedShadows extends Placement {
   readonly holders: ReadonlyMap<string, string>;
 }
 
+/** Whether several Services may have that port of the proxies. */
+export type SharesPort = (port: number, transport: Transport) => boolean;
+
+const NONE_SHARED: SharesPort = () => false;
+
 /**
  * Where the mesh names lead, as the shadow services say. Of two shadows that claim one port of the proxies, which only
  * a mistake can bring about, the one that comes first by key has it, until the leader has given the other a new one.
  */
-export function placementOf(shadows: ReadonlyMap<string, Service>): PlacedShadows {
+export function placementOf(shadows: ReadonlyMap<string, Service>, shares = NONE_SHARED): PlacedShadows {
   const any = [...shadows.values()].some(({ clusterIPs }) => clusterIPs.some((ip) => ip.includes(":")));
   const address = any ? "::" : "0.0.0.0";
   const holders = new Map<string, string>();
@@ -172,6 +178,7 @@ export function placementOf(shadows: ReadonlyMap<string, Service>): PlacedShadow
       const protocol = transport === "udp" ? "UDP" : "TCP";
       const found = shadows.get(key)?.ports.find((each) => each.port === port && each.protocol === protocol);
       if (found === undefined || typeof found.targetPort !== "number") return [];
+      if (shares(found.targetPort, protocol)) return [{ address, port: found.targetPort, shared: true }];
       if (holders.get(`${found.targetPort}/${protocol}`) !== ownerOf(key, port)) return [];
       return [{ address, port: found.targetPort }];
     },
@@ -195,7 +202,7 @@ export function movedBetween(
     for (const { targetPort, protocol } of [...(left?.ports ?? []), ...(right?.ports ?? [])])
       for (const { holders } of [placedBefore, placedAfter]) {
         const holder = holders.get(`${targetPort}/${protocol}`);
-        if (holder !== undefined) moved.add(holder.slice(0, holder.lastIndexOf(":")));
+        if (holder !== undefined) moved.add(serviceOfOwner(holder));
       }
   };
   for (const key of before.keys()) if (!after.has(key)) look(key);
@@ -204,7 +211,7 @@ export function movedBetween(
 }
 
 /** Makes the allocator know what the shadow services hold; of two that hold the same port, the one first by key has it. */
-export function claimAll(shadows: ReadonlyMap<string, Service>, allocator: PortAllocator): void {
+export function claimAll(shadows: ReadonlyMap<string, Service>, allocator: ProxyPorts): void {
   for (const key of [...shadows.keys()].sort())
     for (const { port, protocol, targetPort } of shadows.get(key)?.ports ?? [])
       if (protocol !== "SCTP" && typeof targetPort === "number")

@@ -82,7 +82,7 @@ const RULES: readonly (readonly [string, Rule])[] = [
   ["proxy.pollTimeout", needless],
   ["proxy.forwardingTimeouts.*", lost(byService)],
   ["proxy.env", environment],
-  ["proxy.envFrom", lost("name the variables in proxy.env")],
+  ["proxy.envFrom", same],
   ["proxy.additionalArguments", flags],
   ["proxy.resources", resources],
   ["proxy.nodeSelector", same],

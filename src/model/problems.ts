@@ -132,7 +132,8 @@ export const PROBLEMS = {
   PortsExhausted: {
     severity: "error",
     effect: "the mesh does not serve these ports",
-    remedy: "delete Services that are not used, or leave namespaces out with --ignore-namespaces",
+    remedy:
+      "delete Services that are not used, leave namespaces out with --ignore-namespaces, or, with Traefik as the proxy, raise the limits",
   },
   ShadowNameTaken: {
     severity: "error",

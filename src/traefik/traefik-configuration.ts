@@ -27,7 +27,8 @@ export type HttpMiddleware =
   | { readonly retry: { readonly attempts: number } }
   | { readonly rateLimit: { readonly average: number; readonly burst: number } }
   | { readonly circuitBreaker: { readonly expression: string } }
-  | { readonly ipAllowList: { readonly sourceRange: readonly string[] } };
+  | { readonly ipAllowList: { readonly sourceRange: readonly string[] } }
+  | { readonly headers: { readonly customResponseHeaders: Readonly<Record<string, string>> } };
 
 export interface HttpTransport {
   readonly maxIdleConnsPerHost: number;
