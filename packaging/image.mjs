@@ -6,14 +6,17 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { appEntries, packageEntries, ROOT, tulleConfig } from "./app-layers.mjs";
 import { layer, writeArchive } from "./archive.mjs";
+import { findProgram } from "./find-program.mjs";
 import { runtimeEntries } from "./runtime-layer.mjs";
 import { programLinks, SAMPLES, sampleConfig, TOOLS_IMAGE, toolEntries, toolsConfig } from "./sample-images.mjs";
+import { TRAEFIK_IMAGE, traefikConfig, traefikEntries } from "./traefik-image.mjs";
 
-const HELP = `npm run image -- --out FILE [--name NAME:TAG] [--samples FOLDER]
+const HELP = `npm run image -- --out FILE [--name NAME:TAG] [--samples FOLDER] [--traefik FILE]
 
   --out FILE        the image of Tulle as an archive, for docker load, ctr images import, kind and k3d
   --name NAME:TAG   its name (tulle:VERSION); a tag other than latest, or the cluster asks a registry for it
   --samples FOLDER  also the images of examples/whoami, as FOLDER/whoami.tar and FOLDER/tiny-tools.tar
+  --traefik FILE    also the image ${TRAEFIK_IMAGE}, of the Traefik on the PATH; nothing where there is none
   --arch ARCH       amd64 or arm64: refuses to make anything else; this machine's own is the only one it can make
   --help
 
@@ -33,15 +36,16 @@ function readOptions() {
       out: { type: "string" },
       name: { type: "string" },
       samples: { type: "string" },
+      traefik: { type: "string" },
       arch: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
-  const { out, name, samples, arch, help } = values;
+  const { out, name, samples, traefik, arch, help } = values;
   if (!help && out === undefined && samples === undefined)
     throw new UsageError("say where to: --out FILE (see --help)");
   if (name !== undefined && !NAME.test(name)) throw new UsageError(`--name takes NAME:TAG, not "${name}"`);
-  return { out, name, samples, arch, help };
+  return { out, name, samples, traefik, arch, help };
 }
 
 /** @param {string | undefined} wanted */
@@ -86,6 +90,7 @@ async function main() {
       await write(options.out, [{ name, architecture: arch, config: tulleConfig(version), layers }]);
     }
     if (options.samples !== undefined) await writeSamples(options.samples, arch, runtime, app);
+    if (options.traefik !== undefined) await writeTraefik(options.traefik, arch);
   } finally {
     await rm(scratch, { recursive: true });
   }
@@ -104,6 +109,20 @@ async function writeSamples(folder, arch, runtime, app) {
   const tools = await layer("tools", await toolEntries((message) => console.error(`image: ${message}`)));
   const image = { name: TOOLS_IMAGE, architecture: arch, config: toolsConfig, layers: [tools] };
   await write(join(folder, "tiny-tools.tar"), [image]);
+}
+
+/**
+ * @param {string} file
+ * @param {string} arch
+ */
+async function writeTraefik(file, arch) {
+  const program = findProgram("traefik");
+  if (program === undefined) {
+    console.error("image: no traefik is on the PATH: its image is left out");
+    return;
+  }
+  const layers = [await layer("traefik", await traefikEntries(program))];
+  await write(file, [{ name: TRAEFIK_IMAGE, architecture: arch, config: traefikConfig, layers }]);
 }
 
 main().catch((error) => {

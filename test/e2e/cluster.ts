@@ -11,6 +11,8 @@ export const RELEASE = "tulle";
 export const SETTINGS = {
   repository: process.env["TULLE_E2E_REPOSITORY"] ?? "docker.io/library/tulle",
   tag: process.env["TULLE_E2E_TAG"] ?? "e2e",
+  /** The image of Traefik that the cluster has; empty where it has none. */
+  traefik: process.env["TULLE_E2E_TRAEFIK"] ?? "",
   /** A command that can stop and start components of the cluster; empty where there is none. */
   breaker: process.env["TULLE_E2E_CLUSTER"] ?? "",
 };

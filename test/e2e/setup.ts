@@ -1,8 +1,9 @@
 /** Makes the images and brings them into the cluster that KUBECONFIG names; says how to get one where there is none. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TRAEFIK_IMAGE } from "../../packaging/traefik-image.mjs";
 import { MESH_NAMESPACE, RELEASE, SETTINGS } from "./cluster.ts";
 
 const HOW = `npm run e2e needs a cluster to install into, and kubectl and helm on the PATH. For example:
@@ -24,8 +25,12 @@ export default function setup(): () => void {
   const archive = join(folder, "tulle.tar");
   const name = `${SETTINGS.repository}:${SETTINGS.tag}`;
   console.log(`making ${name} and the sample images`);
-  run("npm", "run", "--silent", "image", "--", "--out", archive, "--name", name, "--samples", samples);
-  const archives = [archive, ...readdirSync(samples).map((file) => join(samples, file))];
+  const traefik = join(folder, "traefik.tar");
+  const images = ["--out", archive, "--name", name, "--samples", samples, "--traefik", traefik];
+  run("npm", "run", "--silent", "image", "--", ...images);
+  const others = existsSync(traefik) ? [traefik] : [];
+  const archives = [archive, ...others, ...readdirSync(samples).map((file) => join(samples, file))];
+  process.env["TULLE_E2E_TRAEFIK"] ??= others.length > 0 ? TRAEFIK_IMAGE : "";
   console.log(`loading ${archives.length} archives into ${context}`);
   load(context, archives);
   return () => rmSync(folder, { recursive: true, force: true });
