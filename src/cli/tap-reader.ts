@@ -14,8 +14,8 @@ export interface TapPlace {
 }
 
 /**
- * Resolves when the far end ended the tap, as after the calls that it was asked for.
- * @throws Error where there is none, or it broke; never once the signal has aborted
+ * Resolves when the far end ended the tap, as after the calls that it was asked for, or went away.
+ * @throws Error where there is none; never once the signal has aborted
  */
 export async function readTap(
   { host, port, connect }: TapPlace,
@@ -23,6 +23,7 @@ export async function readTap(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<void> {
+  let begun = false;
   try {
     const stream = await connect?.();
     const options = {
@@ -36,10 +37,13 @@ export async function readTap(
       http.get(options, resolve).on("error", reject);
     });
     if (response.statusCode !== 200) throw new Error(`${response.statusCode} ${await textOf(response)}`);
+    begun = true;
     const lines = new LineSplitter(MAX_LINE_BYTES);
     for await (const bytes of response) lines.push(bytes as Buffer, onLine);
   } catch (error) {
-    if (!signal.aborted) throw error;
+    // A process that ends may reset what it still serves, or end it.
+    const wentAway = begun && (error as NodeJS.ErrnoException).code === "ECONNRESET";
+    if (!wentAway && !signal.aborted) throw error;
   }
 }
 
