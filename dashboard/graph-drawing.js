@@ -379,7 +379,9 @@ function spread(pills) {
   });
   // What was pushed down comes up by half, so that the whole stays in the middle of its boxes.
   const surplus = pushed.reduce((sum, { y }, index) => sum + y - (sorted[index]?.y ?? y), 0) / pushed.length;
-  return pushed.map((pill) => ({ ...pill, y: Math.max(0, Math.round(pill.y - surplus / 2)) }));
+  // All of them by the same, or those at the top would lie on each other.
+  const up = Math.min(surplus / 2, pushed[0]?.y ?? 0);
+  return pushed.map((pill) => ({ ...pill, y: Math.round(pill.y - up) }));
 }
 
 /** From box to pill to box. @param {Place} from @param {Place} to @param {Point} pill */

@@ -270,6 +270,17 @@ describe("the layout", () => {
       }),
     );
   });
+
+  test("puts no pill over another where many arrows lead past the top", () => {
+    const [callers, called] = [10, 20].map((count) => Array.from({ length: count }, (_, index) => index));
+    const edges = called?.flatMap((to) => (callers ?? []).map((from) => ({ from: `c${from}`, to: `s${to}` }))) ?? [];
+    const all = edges.map(({ from, to }) => edgeOf({ id: `${from} ${to}`, from, to }));
+    const ends = [...new Set(edges.flatMap(({ from, to }) => [from, to]))];
+    const boxes = ends.map((id) => ({ id, column: id.startsWith("c") ? 0 : 1 }));
+    const heights = [...placePills(all, layout(boxes, edges)).values()].map(({ y }) => y).sort((a, b) => a - b);
+    expect(heights[0]).toBeGreaterThanOrEqual(0);
+    expect(heights.filter((y, index) => y - (heights[index - 1] ?? Number.NEGATIVE_INFINITY) < 20)).toEqual([]);
+  });
 });
 
 describe("the graph of a mesh that is too big to show", () => {
