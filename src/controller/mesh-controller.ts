@@ -337,7 +337,7 @@ export class MeshController {
       clock,
       log,
       instance: podName,
-      locate: (ref) => placeOf(ref, this.#source.state),
+      locate: (ref) => placeOf(ref, (kind) => this.#source.servedVersion(kind)),
       onWritten: () => {
         this.#eventsWritten++;
       },

@@ -195,6 +195,29 @@ test("an object that cannot be read is a problem, and the others are served", as
   expect(source.problems).toEqual([]);
 });
 
+test("what is wrong with an object is told though nothing else changes, and so is that it is no longer", async () => {
+  server.groups.set(SPLIT_GROUP, new Map([["v1alpha4", RESOURCES]]));
+  const { source, deltas, until } = start();
+  await until(() => deltas.length === 1);
+  const broken = { metadata: { name: "broken", namespace: "x" }, spec: { service: "a", backends: 7 } };
+  server.put(SPLITS, broken);
+  await until(() => deltas.length === 2);
+  expect(deltas[1]).toEqual({ put: [], remove: [] });
+  expect(source.problems).toMatchObject([{ code: "ManifestInvalid", object: { name: "broken" } }]);
+  server.put(SPLITS, { ...broken, metadata: { ...broken.metadata, labels: { seen: "yes" } } });
+  server.remove(SPLITS, "x/broken");
+  await until(() => deltas.length === 3);
+  expect([deltas[2], source.problems]).toEqual([{ put: [], remove: [] }, []]);
+});
+
+test("a kind has the version in which the cluster serves it", async () => {
+  server.groups.set(SPLIT_GROUP, new Map([["v1alpha3", RESOURCES]]));
+  const { source, deltas, until } = start();
+  await until(() => deltas.length === 1);
+  expect(source.servedVersion("TrafficSplit")).toBe("split.smi-spec.io/v1alpha3");
+  expect(source.servedVersion("TrafficTarget")).toBeUndefined();
+});
+
 test("what stands in the way is told in a sentence, and no more once it is over", async () => {
   for (let turn = 0; turn < 20; turn++) {
     server.script(answer(403, { reason: "Forbidden", message: "cannot list pods" }), ({ path }) => path === PODS);

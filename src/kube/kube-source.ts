@@ -22,7 +22,10 @@ export interface KubeSourceOptions {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** With each change, after the first complete one. Several events that come together are one change. */
+  /**
+   * With each change, after the first complete one. Several events that come together are one change; where nothing but
+   * problems has changed it is an empty one.
+   */
   onChange(delta: ClusterDelta): void;
   /** `stale` has changed. */
   onStale?(stale: boolean): void;
@@ -48,6 +51,8 @@ export class KubeSource {
   /** Problems of objects that could not be read, by kind and key. */
   readonly #problems = new Map<string, readonly Problem[]>();
   #unknownVersions: readonly Problem[] = [];
+  /** Other problems than were told. */
+  #problemsChanged = false;
   #put = new Map<string, MeshObject>();
   #removed = new Map<string, ObjectRef>();
   #discovered = false;
@@ -81,6 +86,11 @@ export class KubeSource {
     return [...this.#unknownVersions, ...[...this.#problems.values()].flat()];
   }
 
+  /** `group/version` in which the kind is read; undefined while the cluster has no such kind. */
+  servedVersion(kind: Kind): string | undefined {
+    return this.#running.get(kind)?.resource.apiVersion;
+  }
+
   /** What keeps it from being complete or up to date, a sentence each; empty when all is well. */
   get troubles(): readonly string[] {
     const troubles = this.#discoveryError === "" ? [] : [this.#discoveryError];
@@ -111,7 +121,7 @@ export class KubeSource {
         running?.controller.abort();
         this.#start(resource, running?.keys);
       }
-      this.#unknownVersions = unknown.map(({ group, versions }) =>
+      const unknownVersions = unknown.map(({ group, versions }) =>
         problem(
           "UnknownVersion",
           { kind: "CustomResourceDefinition", namespace: "", name: group },
@@ -119,6 +129,8 @@ export class KubeSource {
           `the cluster serves ${versions.join(", ")} of it, none of which the mesh reads`,
         ),
       );
+      if (!sameContent(unknownVersions, this.#unknownVersions)) this.#problemsChanged = true;
+      this.#unknownVersions = unknownVersions;
       this.#discovered = true;
       this.#flushSoon();
     } catch (error) {
@@ -187,8 +199,7 @@ export class KubeSource {
       const key = keyOfRaw(raw.metadata);
       const decoded = decodeObject(inWrittenVersion(raw, kind));
       const id = `${kind} ${key}`;
-      if (decoded !== undefined && decoded.problems.length > 0) this.#problems.set(id, decoded.problems);
-      else this.#problems.delete(id);
+      this.#note(id, decoded?.problems ?? []);
       const [object] = decoded?.objects ?? [];
       const kept = object === undefined ? undefined : trim(object);
       if (kept === undefined) this.#remove(kind, key, keys, true);
@@ -204,11 +215,18 @@ export class KubeSource {
   #remove(kind: Kind, key: string, keys: Set<string>, keepProblems = false): void {
     const id = `${kind} ${key}`;
     keys.delete(key);
-    if (!keepProblems) this.#problems.delete(id);
+    if (!keepProblems) this.#note(id, []);
     this.#put.delete(id);
     const slash = key.indexOf("/");
     const ref = { kind, namespace: slash < 0 ? "" : key.slice(0, slash), name: key.slice(slash + 1) };
     this.#removed.set(id, ref);
+  }
+
+  #note(id: string, problems: readonly Problem[]): void {
+    if (sameContent(problems, this.#problems.get(id) ?? [])) return;
+    this.#problemsChanged = true;
+    if (problems.length > 0) this.#problems.set(id, problems);
+    else this.#problems.delete(id);
   }
 
   #flushSoon(): void {
@@ -238,8 +256,10 @@ export class KubeSource {
       this.#synced = true;
     }
     const delta = this.#takeDelta();
-    if (this.#reported && delta.put.length === 0 && delta.remove.length === 0) return;
+    const nothing = delta.put.length === 0 && delta.remove.length === 0 && !this.#problemsChanged;
+    if (this.#reported && nothing) return;
     this.#reported = true;
+    this.#problemsChanged = false;
     this.state.apply(delta);
     this.#options.onChange(delta);
   }
@@ -254,7 +274,7 @@ function inWrittenVersion(raw: RawObject, kind: Kind): RawObject {
 }
 
 /** Plain data, decoded by one decoder: fields come in one order. */
-function sameContent(a: MeshObject | undefined, b: MeshObject): boolean {
+function sameContent<T>(a: T | undefined, b: T): boolean {
   return a !== undefined && JSON.stringify(a) === JSON.stringify(b);
 }
 
