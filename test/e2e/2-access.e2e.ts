@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { admin, apply, curl, eventually, fail, getJson, kubectl, netcat, tulle } from "./cluster.ts";
-import { upgrade } from "./install.ts";
+import { apply, curl, eventually, fail, getJson, kubectl, netcat, tulle } from "./cluster.ts";
+import { setAccessControl } from "./install.ts";
 
 /** A caller of each ServiceAccount on each node. */
 const callers: { name: string; node: string; allowed: boolean }[] = [];
@@ -17,10 +17,10 @@ beforeAll(async () => {
       if (status !== 200) fail(`${name}: ${status}`);
     }
   });
-  await mode("on");
+  await setAccessControl("on");
 }, 180_000);
 
-afterAll(() => mode("off"), 120_000);
+afterAll(() => setAccessControl("off"), 120_000);
 
 function callerPod({ name, node, allowed }: (typeof callers)[number]): object {
   return {
@@ -41,16 +41,6 @@ function callerPod({ name, node, allowed }: (typeof callers)[number]): object {
       ],
     },
   };
-}
-
-async function mode(acl: string): Promise<void> {
-  await upgrade([`acl=${acl}`]);
-  await eventually(`access control ${acl} in force`, 60, async () => {
-    const { config } = await admin<{ config: { accessControl: string } }>("/api/config");
-    if (config.accessControl !== acl) fail(config.accessControl);
-    const nodes = await admin<{ programmed: boolean }[]>("/api/status/nodes");
-    if (!nodes.every(({ programmed }) => programmed)) fail(JSON.stringify(nodes));
-  });
 }
 
 test("from every node, the ServiceAccount that a target names is allowed, and others are denied", async () => {

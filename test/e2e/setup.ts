@@ -49,6 +49,7 @@ function removeLeftovers(): void {
     "load",
     "scale",
     "traefik-mesh-before",
+    "smi-versions",
     "--ignore-not-found",
     "--wait=true",
     "--timeout=120s",
