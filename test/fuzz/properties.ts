@@ -8,7 +8,8 @@ import { type AccessMode, type MeshConfig, MeshConfigSchema, type TrafficType } 
 import { ClusterCompiler } from "../../src/controller/cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "../../src/controller/compile-cluster.ts";
 import { ClusterState } from "../../src/model/cluster-state.ts";
-import { keyOf, type MeshObject, type ObjectRef, refOf } from "../../src/model/objects.ts";
+import { decodeObject } from "../../src/model/decode/decode-object.ts";
+import { KINDS, keyOf, type MeshObject, type ObjectRef, refOf } from "../../src/model/objects.ts";
 import { MeshRouteTable, newDecision } from "../../src/proxy/router/route-table.ts";
 import type { Decision, ServicePortState } from "../../src/proxy/router/types.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
@@ -24,6 +25,7 @@ import {
   METHODS,
   PATHS,
 } from "./clusters.ts";
+import { brokenDocument, DOCUMENTS, isSmi, written } from "./raw-objects.ts";
 import { traefikProperty } from "./traefik-property.ts";
 
 const options = (accessControl: AccessMode, defaultTrafficType: TrafficType): ClusterMeshOptions => ({
@@ -98,6 +100,38 @@ const isolation = fc.property(anyCluster, anyObject, anyOptions, (objects, objec
   const mayTouch = reach(object);
   for (const [section, key, field] of differences(without, withIt))
     if (!mayTouch(section, key, field)) expect.fail(`${idOf(object)} changed ${section} ${key} ${field}`);
+});
+
+const meshObjectsOf = (raw: unknown): MeshObject[] =>
+  (decodeObject(raw)?.objects ?? []).filter((object): object is MeshObject =>
+    KINDS.some((kind) => kind === object.kind),
+  );
+const SOUND = DOCUMENTS.flatMap(meshObjectsOf);
+
+/** Whatever stands in an object, it is read, or refused with the place; and then it is as above. */
+const reading = fc.property(brokenDocument, fc.shuffledSubarray(SOUND), anyOptions, (raw, some, of) => {
+  const decoded = decodeObject(raw);
+  const faults = decoded?.problems.filter(({ severity }) => severity === "error") ?? [];
+  if (faults.length > 0) expect(decoded?.objects).toEqual([]);
+  for (const { message, object } of decoded?.problems ?? []) expect([message, object.name]).not.toContain("");
+  const broken = meshObjectsOf(raw);
+  const ids = new Set(broken.map(idOf));
+  const others = [...new Map(some.map((object) => [idOf(object), object])).values()].filter(
+    (object) => !ids.has(idOf(object)),
+  );
+  const withIt = compileAll([...others, ...broken], of).config;
+  expect(MeshConfigSchema.safeParse(withIt).error).toBeUndefined();
+  const mayTouch = broken.map(reach);
+  for (const [section, key, field] of differences(compileAll(others, of).config, withIt))
+    if (!mayTouch.some((may) => may(section, key, field))) expect.fail(`it changed ${section} ${key} ${field}`);
+});
+
+/** An SMI object says the same in whichever version it is written, as far as that has the words. */
+const versions = fc.property(fc.array(anyObject, { minLength: 20, maxLength: 40, size: "max" }), (objects) => {
+  for (const object of objects.filter(isSmi)) {
+    const { raw, means } = written(object);
+    expect(decodeObject(raw)).toMatchObject({ objects: [means], problems: [] });
+  }
 });
 
 function* differences(a: MeshConfig, b: MeshConfig): Iterable<[section: string, key: string, field: string]> {
@@ -234,6 +268,8 @@ export const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
   "tables changed entry by entry decide as new ones do": tables as fc.IRawProperty<unknown>,
   "the order of objects does not matter": order as fc.IRawProperty<unknown>,
   "an object changes nothing but what it can have a say in": isolation as fc.IRawProperty<unknown>,
+  "whatever stands in an object, it is read or refused, and harms no other": reading as fc.IRawProperty<unknown>,
+  "SMI's objects say the same in each version": versions as fc.IRawProperty<unknown>,
   "access is what the objects say, in HTTP, TCP and UDP": access as fc.IRawProperty<unknown>,
   "Traefik lets nobody through whom the objects deny": traefikProperty(options) as fc.IRawProperty<unknown>,
 };
