@@ -25,6 +25,8 @@ const TITLES = {
   tracing: "% of CPU a request that tracing of 100 calls/s adds",
 };
 
+const WARM_UP_SECONDS = 6;
+
 /** Where spans go, on the load's core. */
 async function startCollector(workbench) {
   const port = await freePort();
@@ -47,7 +49,8 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
   const run = (proxy, forSeconds) => wrk(workbench, proxy, { seconds: forSeconds, connections });
   await interleave(proxies, {
     rounds,
-    warmUp: (proxy) => run(proxy, 2),
+    // What one request in a hundred runs through takes its time to be compiled.
+    warmUp: (proxy) => run(proxy, WARM_UP_SECONDS),
     round: (proxy) => costOf(proxy, () => run(proxy, seconds)),
   });
   sayErrors(proxies);

@@ -17,6 +17,8 @@ const DIGITS = Buffer.from("0123456789abcdef", "latin1");
 /** Ids of a trace and of a span, made together. They need be unlike, not secret. */
 export class TraceIds {
   readonly #random: Random;
+  /** Of a generator of our own (sfc32), which needs no call for each number; it begins by chance. */
+  readonly #state = new Int32Array(4);
   readonly #bytes: Buffer;
   /** Of each trace, for `isInRatio`. */
   readonly #places = new Float64Array(COUNT);
@@ -25,6 +27,7 @@ export class TraceIds {
 
   constructor(random: Random) {
     this.#random = random;
+    for (let index = 0; index < this.#state.length; index++) this.#state[index] = this.#drawn();
     const line = `${BEFORE}${"0".repeat(TRACE_ID_LENGTH)}-${"0".repeat(SPAN_ID_LENGTH)}${AFTER}`;
     this.#bytes = Buffer.from(line.repeat(COUNT), "latin1");
   }
@@ -59,31 +62,51 @@ export class TraceIds {
   /** Half of each id is new with each, and half with each lot. */
   #fill(): void {
     const bytes = this.#bytes;
-    this.#word(TRACE_ID_AT, 0);
-    this.#word(TRACE_ID_AT + 8, 0);
-    this.#word(SPAN_ID_AT, 0);
+    this.#put(TRACE_ID_AT, this.#drawn());
+    this.#put(TRACE_ID_AT + 8, this.#drawn());
+    this.#put(SPAN_ID_AT, this.#drawn());
     bytes.fill(bytes.subarray(0, LINE_LENGTH), LINE_LENGTH);
     for (let index = 0; index < COUNT; index++) {
       const from = index * LINE_LENGTH;
-      const high = this.#word(from + TRACE_ID_AT + 16, 0);
+      const high = this.#generated();
       // Ids of nothing but zeros mean none.
-      const low = this.#word(from + TRACE_ID_AT + 24, 1);
-      this.#places[index] = high * 2 ** 21 + (low >>> 11);
-      this.#word(from + SPAN_ID_AT + 8, 1);
+      const low = this.#generated() | 1;
+      this.#places[index] = (high >>> 0) * 2 ** 21 + (low >>> 11);
+      this.#put(from + TRACE_ID_AT + 16, high);
+      this.#put(from + TRACE_ID_AT + 24, low);
+      this.#put(from + SPAN_ID_AT + 8, this.#generated() | 1);
     }
     this.#text = bytes.toString("latin1");
     this.#at = 0;
   }
 
-  /** Puts 32 bits there by chance, in eight digits. @param ones bits that are set in any case. @returns them */
-  #word(at: number, ones: number): number {
-    const word = (Math.floor(this.#random() * TWO_32) | ones) >>> 0;
+  /** 32 bits by chance. */
+  #drawn(): number {
+    return Math.floor(this.#random() * TWO_32) | 0;
+  }
+
+  /** The generator's next 32 bits. */
+  #generated(): number {
+    const state = this.#state as unknown as [number, number, number, number];
+    const a = state[0];
+    const b = state[1];
+    const c = state[2];
+    const count = state[3];
+    const next = (((a + b) | 0) + count) | 0;
+    state[0] = b ^ (b >>> 9);
+    state[1] = (c + (c << 3)) | 0;
+    state[2] = (((c << 21) | (c >>> 11)) + next) | 0;
+    state[3] = (count + 1) | 0;
+    return next;
+  }
+
+  /** Writes 32 bits there, as eight digits. */
+  #put(at: number, word: number): void {
     const bytes = this.#bytes;
     let rest = word;
     for (let index = at + 7; index >= at; index--) {
       bytes[index] = DIGITS[rest & 15] as number;
       rest >>>= 4;
     }
-    return word;
   }
 }
