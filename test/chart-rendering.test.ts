@@ -225,6 +225,19 @@ describe.runIf(hasHelm)("the chart", () => {
     ]);
   });
 
+  test("with Traefik as the proxy trusts the authorities that were given, for every Service of https", () => {
+    const given = ["proxy.upstreamCaConfigMap=ca", "proxy.env[0].name=A", "proxy.env[0].value=b"];
+    const [proxy] = render(...TRAEFIK, ...given).filter(({ kind }) => kind === "DaemonSet");
+    // See TraefikEngine of test/behaviours, which trusts a folder as a ConfigMap is mounted.
+    expect(proxy?.spec?.template?.spec.containers[0]).toMatchObject({
+      env: [
+        { name: "SSL_CERT_DIR", value: "/etc/tulle/upstream-ca" },
+        { name: "A", value: "b" },
+      ],
+      volumeMounts: [{ name: "upstream-ca", mountPath: "/etc/tulle/upstream-ca" }],
+    });
+  });
+
   test("with Traefik as the proxy has the controllers answer for the mesh domains, where names are forwarded", () => {
     const [service] = render(...TRAEFIK).filter(({ metadata }) => metadata.name === "tulle-dns");
     expect(JSON.stringify(service?.spec)).toContain('"app.kubernetes.io/component":"controller"');

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -96,8 +96,7 @@ export class TraefikEngine implements Engine {
     const address = ownAddress();
     const ports = await freePorts(address, ["traefik", ...entryPointsOf(configuration)]);
     const folder = await mkdtemp(join(tmpdir(), "tulle-traefik-"));
-    await mkdir(join(folder, "trusted"));
-    await writeFile(join(folder, "trusted", "ca.pem"), CERTIFICATE);
+    await trust(join(folder, "trusted"), CERTIFICATE);
     await writeFile(join(folder, "static.yaml"), stringify(staticConfiguration(address, ports, endpoint)));
     const engine = new TraefikEngine(mesh, program, { folder, address, ports, configuration });
     while ((await engine.#missing()).length > 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -149,6 +148,14 @@ export class TraefikEngine implements Engine {
       return {};
     }
   }
+}
+
+/** A folder as a ConfigMap is mounted, by two links. */
+async function trust(folder: string, certificate: string): Promise<void> {
+  await mkdir(join(folder, "..2026"), { recursive: true });
+  await writeFile(join(folder, "..2026/ca.crt"), certificate);
+  await symlink("..2026", join(folder, "..data"));
+  await symlink("..data/ca.crt", join(folder, "ca.crt"));
 }
 
 function entryPointsOf({ http, tcp, udp }: TraefikConfiguration): string[] {
