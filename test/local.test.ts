@@ -2,9 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { ANY_PORTS, folderOf, ROOT, runTulle, startTulle } from "./tulle-process.ts";
+import { until } from "./until.ts";
 
 /** Another mesh on this machine may have ports, which is said first. */
 const NOTHING_BUT_PORTS = /^(tulle: warning: not every port .*\n)?$/;
@@ -153,7 +153,10 @@ describe("tulle local", () => {
     const folder = await folderOf("a.yaml", podsAndServices(2000));
     const { child, ended } = startTulle(["local", "-f", folder, ...ANY_PORTS]);
     // DNS, SOCKS5 and the admin API listen before the manifests are read, which takes longer.
-    while ((await socketsOf(child.pid as number)) < 4) await setImmediate();
+    await until(
+      () => socketsOf(child.pid as number),
+      (sockets) => sockets >= 4,
+    );
     child.kill("SIGINT");
     expect(await ended).toMatchObject({ code: 0, out: expect.stringContaining("stopping") });
   });

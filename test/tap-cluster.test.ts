@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { AdminServer } from "../src/admin/admin-server.ts";
@@ -14,6 +13,7 @@ import { CERTIFICATE } from "../src/model/testkit/certificate.ts";
 import { exchangeRecord } from "../src/proxy/access-log/testkit/records.ts";
 import { Taps } from "../src/proxy/tap/taps.ts";
 import { tapRoute } from "../src/proxy-daemon/tap-route.ts";
+import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -69,7 +69,7 @@ test("shows the calls of every proxy, and of one that cannot be reached says so"
   server.pods.push("proxy-0", "proxy-1", "proxy-2");
   const { said, ended } = await tulleTap(server, "shop/web", "--status", "5xx", "--count", "4");
   const areOpen = () => proxies.every(({ taps }) => taps.tapCount === 1) && said.err.includes("proxy-2");
-  while (!areOpen()) await setImmediate();
+  await until(areOpen);
   for (const { taps } of proxies) for (const status of [503, 200, 504]) taps.note(exchangeRecord({ status }));
   expect(await ended).toBe(0);
   const statuses = [...said.out.matchAll(/ (\d{3}) +12 ms$/gm)].map(([, status]) => status);

@@ -1,10 +1,10 @@
 /** `tulle top`, against a running `tulle local` and against a scripted cluster. */
-import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NO_COUNTS, type TrafficReport } from "../src/traffic/traffic-report.ts";
 import { RunningLocal } from "./running-local.ts";
 import { ScriptedMesh } from "./scripted-mesh.ts";
 import { TulleProcess } from "./tulle-process.ts";
+import { until } from "./until.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -149,7 +149,7 @@ describe("of a cluster", () => {
     const back = mesh.silence("controller-1");
     const before = linesOf(tulle.said.out).length;
     const asked = mesh.forwards("controller-1");
-    while (mesh.forwards("controller-1") < asked + 4) await setImmediate();
+    await until(() => mesh.forwards("controller-1") >= asked + 4);
     back();
     await tulle.says((out) => out.split("\n").length > before + 2);
     tulle.child.kill("SIGINT");

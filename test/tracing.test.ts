@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig } from "../src/config/mesh-config.ts";
 import { seal } from "../src/config/snapshot.ts";
 import { type ReceivedSpan, TestCollector } from "../src/trace-export/testkit/collectors.ts";
+import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ANY_PORTS = ["--dns", "127.0.0.1:0", "--socks", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
@@ -97,7 +98,7 @@ test("workers of tulle proxy send what each of them carries, with the headers th
     ],
     {},
   );
-  await reachable(service);
+  await until(() => isReachable(service));
   const answers = await Promise.all(Array.from({ length: 40 }, () => call(service)));
   expect(answers).toEqual(Array.from({ length: 40 }, () => "hello"));
   child.kill("SIGTERM");
@@ -147,16 +148,14 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-async function reachable(port: number): Promise<void> {
-  for (;;) {
-    const socket = net.connect(port, "127.0.0.1");
-    const isOpen = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (isOpen) return;
-  }
+async function isReachable(port: number): Promise<boolean> {
+  const socket = net.connect(port, "127.0.0.1");
+  const isOpen = await once(socket, "connect").then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return isOpen;
 }
 
 function call(port: number): Promise<string> {

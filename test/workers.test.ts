@@ -6,7 +6,6 @@ import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
@@ -17,6 +16,7 @@ import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
 import { silentLog } from "../src/telemetry/log.ts";
 import { parseExposition, sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
 import type { TrafficReport } from "../src/traffic/traffic-report.ts";
+import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const WORKERS = 3;
@@ -175,14 +175,6 @@ async function answerOf(port: number, path: string, headers: Record<string, stri
   return text;
 }
 
-/** Asks until the answer is as wanted. */
-async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (wanted(answer)) return answer;
-  }
-}
-
 test("workers share the port, and their counters are one sum", async () => {
   await start();
   const statuses = await Promise.all(Array.from({ length: 60 }, () => call(portOf(SERVICE))));
@@ -317,11 +309,7 @@ test("a signal lets the calls under way finish, and nothing stays behind", async
   await start();
   const children = spawnedBy(daemon.pid as number);
   const slow = Promise.all(Array.from({ length: 9 }, () => call(portOf(SERVICE), "/slow")));
-  // It is asked between other events, so that the calls can come.
-  await until(
-    () => setImmediate(slowCalls),
-    (calls) => calls === 9,
-  );
+  await until(() => slowCalls === 9);
   // As a terminal does it: to the whole group.
   for (const pid of [daemon.pid as number, ...children]) process.kill(pid, "SIGTERM");
   expect(await slow).toEqual(Array.from({ length: 9 }, () => 200));
