@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
+import type { ServicePortState } from "../router/types.ts";
 import { FarEnd, type FixtureOptions, HttpFixture, type RawCaller } from "./testkit/http-fixture.ts";
 
 const opened: { close(): unknown }[] = [];
@@ -679,5 +680,75 @@ describe("draining", () => {
     clock.advance(1);
     await closed;
     expect(await caller.end()).toBe("");
+  });
+
+  test("lets a tunnel go on for as long as it may, then breaks it off", async () => {
+    const clock = new ManualClock();
+    const server = await farEnd((socket, received) => {
+      if (received.endsWith("\r\n\r\n"))
+        socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: ws\r\nConnection: Upgrade\r\n\r\n");
+      else socket.write("pong");
+    });
+    const proxy = await proxyTo(server, { clock });
+    const caller = await proxy.caller();
+    caller.send("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: ws\r\n\r\n");
+    await caller.until(() => caller.received.endsWith("\r\n\r\n"));
+    const closed = proxy.engine.close(10_000);
+    clock.advance(9_000);
+    caller.send("ping");
+    await caller.until(() => caller.received.endsWith("pong"));
+    clock.advance(1_000);
+    await closed;
+    await caller.end();
+    await server.until(() => server.connections[0]?.ended === true || server.connections[0]?.reset === true);
+  });
+
+  test("of a Service that is gone tells busy connections, ends quiet ones, and leaves others alone", async () => {
+    const clock = new ManualClock();
+    let release = () => {};
+    const server = await farEnd((socket) => {
+      release = () => socket.write(OK);
+    });
+    const proxy = await proxyTo(server, { clock });
+    const [busy, quiet] = [await proxy.caller(), await proxy.caller()];
+    busy.send(GET);
+    await server.until(() => server.received.endsWith("\r\n\r\n"));
+    const [gone] = proxy.table.servicePorts();
+    clock.advance(2_000);
+    proxy.applyNothing();
+    proxy.engine.drainServicePort(gone as ServicePortState);
+    expect(await quiet.end()).toBe("");
+    release();
+    expect(await busy.end()).toBe("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    expect(proxy.engine.openUpstreamConnections).toBe(0);
+  });
+});
+
+describe("an endpoint that leaves the configuration", () => {
+  test("finishes what it has, gets nothing new, and is left by connections that wait", async () => {
+    let release = () => {};
+    const leaving = await farEnd((socket, received) => {
+      if (received.includes("/slow")) release = () => socket.write(OK);
+      else socket.write(OK);
+    });
+    const staying = await answering(OK);
+    const proxy = await proxyTo(leaving);
+    const [slow, quick] = [await proxy.caller(), await proxy.caller()];
+    quick.send(GET);
+    await quick.until(() => quick.received.endsWith("ok"));
+    const busy = leaving.connections[0];
+    slow.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+    quick.send(GET);
+    await leaving.until(() => leaving.received.includes("/slow") && leaving.connections.length === 2);
+    await quick.until(() => quick.received.split("ok").length === 3);
+    proxy.apply({ endpoints: [staying.address] });
+    const waiting = leaving.connections.find((each) => each !== busy);
+    await leaving.until(() => waiting?.ended === true || waiting?.reset === true);
+    for (let call = 0; call < 10; call++) await proxy.exchange(GET_CLOSE);
+    expect(staying.received.match(/GET/g)).toHaveLength(10);
+    release();
+    await slow.until(() => slow.received.endsWith("ok"));
+    await leaving.until(() => busy?.ended === true || busy?.reset === true);
+    expect(leaving.received.match(/GET/g)).toHaveLength(3);
   });
 });

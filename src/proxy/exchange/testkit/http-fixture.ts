@@ -236,6 +236,11 @@ export class HttpFixture {
     });
   }
 
+  /** The Service is gone. */
+  applyNothing(): void {
+    this.table.apply(emptyMeshConfig());
+  }
+
   get port(): number {
     return (this.#server.address() as net.AddressInfo).port;
   }
