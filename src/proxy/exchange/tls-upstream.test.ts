@@ -125,6 +125,20 @@ test("requests share a connection, and a new connection resumes the session of t
   expect(socketsOf(farEnd)[1]?.isSessionReused()).toBe(true);
 });
 
+test("bytes that nobody asked for end an idle connection under TLS too", async () => {
+  const farEnd = await endpoint();
+  const fixture = await open([farEnd]);
+  const caller = await fixture.caller();
+  caller.send(GET);
+  await caller.until(() => caller.received.endsWith("ok"));
+  socketsOf(farEnd)[0]?.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+  await farEnd.until(() => farEnd.connections[0]?.ended === true || farEnd.connections[0]?.reset === true);
+  caller.send(GET);
+  await caller.until(() => caller.received.split("ok").length === 3);
+  expect(caller.received).not.toContain("evil");
+  expect(farEnd.connections).toHaveLength(2);
+});
+
 test("connections made under other settings are not used any more", async () => {
   const farEnd = await endpoint("127.0.0.1");
   const fixture = await open([farEnd]);

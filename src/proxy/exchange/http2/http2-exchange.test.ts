@@ -316,6 +316,49 @@ describe("a caller of HTTP/1.1 before an endpoint of HTTP/2", () => {
     expect(third).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   });
 
+  test("gets interim answers, and waits with its content for 100", async () => {
+    const end = await http2FarEnd(async (stream, headers) => {
+      stream.additionalHeaders({ ":status": 103, link: "</a>" });
+      if (headers.expect === "100-continue") stream.additionalHeaders({ ":status": 100 });
+      const content = await contentOf(stream);
+      stream.respond({ ":status": 200, "content-length": content.length });
+      stream.end(content);
+    });
+    // Node.js answers an Expect itself where nobody listens for it.
+    end.server.on("checkContinue", () => {});
+    const fixture = await proxy({ endpoints: [end.address], servicePort: H2C });
+    const mine = await fixture.caller();
+    mine.send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    await mine.until(() => mine.received.includes(" 100 Continue\r\n\r\n"));
+    mine.send("hi");
+    await mine.until(() => mine.received.endsWith("hi"));
+    const [early, interim, final] = mine.received.split(/(?=HTTP\/1\.1)/);
+    expect(early).toBe("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n");
+    expect(interim).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+    expect(final).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nhi$/s);
+  });
+
+  test.each([
+    ["to HEAD", "HEAD", 200],
+    ["of 304", "GET", 304],
+  ])(
+    "gets the length in an answer without content, %s, and goes on on its connection",
+    async (_name, method, status) => {
+      const end = await http2FarEnd((stream, headers) => {
+        const bare = headers[":path"] === "/bare";
+        stream.respond({ ":status": bare ? status : 200, "content-length": bare ? 10 : 2 }, { endStream: bare });
+        if (!bare) stream.end("ok");
+      });
+      const fixture = await proxy({ endpoints: [end.address], servicePort: H2C });
+      const answers = await fixture.exchange(
+        `${method} /bare HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      );
+      const [bare, next] = answers.split(/(?=HTTP\/1\.1)/);
+      expect(bare).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*content-length: 10\r\n.*\r\n\r\n$`, "s"));
+      expect(next).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nok$/s);
+    },
+  );
+
   test("cannot have another protocol on the connection", async () => {
     const end = await http2FarEnd((stream) => {
       stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });

@@ -283,6 +283,11 @@ test("a draining proxy says so at once, serves what is under way and what was be
   await caller.end();
   expect(isAnswered(caller, 1)).toBe(true);
   expect(new Set(goawayCodes(caller.received))).toEqual(new Set([0]));
+  // RFC 9113 §6.8: first all streams that could be, then the last one that was taken.
+  const last = framesOf(caller.received)
+    .filter(({ type }) => type === 7)
+    .map(({ payload }) => payload.slice(0, 4));
+  expect(last.slice(0, 2)).toEqual([uint32(2 ** 31 - 1), uint32(3)]);
 });
 
 test("what begins like the preface and is not is HTTP/1.1, or nothing", async () => {

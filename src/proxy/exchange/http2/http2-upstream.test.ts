@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { CERTIFICATE, KEY } from "../../../model/testkit/certificate.ts";
 import { ManualClock } from "../../../model/testkit/manual-clock.ts";
 import { PREFACE } from "../../http2/frames.ts";
-import { frame, framesOf, settings } from "../../http2/testkit/raw-frames.ts";
+import { frame, framesOf, headers, settings } from "../../http2/testkit/raw-frames.ts";
 import { FarEnd, type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
 import { type Answer, answerOf, Http2Caller, Http2FarEnd, type StreamHandler } from "../testkit/http2-peers.ts";
 
@@ -326,5 +326,49 @@ describe("an endpoint with TLS that offers HTTP/2", () => {
     await mine.until(() => mine.received.endsWith("hello"));
     expect(mine.received).toMatch(/^HTTP\/1\.1 101 /);
     expect(protocols).toEqual(["h2", "http/1.1"]);
+  });
+});
+
+describe("an endpoint that sends what nobody asked for", () => {
+  const answer = headers(1, 4, ":status", "200", "content-length", "2") + frame(0, 1, 1, "ok");
+  const GET_ON = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+  /** An endpoint that answers the first stream of each connection, and a caller that has had one answer. */
+  async function served() {
+    const greeted = new Set<net.Socket>();
+    const end = await rawEndpoint((socket) => {
+      if (!greeted.has(socket)) socket.write(settings());
+      greeted.add(socket);
+    });
+    const fixture = await open([end.address]);
+    const mine = await fixture.caller();
+    mine.send(GET_ON);
+    await end.until(() =>
+      framesOf((end.connections[0]?.received ?? "").slice(PREFACE.length)).some(({ type }) => type === 1),
+    );
+    end.connections[0]?.socket.write(answer, "latin1");
+    await mine.until(() => mine.received.endsWith("ok"));
+    return { end, mine };
+  }
+
+  test.each([
+    ["an answer on a stream that never began", headers(3, 5, ":status", "200")],
+    ["content on a stream that never began", frame(0, 1, 3, "evil")],
+    ["a promise", frame(5, 4, 1, `\0\0\0\x02${headers(1, 4, ":method", "GET").slice(9)}`)],
+    ["a field block in endless pieces", `${frame(1, 1, 1)}${frame(9, 0, 1).repeat(100)}`],
+    ["a field block that is too long", `${frame(1, 1, 1)}${frame(9, 0, 1, "x".repeat(16_384)).repeat(5)}`],
+    ["thousands of settings", settings(4, 65_535).repeat(5_000)],
+  ])("loses its connection by %s, and the next call is served on another", async (_name, frames) => {
+    const { end, mine } = await served();
+    const [first] = end.connections;
+    first?.socket.write(frames, "latin1");
+    await end.until(() => first?.ended === true || first?.reset === true);
+    mine.send(GET_ON);
+    await end.until(() =>
+      framesOf((end.connections[1]?.received ?? "").slice(PREFACE.length)).some(({ type }) => type === 1),
+    );
+    end.connections[1]?.socket.write(answer, "latin1");
+    await mine.until(() => mine.received.split("ok").length === 3);
+    expect(mine.received).not.toContain("evil");
   });
 });
