@@ -2,10 +2,12 @@
  * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
  * one that leads also writes: shadow services, Events, and what DNS needs.
  */
+import { z } from "zod";
 import {
   type AdminRoutes,
   AdminServer,
   type Answer,
+  compactJson,
   healthRoutes,
   json,
   text,
@@ -14,6 +16,7 @@ import {
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import { getJson } from "../admin/get-json.ts";
 import { ConfigHistory } from "../config/config-history.ts";
+import { MeshConfigSchema } from "../config/mesh-config.ts";
 import { LiveSnapshot } from "../config/snapshot.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import { askPeer } from "../config-stream/ask-peer.ts";
@@ -36,6 +39,7 @@ import { buildTopology, namespaceFilter } from "../topology/build-topology.ts";
 import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
 import { configurationRoute, type PolledMesh } from "../traefik/configuration-route.ts";
 import { placedNumbers } from "../traefik/entrypoint-numbers.ts";
+import { nodeData } from "../traefik/node-data.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
@@ -86,6 +90,9 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
 
 /** Between two compilations at least so long, and as long as the last one took: events of a burst are worked in together. */
 const MIN_PAUSE_MS = 5;
+/** As a proxy tells its own. */
+const MESH_CONFIG = z.object({ version: z.string(), config: MeshConfigSchema });
+
 /** Of a proxy, beside what its Pod says. */
 type InForce = Omit<ProxyStanding, "Name" | "node" | "Ready">;
 
@@ -504,9 +511,16 @@ export class MeshController {
     });
   }
 
-  #nodeConfiguration(pod: string): Promise<Answer> {
+  async #nodeConfiguration(pod: string): Promise<Answer> {
     const found = this.#pods("proxy").find(({ meta }) => meta.name === pod);
-    return this.#traefik?.configurationOf(found) ?? this.#nodeConfigurations.answer(pod);
+    const ofTraefik = this.#traefik?.configurationOf(found);
+    if (ofTraefik !== undefined) return ofTraefik;
+    const answer = await this.#nodeConfigurations.answer(pod);
+    const told = answer.status === 200 ? MESH_CONFIG.safeParse(JSON.parse(answer.body)) : undefined;
+    // A proxy of another version of Tulle, in the middle of an upgrade, may say more than this one understands.
+    if (told?.success !== true) return answer;
+    const service = (key: string) => this.#source.state.get("Service", key);
+    return compactJson(nodeData(told.data, service, placedNumbers(told.data.config, service)));
   }
 
   #pods(component: string): Pod[] {

@@ -54,6 +54,7 @@ export class TraefikEngine {
   }
 
   close(): Promise<void> {
+    this.#feed.close();
     return this.#dns.close();
   }
 

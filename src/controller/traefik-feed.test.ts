@@ -19,11 +19,12 @@ const WRONG = problem("TraefikUdpDenied", { kind: "Service", namespace: "n", nam
 
 function feedOf(first?: Translated) {
   const clock = new ManualClock();
-  const now = { translated: first, count: 0, told: 0 };
+  const now = { translated: first, count: 0, told: 0, takesMs: 0 };
   const feed = new TraefikFeed({
     clock,
     translate: () => {
       now.count++;
+      clock.advance(now.takesMs);
       return now.translated;
     },
     onProblems: () => now.told++,
@@ -68,6 +69,18 @@ test("however many poll, a change is translated once", () => {
   for (let polls = 0; polls < 10; polls++) poll();
   clock.advance(5_000);
   expect(now.count).toBe(2);
+});
+
+test("a translation that takes long is not made again at once, and what changed meanwhile is served after that", () => {
+  const { feed, now, clock, poll } = feedOf(mesh("http://a"));
+  now.takesMs = 1_000;
+  const first = poll().body;
+  now.translated = mesh("http://b");
+  feed.changed();
+  clock.advance(2_900);
+  expect([poll().body, now.count]).toEqual([first, 1]);
+  clock.advance(200);
+  expect([poll().body === first, now.count]).toEqual([false, 2]);
 });
 
 test("what Traefik cannot do is known though nobody polls", () => {

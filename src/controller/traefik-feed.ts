@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { type AdminRoutes, type Answer, text } from "../admin/admin-server.ts";
-import type { Clock } from "../model/clock.ts";
+import type { Clock, Timer } from "../model/clock.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Translated } from "../traefik/to-traefik.ts";
 import { type TraefikConfiguration, traefikText } from "../traefik/traefik-configuration.ts";
@@ -29,12 +29,15 @@ export const VERSION_HEADER = "x-tulle-version";
 const MARK = "tulle-version";
 /** Problems are known by then, though nobody polls this replica. */
 const LOOK_MS = 1_000;
+/** Times as long as a translation takes, until the next: that of 10,000 Services takes a second or two. */
+const REST = 3;
 
 export class TraefikFeed {
   readonly #options: TraefikFeedOptions;
   #feed: Feed | undefined;
   #isOld = true;
-  #scheduled = false;
+  #next: Timer | undefined;
+  #restsUntil = Number.NEGATIVE_INFINITY;
   #problems: readonly Problem[] = [];
 
   constructor(options: TraefikFeedOptions) {
@@ -54,12 +57,18 @@ export class TraefikFeed {
   /** Objects have changed. It is translated when it is asked for, or a moment later. */
   changed(): void {
     this.#isOld = true;
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    this.#options.clock.after(LOOK_MS, () => {
-      this.#scheduled = false;
+    if (this.#next !== undefined) return;
+    const { clock } = this.#options;
+    this.#next = clock.after(Math.max(LOOK_MS, this.#restsUntil - clock.now()), () => {
+      this.#next = undefined;
       this.#current();
+      // Somebody polled a moment before, and it rests.
+      if (this.#isOld) this.changed();
     });
+  }
+
+  close(): void {
+    this.#next?.cancel();
   }
 
   routes(): AdminRoutes {
@@ -73,8 +82,10 @@ export class TraefikFeed {
   }
 
   #current(): Feed | undefined {
-    if (!this.#isOld) return this.#feed;
-    const translated = this.#options.translate();
+    const { clock, translate } = this.#options;
+    const startedAt = clock.now();
+    if (!this.#isOld || startedAt < this.#restsUntil) return this.#feed;
+    const translated = translate();
     if (translated === undefined) return this.#feed;
     this.#isOld = false;
     const { configuration, problems } = translated;
@@ -83,6 +94,7 @@ export class TraefikFeed {
       const body = traefikText(marked(configuration, version));
       this.#feed = { version, answer: { status: 200, type: "application/json; charset=utf-8", body } };
     }
+    this.#restsUntil = clock.now() + REST * (clock.now() - startedAt);
     if (problems.length > 0 || this.#problems.length > 0) {
       this.#problems = problems;
       this.#options.onProblems();

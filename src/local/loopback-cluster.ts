@@ -7,6 +7,7 @@
 import {
   type AdminRoutes,
   AdminServer,
+  type Answer,
   compactJson,
   healthRoutes,
   json,
@@ -40,6 +41,7 @@ import { buildTopology } from "../topology/build-topology.ts";
 import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
 import { configurationRoute } from "../traefik/configuration-route.ts";
 import { AssignedNumbers } from "../traefik/entrypoint-numbers.ts";
+import { nodeData } from "../traefik/node-data.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
 import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
@@ -327,7 +329,7 @@ export class LoopbackCluster {
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
       "/api/status/node/{pod}/configuration": {
         says: "what that proxy has in force",
-        answer: ([pod]) => (pod === PROXY_NAME ? json(this.#snapshot) : text(`there is no proxy ${pod}\n`, 404)),
+        answer: ([pod]) => (pod === PROXY_NAME ? this.#inForce() : text(`there is no proxy ${pod}\n`, 404)),
       },
       "/api/status/readiness": {
         says: "200 and true when a configuration is in force",
@@ -339,6 +341,11 @@ export class LoopbackCluster {
         answer: (_, { accept }) => expose(this.#metrics(), accept),
       },
     };
+  }
+
+  #inForce(): Answer {
+    const service = (key: string) => this.#state?.get("Service", key);
+    return compactJson(nodeData(this.#snapshot, service, this.#numbers.of(service)));
   }
 
   #meshNow(): MeshNow | undefined {
