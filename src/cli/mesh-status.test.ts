@@ -169,6 +169,21 @@ describe.each<[string, MeshStatus, string, RegExp]>([
     /^it hears no controller for 40 s, and serves what it had: kubectl -n tulle logs p-1$/,
   ],
   [
+    "a Traefik that cannot be asked",
+    mesh([controller()], [proxy({ engine: "traefik", connected: false, programmed: false })]),
+    "error proxy p-1 on node-1",
+    /^it does not answer on port 1081, so nobody knows what it has: kubectl -n tulle logs p-1$/,
+  ],
+  [
+    "Traefiks of two images",
+    mesh(
+      [controller()],
+      [proxy({ engine: "traefik", image: "traefik:v3.6" }), proxy({ engine: "traefik", image: "traefik:v3.7" })],
+    ),
+    "warning versions",
+    /^there are traefik:v3.6 and traefik:v3.7: /,
+  ],
+  [
     "a proxy that refused a configuration",
     mesh([controller()], [proxy({ programmed: false, error: "no such schema" })]),
     "error proxy p-1 on node-1",
@@ -285,4 +300,8 @@ test("of many findings the first are shown, and where the others are", () => {
   const text = statusText(status, findingsOf(status));
   expect(text).toContain("\n0 errors, 30 warnings:\n");
   expect(text).toMatch(/\nand 10 more: tulle check\n$/);
+});
+
+test("with Traefik as the proxy nothing is wrong about its image being another one", () => {
+  expect(findingsOf(mesh([controller()], [proxy({ engine: "traefik", image: "traefik:v3.6" })]))).toEqual([]);
 });

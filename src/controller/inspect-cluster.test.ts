@@ -132,6 +132,15 @@ test("after installing, what is not in DNS, not ready, not connected and not led
   expect(findings).toContain("none for shop/web");
 });
 
+test("a Traefik that does not answer is said, and not as one that hears no controller", async () => {
+  const api = cluster();
+  install(api);
+  const nodes = [{ ...NODES[0] }, { ...NODES[1], engine: "traefik", connected: false, programmed: false }];
+  const findings = bad(await inspect(api, { nodes })).join("\n");
+  expect(findings).toContain("p-2 on n2 does not answer on port 1081");
+  expect(findings).not.toContain("hears no controller");
+});
+
 test("a Pod of the mesh that cannot start is said with why, and not as one that hears no controller", async () => {
   const api = cluster();
   install(api);
