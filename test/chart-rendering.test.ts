@@ -181,6 +181,14 @@ describe.runIf(hasHelm)("the chart", () => {
       .filter((each) => each.kind === kind && ["tulle-proxy", "tulle-controller"].includes(each.metadata.name))
       .flatMap(({ spec }) => spec?.template?.spec.containers[0]?.args ?? []);
 
+  test("refuses time-outs that are for Traefik alone where the proxy is Tulle's, and says where to write them", () => {
+    const timeout = "proxy.forwardingTimeouts.responseHeaderTimeout=5s";
+    const { status, stderr } = helm("template", CHART, "--kube-version=1.34.0", ...settings([timeout]));
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("time-outs are annotations of Services, such as tulle.dev/connect-timeout");
+    expect(render(...TRAEFIK, timeout).length).toBeGreaterThan(0);
+  });
+
   test("with Traefik as the proxy is the same objects, with Traefik's image and as many entry points as the limits say", () => {
     const objects = render(...TRAEFIK, "proxy.traefik.image=example.com/traefik:v3", "proxy.pollInterval=300ms");
     expect(namesOf(objects).sort()).toEqual(namesOf(render()).sort());

@@ -35,6 +35,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{/* Of what is for Traefik, that which would be missed. */}}
+{{- define "tulle.checkOwnProxy" -}}
+{{- range $name, $value := .Values.proxy.forwardingTimeouts -}}
+{{- if $value -}}
+{{- fail (printf "proxy.forwardingTimeouts.%s is for Traefik: with Tulle's own proxy, time-outs are annotations of Services, such as tulle.dev/connect-timeout; or set proxy.engine=traefik" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* YAML 1.1 reads a bare on and off as booleans, so both forms come in. */}}
 {{- define "tulle.acl" -}}
 {{- get (dict "true" "on" "false" "off") (toString .Values.acl) | default (toString .Values.acl) -}}
