@@ -23,7 +23,7 @@ const MAX_FILES_LEFT = 10;
 
 const HELP = `npm run soak -- [options]     (or node bench/soak.mjs, after npm run build)
 
-  --minutes N       how long (30)
+  --minutes N       how long (30; below 10, memory may not have come to its level, most of all on Node.js 24)
   --node FILE       the Node.js that runs Tulle (the one that runs this)
   --help
 

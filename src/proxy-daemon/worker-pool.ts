@@ -133,7 +133,9 @@ export class WorkerPool implements DataPlane {
     this.#leaving = true;
     for (const place of this.#places) {
       place.restart?.cancel();
-      this.#send(place, { type: "leavePorts" });
+      // One that does not listen yet carries nothing.
+      if (place.ready) this.#send(place, { type: "leavePorts" });
+      else place.process?.process.kill("SIGKILL");
     }
     const hasLeft = (place: Place) => place.left || place.process === undefined;
     await Promise.all(this.#places.map((place) => this.#until(place, () => hasLeft(place))));
