@@ -62,7 +62,8 @@ test("the values are written into a new file, and into no other", () => {
 test.each([
   [["-f", "nowhere"], "there is no such file or folder"],
   [["-f", CASES, "--values", "nowhere"], "--values nowhere"],
-  [["-f", CASES, "--take-over"], "--take-over works on a cluster"],
+  [["-f", CASES, "--take-over"], "the mesh names are moved on a cluster"],
+  [["--take-over", "--hand-back"], "either --take-over or --hand-back"],
   [["-f", CASES, "--force"], "--force is for --take-over"],
   [[], "no cluster to work on"],
 ])("%j is wrong usage", (args, sentence) => {

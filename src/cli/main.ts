@@ -460,17 +460,18 @@ function addMigrate(program: Command, onResult: (code: number) => void): void {
     )
     .addOption(kubeconfigOption())
     .option("--take-over", "move the mesh names to the mesh of --namespace, as soon as no call can fail by that")
+    .option("--hand-back", "move them from there back to Traefik Mesh")
     .option(
       "--force",
       "with --take-over: in spite of proxies that are not ready, and names that only the other mesh has",
     )
-    .addOption(durationOption("--timeout <duration>", "with --take-over: how long to wait", "3m"))
+    .addOption(durationOption("--timeout <duration>", "with --take-over and --hand-back: how long to wait", "3m"))
     .addHelpText(
       "after",
       `
 The report says object by object what Traefik Mesh 1.4 did and Tulle does not, or the other way round, and what to do.
 Exit code 1 when calls would be served that are not, or the other way round. --take-over moves the mesh names to a mesh
-that is installed beside the other and stands by, and back again; docs/migrate.md has the whole way.
+that is installed beside the other and stands by, --hand-back to Traefik Mesh; docs/migrate.md has the whole way.
 
   helm get values traefik-mesh -n maesh > old-values.yaml
   tulle migrate --values old-values.yaml --out values.yaml

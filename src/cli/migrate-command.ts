@@ -13,7 +13,7 @@ import { isWeighty, migrationText, valuesFile } from "./migrate-text.ts";
 import { readCluster } from "./read-cluster.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
-import { takeOver } from "./take-over.ts";
+import { handBack, type TakeOverOptions, takeOver } from "./take-over.ts";
 import { UsageError } from "./usage-error.ts";
 import { visible } from "./visible.ts";
 
@@ -23,6 +23,7 @@ export interface MigrateOptions extends ClusterOptions {
   readonly out?: string;
   readonly json?: boolean;
   readonly takeOver?: boolean;
+  readonly handBack?: boolean;
   readonly force?: boolean;
   readonly timeout: number;
   /** Of the mesh that takes over; of Traefik Mesh, for the report. */
@@ -31,13 +32,13 @@ export interface MigrateOptions extends ClusterOptions {
 
 export async function runMigrate(options: MigrateOptions, version: string): Promise<number> {
   const { file, values, out } = options;
-  if (options.takeOver !== true) {
-    if (options.force === true) throw new UsageError("--force is for --take-over");
-    return runReport(options, version);
-  }
+  const moves = options.takeOver === true || options.handBack === true;
+  if (options.force === true && options.takeOver !== true) throw new UsageError("--force is for --take-over");
+  if (!moves) return runReport(options, version);
+  if (options.takeOver === true && options.handBack === true) throw new UsageError("either --take-over or --hand-back");
   if (file !== undefined || values !== undefined || out !== undefined)
-    throw new UsageError("--take-over works on a cluster: -f, --values and --out are for the report");
-  return runTakeOver(options, version);
+    throw new UsageError("the mesh names are moved on a cluster: -f, --values and --out are for the report");
+  return runMove(options, version);
 }
 
 async function runReport(options: MigrateOptions, version: string): Promise<number> {
@@ -106,7 +107,7 @@ function readOf(state: ClusterStateView): string {
 
 const visibleLines = (text: string) => text.split("\n").map(visible).join("\n");
 
-async function runTakeOver(options: MigrateOptions, version: string): Promise<number> {
+async function runMove(options: MigrateOptions, version: string): Promise<number> {
   const stop = stopSignals();
   const access = await accessOf(options);
   const api = clientOf(access, version, stderrLog());
@@ -115,11 +116,10 @@ async function runTakeOver(options: MigrateOptions, version: string): Promise<nu
   try {
     const namespace = await meshNamespace(api, options.namespace);
     const view = new ClusterView({ access, api, namespace, now: () => systemClock.now(), signal: over.signal });
-    return await takeOver({
+    const move: TakeOverOptions = {
       api,
       clock: systemClock,
       namespace,
-      asked: options.force === true ? "force" : "ready",
       timeoutMs: options.timeout,
       signal: stop.signal,
       statuses: async () => {
@@ -130,7 +130,10 @@ async function runTakeOver(options: MigrateOptions, version: string): Promise<nu
       },
       say: (line) => process.stdout.write(`${visible(line)}\n`),
       warn: (line) => process.stderr.write(`tulle: ${visible(line)}\n`),
-    });
+    };
+    return options.handBack === true
+      ? await handBack(move)
+      : await takeOver(move, options.force === true ? "force" : "ready");
   } finally {
     over.abort();
     api.close();

@@ -1,6 +1,6 @@
 /** Asks a mesh to take the mesh domains over, and says how that goes: the controller that leads does it. */
 import { z } from "zod";
-import { askToTakeOver, type TakeOver } from "../controller/dns-ownership.ts";
+import { askToHandBack, askToTakeOver, type TakeOver } from "../controller/dns-ownership.ts";
 import { readOriginalMeshes } from "../controller/original-meshes.ts";
 import type { Api } from "../kube/api-client.ts";
 import type { Clock } from "../model/clock.ts";
@@ -22,9 +22,8 @@ type LeaderDns = z.infer<typeof StatusSchema>["dns"];
 export interface TakeOverOptions {
   readonly api: Api;
   readonly clock: Clock;
-  /** Of the mesh that takes over. */
+  /** Of the mesh that takes over, or hands back. */
   readonly namespace: string;
-  readonly asked: TakeOver;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** `/api/status/controller` of each controller that answers. */
@@ -38,8 +37,8 @@ export interface TakeOverOptions {
 const LOOK_MS = 1_000;
 
 /** @returns the exit code. @throws Error where nobody can be asked */
-export async function takeOver(options: TakeOverOptions): Promise<number> {
-  const { api, namespace, asked, say, warn } = options;
+export async function takeOver(options: TakeOverOptions, asked: TakeOver): Promise<number> {
+  const { api, namespace, say, warn } = options;
   const { mode, owner, inForce } = await leaderDns(options);
   if (mode === "manual") {
     warn("dns.mode is manual there, so the blocks in cluster DNS are yours to change: `tulle prepare` prints them");
@@ -51,7 +50,7 @@ export async function takeOver(options: TakeOverOptions): Promise<number> {
     return EXIT_FINE;
   }
   await askToTakeOver(api, namespace, asked);
-  const why = await follow(options);
+  const why = await follow(options, namespace);
   if (why === "") {
     say(`the mesh names are with the mesh in namespace ${namespace} now`);
     if (owner !== "" && owner !== namespace)
@@ -65,19 +64,53 @@ export async function takeOver(options: TakeOverOptions): Promise<number> {
   return EXIT_PROBLEMS;
 }
 
-/** @returns why it has not come about; empty: it has */
-async function follow(options: TakeOverOptions): Promise<string> {
+/**
+ * Gives the mesh names back to Traefik Mesh, which does not take them by itself.
+ * @returns the exit code
+ * @throws Error where nobody can be asked
+ */
+export async function handBack(options: TakeOverOptions): Promise<number> {
+  const { api, namespace, say, warn } = options;
+  const originals = (await readOriginalMeshes(api)).filter(({ serves }) => serves);
+  const [original] = originals;
+  if (original === undefined || originals.length > 1) {
+    warn(`there ${original === undefined ? "is no Traefik Mesh" : "are several"} to hand back to in this cluster`);
+    return EXIT_PROBLEMS;
+  }
+  const { owner } = await leaderDns(options);
+  if (owner !== namespace) {
+    warn(`the mesh names are with the mesh in namespace ${owner}, not with the one in ${namespace}`);
+    return EXIT_PROBLEMS;
+  }
+  await askToHandBack(api, namespace, original.namespace);
+  const why = await follow(options, original.namespace);
+  if (why === "") {
+    say(`the mesh names are with Traefik Mesh in namespace ${original.namespace} again`);
+    return EXIT_FINE;
+  }
+  await askToHandBack(api, namespace, null);
+  warn(why);
+  return EXIT_PROBLEMS;
+}
+
+/**
+ * @param to namespace of the mesh that is to have them
+ * @returns why it has not come about; empty: it has
+ */
+async function follow(options: TakeOverOptions, to: string): Promise<string> {
   const { clock, namespace, timeoutMs, signal, say } = options;
   const until = clock.now() + timeoutMs;
   const faultsBefore = (await leaderDns(options)).faults;
   let said = "";
   for (;;) {
     const { owner, inForce, waitsFor, faults } = await leaderDns(options);
-    if (owner === namespace && inForce) return "";
+    if (owner === to && (inForce || to !== namespace)) return "";
     const fault = faults.find((each) => !faultsBefore.includes(each));
     if (fault !== undefined) return fault;
     const state =
-      owner === namespace ? "cluster DNS gets the new blocks" : waitsFor.map((each) => `it waits: ${each}`).join("\n");
+      owner === namespace || to !== namespace
+        ? "cluster DNS gets the new blocks"
+        : waitsFor.map((each) => `it waits: ${each}`).join("\n");
     if (state !== said && state !== "") say(state);
     said = state;
     if (signal.aborted) return "it was interrupted, and the mesh is not asked any more";

@@ -159,7 +159,7 @@ export class DnsKeeper {
       this.#standBy(standing);
       return;
     }
-    const options: PatchOptions = { ...wanted, mode: mode === "manual" ? "forward" : mode };
+    const options = optionsOf(wanted, mode, standing);
     const plan = planPatch(observed, options);
     const trial = mode === "manual" ? undefined : this.#trialIn(observed, plan);
     this.#takenFrom = standing?.takenFrom ?? this.#takenFrom;
@@ -171,7 +171,9 @@ export class DnsKeeper {
     }
     for (const sentence of [...plan.faults, ...plan.warnings]) this.#sayOnce(sentence);
     const look: Look = { api, signal, recorder, observed, options, plan, standing };
-    if (plan.changes.length === 0 && plan.faults.length === 0 && trial !== undefined) await this.#tryOut(look, trial);
+    const written = plan.changes.length === 0 && plan.faults.length === 0;
+    if (written && trial !== undefined) await this.#tryOut(look, trial);
+    else if (written) await this.#settle(look);
     else if (plan.changes.length > 0 && !this.#resting) await this.#putInForce(look);
   }
 
@@ -226,7 +228,7 @@ export class DnsKeeper {
     const versions = await writeChanges(api, plan.changes);
     this.#tellPatched(look);
     if (workload === undefined) {
-      this.#inForce();
+      await this.#settle(look);
       return;
     }
     this.#begun = { workload, mark, undo: reversed(observed, plan.changes, versions) };
@@ -237,14 +239,18 @@ export class DnsKeeper {
     const from = this.#takenFrom;
     // CoreDNS that need not restart reads what it read before: only the marks are other ones.
     const onlyMarks = plan.restart === undefined && plan.provider?.kind !== "openshift";
-    const repaired = this.#hadForce && !onlyMarks;
+    const repaired = this.#hadForce && !onlyMarks && standing?.handsBackTo === undefined;
     if (repaired) this.#repairs++;
     const provider = nameOf(plan.provider);
-    const [says, event]: [string, ClusterEvent] = repaired
-      ? ["cluster DNS was overwritten and is repaired", REPAIRED]
-      : from !== undefined
-        ? ["the mesh domains are taken over", takenOver(from, standing?.owner ?? "")]
-        : ["cluster DNS is patched", PATCHED];
+    const to = standing?.handsBackTo?.namespace;
+    const [says, event]: [string, ClusterEvent] =
+      to !== undefined
+        ? ["the mesh domains are handed back to Traefik Mesh", handedBack(to)]
+        : repaired
+          ? ["cluster DNS was overwritten and is repaired", REPAIRED]
+          : from !== undefined
+            ? ["the mesh domains are taken over", takenOver(from, standing?.owner ?? "")]
+            : ["cluster DNS is patched", PATCHED];
     this.#options.log.info(says, { provider, ...(from === undefined ? {} : { from }) });
     for (const { object } of plan.changes) void recorder.record(refOf(object), event);
   }
@@ -262,7 +268,13 @@ export class DnsKeeper {
       return;
     }
     await markTrial(api, workload, null);
-    this.#inForce();
+    await this.#settle(look);
+  }
+
+  /** What is written is in force; what was given to another is its own from now on. */
+  async #settle({ api, standing }: Look): Promise<void> {
+    if (standing?.handsBackTo === undefined) this.#inForce();
+    else await this.#options.ownership.giveUp(api);
   }
 
   #inForce(): void {
@@ -289,7 +301,7 @@ export class DnsKeeper {
     this.#takenBack = { fault, restUntil: clock.now() + REST_MS };
     const changes = await this.#undo(look, undo);
     await unmarkWorkload(look.api, workload);
-    if (this.#takenFrom !== undefined) {
+    if (this.#takenFrom !== undefined || look.standing?.handsBackTo !== undefined) {
       this.#takenFrom = undefined;
       await this.#options.ownership.giveUp(look.api);
     }
@@ -331,6 +343,19 @@ const PATCHED: ClusterEvent = { type: "Normal", reason: "MeshDnsPatched", messag
 function takenOver(from: string, by: string): ClusterEvent {
   const message = `The mesh domains lead to the mesh in namespace ${by} now. They were with the one in ${from}.`;
   return { type: "Normal", reason: "MeshDnsTakenOver", message };
+}
+
+function handedBack(to: string): ClusterEvent {
+  const message = `The mesh domains lead to Traefik Mesh in namespace ${to} again.`;
+  return { type: "Normal", reason: "MeshDnsHandedBack", message };
+}
+
+/** For Traefik Mesh, what it would write itself. */
+function optionsOf(wanted: Omit<PatchOptions, "mode">, mode: DnsMode, standing: DnsStanding | undefined): PatchOptions {
+  const original = standing?.handsBackTo;
+  if (original === undefined) return { ...wanted, mode: mode === "manual" ? "forward" : mode };
+  const { namespace: meshNamespace, dnsAddresses: dnsServiceIPs } = original;
+  return { ...wanted, mode: "rewrite", meshNamespace, dnsServiceIPs, longNames: [], marks: "original" };
 }
 
 function nameOf(provider: DnsProvider | undefined): string {

@@ -4,7 +4,14 @@ import { rewriteBlock, STANDARD_LISTENING } from "../coredns/mesh-block.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { DnsKeeper } from "./dns-keeper.ts";
-import { askToTakeOver, DnsOwnership, type MeshClaim, ownerOf, type TakeOver } from "./dns-ownership.ts";
+import {
+  askToHandBack,
+  askToTakeOver,
+  DnsOwnership,
+  type MeshClaim,
+  ownerFor,
+  type TakeOver,
+} from "./dns-ownership.ts";
 import type { OriginalMesh } from "./original-meshes.ts";
 import { takeAway } from "./take-away.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
@@ -148,6 +155,7 @@ describe("two meshes of Tulle", () => {
     expect(holder()).toBe(ADDRESSES.second);
     expect(first.status).toMatchObject({ inForce: false, owner: "second" });
     expect(annotations("second")).toEqual({ "tulle.dev/dns-claim": "2" });
+    expect(annotations("first")).toEqual({});
     await ask("first");
     await look(second, first, second, first);
     expect(holder()).toBe(ADDRESSES.first);
@@ -305,6 +313,53 @@ describe("Traefik Mesh in the same cluster", () => {
     expect(corefile()).toBe(before);
   });
 
+  test("gets the domains back, in its own words, when Tulle is asked to hand them back", async () => {
+    const { api, install, look, corefile, setCorefile, setOriginals, ask, events, annotations, holder } = fixture();
+    setCorefile(patched);
+    setOriginals([ALIVE]);
+    const first = install("first");
+    await ask("first");
+    await look(first);
+    await askToHandBack(api, "first", "old");
+    await look(first);
+    expect(corefile()).toBe(patched);
+    expect(annotations("first")).toEqual({});
+    await look(first, first);
+    expect(corefile()).toBe(patched);
+    expect(first.status).toMatchObject({ inForce: false, owner: "old", faults: [] });
+    expect(events).toEqual(["MeshDnsTakenOver", "MeshDnsHandedBack"]);
+    await ask("first");
+    await look(first);
+    expect(holder()).toBe(ADDRESSES.first);
+  });
+
+  test("that serves nothing gets nothing back", async () => {
+    const { api, install, look, setOriginals, holder } = fixture();
+    setOriginals([{ ...STOPPED, serves: false }]);
+    const first = install("first");
+    await look(first);
+    await askToHandBack(api, "first", "old");
+    await look(first, first);
+    expect(holder()).toBe(ADDRESSES.first);
+  });
+
+  test("does not get them back where CoreDNS does not get ready with its block", async () => {
+    const { api, install, look, setCorefile, setOriginals, ask, holder, rollout } = fixture();
+    setCorefile(patched);
+    setOriginals([ALIVE]);
+    const first = install("first");
+    await ask("first");
+    await look(first);
+    rollout.status = () => STUCK;
+    await askToHandBack(api, "first", "old");
+    await look(first);
+    expect(holder()).toBe(ADDRESSES.first);
+    rollout.status = () => READY;
+    await look(first);
+    expect(first.status).toMatchObject({ owner: "first" });
+    expect(holder()).toBe(ADDRESSES.first);
+  });
+
   test("of which nothing but its blocks is left, does not keep Tulle from the domains", async () => {
     const { install, look, corefile, setCorefile, holder } = fixture();
     setCorefile(patched);
@@ -315,27 +370,54 @@ describe("Traefik Mesh in the same cluster", () => {
 
   test("behind KubeDNS is known by the address of its own CoreDNS", () => {
     const original = { ...ALIVE, dnsAddresses: ["10.96.0.9"] };
-    expect(ownerOf([], { addresses: ["10.96.0.9"] }, [original])).toBe("old");
-    expect(ownerOf([], { addresses: ["10.96.0.8"] }, [original])).toBeUndefined();
+    expect(ownerFor("new", [], { addresses: ["10.96.0.9"] }, [original])).toBe("old");
+    expect(ownerFor("new", [], { addresses: ["10.96.0.8"] }, [original])).toBeUndefined();
   });
 });
 
-test("of equal claims the older mesh's counts, and a mesh without claim is known by its address", () => {
-  const claim = (namespace: string, more: Partial<MeshClaim>): MeshClaim => ({
+describe("the owner, as a mesh has to see it,", () => {
+  const claim = (namespace: string, more: Partial<MeshClaim> = {}): MeshClaim => ({
     namespace,
     claim: 0,
     asked: undefined,
+    handBack: undefined,
     createdAt: "",
     clusterIPs: [],
     ...more,
   });
-  const both = [
-    claim("a", { claim: 3, createdAt: "2026-02-01T00:00:00Z" }),
-    claim("b", { claim: 3, createdAt: "2026-01-01T00:00:00Z" }),
-  ];
-  expect(ownerOf(both, undefined, [])).toBe("b");
-  expect(ownerOf([claim("a", {}), claim("c", { clusterIPs: ["10.0.0.1"] })], { addresses: ["10.0.0.1"] }, [])).toBe(
-    "c",
-  );
-  expect(ownerOf([claim("a", {})], { namespace: "gone", addresses: [] }, [])).toBeUndefined();
+  const ADDRESS = { addresses: ["10.0.0.1"] };
+
+  test("is whom cluster DNS leads to, claim or not", () => {
+    const led = claim("led", { clusterIPs: ["10.0.0.1"] });
+    expect(ownerFor("new", [claim("new"), led], ADDRESS, [])).toBe("led");
+    expect(ownerFor("led", [claim("new"), led], ADDRESS, [])).toBe("led");
+  });
+
+  test("is itself where it claims them higher", () => {
+    const [high, low] = [claim("high", { claim: 3 }), claim("low", { claim: 2, clusterIPs: ["10.0.0.1"] })];
+    expect(ownerFor("high", [high, low], ADDRESS, [])).toBe("high");
+    // As long as its own block is there.
+    expect(ownerFor("low", [high, low], ADDRESS, [])).toBe("low");
+    expect(ownerFor("low", [high, low], { namespace: "high", addresses: [] }, [])).toBe("high");
+  });
+
+  test("is nobody who cannot write into cluster DNS, however high he claims", () => {
+    const all = [claim("tulle", { claim: 1, clusterIPs: ["10.0.0.1"] }), claim("tenant", { claim: 999 })];
+    expect(ownerFor("tulle", all, ADDRESS, [])).toBe("tulle");
+    expect(ownerFor("tulle", all, undefined, [])).toBe("tulle");
+  });
+
+  test("of equal claims is the older", () => {
+    const old = claim("old", { claim: 1, createdAt: "2026-01-01T00:00:00Z", clusterIPs: ["10.0.0.1"] });
+    const young = claim("young", { claim: 1, createdAt: "2026-02-01T00:00:00Z", clusterIPs: ["10.0.0.2"] });
+    expect(ownerFor("young", [young, old], ADDRESS, [])).toBe("old");
+    expect(ownerFor("old", [young, old], { addresses: ["10.0.0.2"] }, [])).toBe("old");
+  });
+
+  test("is whoever claims them, where the blocks are gone or lead nowhere", () => {
+    const claiming = claim("owner", { claim: 1 });
+    expect(ownerFor("new", [claim("new"), claiming], undefined, [])).toBe("owner");
+    expect(ownerFor("new", [claim("new"), claiming], { namespace: "gone", addresses: [] }, [])).toBe("owner");
+    expect(ownerFor("new", [claim("new")], { namespace: "gone", addresses: [] }, [])).toBeUndefined();
+  });
 });

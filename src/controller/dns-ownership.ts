@@ -1,8 +1,9 @@
 /**
  * Which mesh has the mesh domains. There may be several in a cluster: two installations of Tulle, or Tulle beside Traefik
- * Mesh; cluster DNS can lead to one only, so one owns the domains and the others stand by. A mesh of Tulle says so by a
- * claim, a number on its own Service `tulle-dns`: the highest is the owner's. Each can read all claims, writes only its
- * own, and moving the domains is one write.
+ * Mesh; cluster DNS can lead to one only, so one owns the domains and the others stand by. The owner is whom cluster DNS
+ * leads to, unless another mesh of Tulle claims the domains higher: by a number on its own Service `tulle-dns`. Each reads
+ * all claims and writes only its own, so moving the domains is one write, and who cannot write into cluster DNS cannot
+ * take them, whatever he claims.
  *
  * Whoever looks after cluster DNS reads it first and the claims after that, and writes with the version that it read:
  * so an owner that does not know yet that it lost the domains cannot overwrite what the new one wrote.
@@ -19,6 +20,9 @@ const CLAIM = "tulle.dev/dns-claim";
 /** Asks the mesh to take the domains over: `ready`, or `force`. Gone once it has. */
 const TAKE_OVER = "tulle.dev/dns-take-over";
 
+/** Asks the owner to give the domains to Traefik Mesh in that namespace. Gone once it has. */
+const HAND_BACK = "tulle.dev/dns-hand-back";
+
 export type TakeOver = "ready" | "force";
 
 export interface DnsStanding {
@@ -29,6 +33,8 @@ export interface DnsStanding {
   readonly waitsFor: readonly string[];
   /** The mesh that they were taken from by this very look. */
   readonly takenFrom?: string;
+  /** Whom the owner has to give them to: Traefik Mesh cannot take them by itself. */
+  readonly handsBackTo?: OriginalMesh;
   /** Traefik Mesh is in the cluster too, and knows of no owner: it may write at any time. */
   readonly contested: boolean;
 }
@@ -40,6 +46,8 @@ export interface MeshClaim {
   readonly claim: number;
   /** What is asked of this mesh; undefined: nothing. */
   readonly asked: TakeOver | undefined;
+  /** Namespace of Traefik Mesh that it has to give them to; undefined: it has not. */
+  readonly handBack: string | undefined;
   readonly createdAt: string;
   readonly clusterIPs: readonly string[];
 }
@@ -70,7 +78,8 @@ export class DnsOwnership {
   }
 
   /**
-   * Whether this mesh has the domains; it claims them where nobody has them, or where it is asked to and can.
+   * Whether this mesh has the domains; it claims them where nobody has them, or where it is asked to and can, and gives its
+   * claim up once they are another's.
    * @param observed as it was read before
    * @throws ApiError
    */
@@ -78,38 +87,45 @@ export class DnsOwnership {
     const { namespace, meshDomains } = this.#options;
     const claims = await readClaims(api);
     const originals = await this.#options.originals();
-    const owner = ownerOf(claims, holderOf(observed, meshDomains), originals);
+    const owner = ownerFor(namespace, claims, holderOf(observed, meshDomains), originals);
     const contested = originals.length > 0;
     const mine = claims.find((each) => each.namespace === namespace);
     if (owner === undefined || owner === namespace) {
       // Without a Service to write it on, there is nothing to forward to either.
-      if (mine !== undefined && (mine.claim === 0 || mine.asked !== undefined)) await this.#claim(api, claims);
-      return { owns: true, owner: namespace, waitsFor: [], contested };
+      if (mine !== undefined && (mine.claim === 0 || mine.asked !== undefined)) await this.#claim(api, mine.claim || 1);
+      const handsBackTo = originals.find((each) => each.serves && each.namespace === mine?.handBack);
+      const hands = handsBackTo === undefined ? {} : { handsBackTo };
+      return { owns: true, owner: namespace, waitsFor: [], contested, ...hands };
     }
-    if (mine?.asked === undefined) return { owns: false, owner, waitsFor: [], contested };
+    if (mine?.asked === undefined) {
+      if (mine !== undefined && mine.claim > 0) await this.giveUp(api);
+      return { owns: false, owner, waitsFor: [], contested };
+    }
     const waitsFor = await this.#options.lacks(owner, mine.asked);
     if (waitsFor.length > 0) return { owns: false, owner, waitsFor, contested };
-    await this.#claim(api, claims);
+    const claim = claims.find((each) => each.namespace === owner)?.claim ?? 0;
+    await this.#claim(api, Math.max(mine.claim, claim + 1));
     return { owns: true, owner: namespace, waitsFor: [], takenFrom: owner, contested };
   }
 
   /** The one before has the domains again. @throws ApiError */
   async giveUp(api: Api): Promise<void> {
-    await annotate(api, this.#options.namespace, { [CLAIM]: null, [TAKE_OVER]: null });
+    await annotate(api, this.#options.namespace, { [CLAIM]: null, [TAKE_OVER]: null, [HAND_BACK]: null });
   }
 
-  async #claim(api: Api, claims: readonly MeshClaim[]): Promise<void> {
-    const { namespace } = this.#options;
-    const others = claims.filter((each) => each.namespace !== namespace).map(({ claim }) => claim);
-    const own = claims.find((each) => each.namespace === namespace)?.claim ?? 0;
-    const next = Math.max(own, Math.max(0, ...others) + 1);
-    await annotate(api, namespace, { [CLAIM]: String(next), [TAKE_OVER]: null });
+  async #claim(api: Api, claim: number): Promise<void> {
+    await annotate(api, this.#options.namespace, { [CLAIM]: String(claim), [TAKE_OVER]: null, [HAND_BACK]: null });
   }
 }
 
 /** Asks the mesh of that namespace to take over, or takes that back. @throws ApiError */
 export async function askToTakeOver(api: Api, namespace: string, asked: TakeOver | null): Promise<void> {
   await annotate(api, namespace, { [TAKE_OVER]: asked });
+}
+
+/** Asks the mesh of that namespace to give the domains to Traefik Mesh, or takes that back. @throws ApiError */
+export async function askToHandBack(api: Api, namespace: string, to: string | null): Promise<void> {
+  await annotate(api, namespace, { [HAND_BACK]: to });
 }
 
 /** Of all meshes of Tulle in the cluster. @throws ApiError */
@@ -124,15 +140,32 @@ export async function readClaims(api: Api): Promise<MeshClaim[]> {
   }
 }
 
-/** Namespace of the mesh that has the domains; undefined: nobody has. */
-export function ownerOf(
+/** Namespace of the mesh that has the domains, as the mesh in `namespace` has to see it; undefined: nobody has. */
+export function ownerFor(
+  namespace: string,
   claims: readonly MeshClaim[],
   holder: DnsHolder | undefined,
   originals: readonly OriginalMesh[],
 ): string | undefined {
-  const [first] = claims.filter(({ claim }) => claim > 0).sort(byClaim);
-  if (first !== undefined) return first.namespace;
-  if (holder === undefined) return undefined;
+  const mine = claims.find((each) => each.namespace === namespace);
+  const claiming = mine !== undefined && mine.claim > 0;
+  const leadsTo = holder && meshOf(holder, claims, originals);
+  if (leadsTo === undefined) {
+    if (claiming) return namespace;
+    // Overwritten a moment ago: whoever claims them puts them back.
+    return claims.filter(({ claim }) => claim > 0).sort(byClaim)[0]?.namespace;
+  }
+  const other = claims.find((each) => each.namespace === leadsTo);
+  const above = claiming && (other === undefined || byClaim(mine, other) < 0);
+  return above ? namespace : leadsTo;
+}
+
+/** Namespace of the mesh that cluster DNS leads to; undefined where nothing serves there any more. */
+function meshOf(
+  holder: DnsHolder,
+  claims: readonly MeshClaim[],
+  originals: readonly OriginalMesh[],
+): string | undefined {
   const leadsTo = (addresses: readonly string[]) => addresses.some((address) => holder.addresses.includes(address));
   const tulle = claims.find(({ namespace, clusterIPs }) => namespace === holder.namespace || leadsTo(clusterIPs));
   if (tulle !== undefined) return tulle.namespace;
@@ -141,11 +174,11 @@ export function ownerOf(
   )?.namespace;
 }
 
-/** Two that claimed at the same time are told apart by age. */
+/** The higher first; two that claimed at the same time are told apart by age. */
 function byClaim(a: MeshClaim, b: MeshClaim): number {
   if (a.claim !== b.claim) return b.claim - a.claim;
   const [left, right] = [`${a.createdAt} ${a.namespace}`, `${b.createdAt} ${b.namespace}`];
-  return left < right ? -1 : 1;
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 function claimOf({ metadata, spec = {} }: ServiceJson): MeshClaim {
@@ -155,6 +188,7 @@ function claimOf({ metadata, spec = {} }: ServiceJson): MeshClaim {
   return {
     namespace,
     claim: Number.isSafeInteger(claim) && claim > 0 ? claim : 0,
+    handBack: annotations[HAND_BACK],
     asked: asked === undefined ? undefined : asked === "force" ? "force" : "ready",
     createdAt: creationTimestamp,
     clusterIPs: (spec.clusterIPs ?? [spec.clusterIP ?? ""]).filter((address) => address !== "" && address !== "None"),

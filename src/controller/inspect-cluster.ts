@@ -11,7 +11,7 @@ import { discoverSmi } from "../kube/resources.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { DnsMode } from "./dns-keeper.ts";
 import { observeDns } from "./dns-objects.ts";
-import { ownerOf, readClaims } from "./dns-ownership.ts";
+import { ownerFor, readClaims } from "./dns-ownership.ts";
 import { meshNamespaces } from "./mesh-namespaces.ts";
 import { originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
@@ -195,7 +195,7 @@ async function otherOwner(
   observed: ObservedDns,
 ): Promise<string | undefined> {
   if (dnsMode === "manual") return undefined;
-  const owner = ownerOf(await readClaims(api), holderOf(observed, meshDomains), originalMeshesIn(state));
+  const owner = ownerFor(namespace, await readClaims(api), holderOf(observed, meshDomains), originalMeshesIn(state));
   return owner === namespace ? undefined : owner;
 }
 

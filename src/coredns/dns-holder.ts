@@ -64,7 +64,7 @@ function rewrittenInto(word: string): string | undefined {
 
 function ofStubDomains(text: string | undefined, meshDomains: readonly string[]): DnsHolder | undefined {
   try {
-    const stubs = JSON.parse(text ?? "{}") as Readonly<Record<string, unknown>>;
+    const stubs = (JSON.parse(text ?? "{}") ?? {}) as Readonly<Record<string, unknown>>;
     const servers = meshDomains.map((domain) => stubs[domain]).find(Array.isArray);
     return servers && { addresses: servers.map(String) };
   } catch {

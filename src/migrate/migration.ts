@@ -86,13 +86,20 @@ function settingsOf(values: Values, namespace: string): OriginalSettings {
   };
 }
 
-/** Definitions as the original's chart brings them serve one version each. */
+/** The original's chart brings definitions of these, each in one version before the newest. */
+const NEWEST: Readonly<Record<string, string>> = {
+  "traffictargets.access.smi-spec.io": "v1alpha3",
+  "httproutegroups.specs.smi-spec.io": "v1alpha4",
+  "tcproutes.specs.smi-spec.io": "v1alpha4",
+  "trafficsplits.split.smi-spec.io": "v1alpha4",
+};
+
 function ofDefinitions(objects: readonly RawObject[]): Difference[] {
   const old = objects.filter(({ kind, name, raw }) => {
-    if (kind !== "CustomResourceDefinition" || !name.endsWith(".smi-spec.io")) return false;
+    if (kind !== "CustomResourceDefinition" || NEWEST[name] === undefined) return false;
     const versions = valueAt(raw, "spec.versions");
-    const served = (Array.isArray(versions) ? versions : []).filter(isTree).filter(({ served }) => served === true);
-    return served.length <= 1;
+    const served = (Array.isArray(versions) ? versions : []).filter(isTree).filter((each) => each["served"] === true);
+    return !served.some((each) => each["name"] === NEWEST[name]);
   });
   const [first] = old;
   if (first === undefined) return [];

@@ -85,9 +85,11 @@ function expectNoFailure(what: string, { sent, ok, failed, slowestMs, failures }
 test("installed beside Traefik Mesh, Tulle stands by, and takes over when it is told", async () => {
   await eventually("Traefik Mesh answers", 60, async () => expect(await answeredBy()).toBe(THEIR_PROXY));
   load = await startLoad(URL_OF_WHOAMI, 200);
+  const told = await tulle("migrate", "--json");
+  expect([told.code, JSON.parse(told.text)]).toEqual([0, expect.objectContaining({ from: "defaults", values: {} })]);
   const installed = await load.while(async () => {
     await install();
-    expect(await answeredBy()).toBe(THEIR_PROXY);
+    await eventually("Traefik Mesh answers", 30, async () => expect(await answeredBy()).toBe(THEIR_PROXY));
   });
   expectNoFailure("installed beside Traefik Mesh", installed);
   const taken = await load.while(async () => {
@@ -95,8 +97,19 @@ test("installed beside Traefik Mesh, Tulle stands by, and takes over when it is 
     await leadsTo(MESH_NAMESPACE);
   });
   expectNoFailure("taken over from Traefik Mesh", taken);
-  expect(await answeredBy()).not.toBe(THEIR_PROXY);
-}, 240_000);
+}, 300_000);
+
+test("the names go back to Traefik Mesh, and are taken over again", async () => {
+  const totals = await load?.while(async () => {
+    const { code, text } = await tulle("migrate", "--hand-back", "--namespace", MESH_NAMESPACE, "--timeout", "2m");
+    expect([code, text]).toEqual([0, expect.stringContaining(`with Traefik Mesh in namespace ${ORIGINAL} again`)]);
+    await kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s");
+    await eventually("Traefik Mesh answers", 30, async () => expect(await answeredBy()).toBe(THEIR_PROXY));
+    await takeOver(MESH_NAMESPACE);
+    await leadsTo(MESH_NAMESPACE);
+  });
+  expectNoFailure("back to Traefik Mesh, and taken over again", totals ?? fail("no load"));
+}, 180_000);
 
 test("Traefik Mesh's controller, started anew, does not get the names back for long, and nothing breaks", async () => {
   const totals = await load?.while(async () => {
