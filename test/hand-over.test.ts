@@ -271,7 +271,7 @@ describe.skipIf(!CAN)("a proxy that follows another on its ports (Node.js 22.12 
 
   test.each([1, 2])(
     "takes over without a failed call, of any protocol, with %i worker(s)",
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async (workers) => {
       let proxy = start({ workers });
       await at.host.inForceOn(1);
@@ -311,6 +311,23 @@ describe.skipIf(!CAN)("a proxy that follows another on its ports (Node.js 22.12 
     expect(await second.ended()).toBe(1);
     await get(at.web, false);
     expect(first.hasEnded).toBe(false);
+  });
+
+  test("that is told to stop before it has a configuration leaves the one before alone", async () => {
+    const first = start();
+    await at.host.inForceOn(1);
+    await at.host.forgetSaved();
+    const second = start({ controller: "localhost:1" });
+    await second.says("another proxy has the ports");
+    second.process.kill("SIGTERM");
+    expect(await second.ended()).toBe(0);
+    await get(at.web, false);
+    expect(await statusCode(at.host.ports.health, "/readyz")).toBe(200);
+    expect(first.log).not.toContain("taken over");
+    // Another may still follow it.
+    const third = start();
+    await third.says("took over");
+    expect(await first.ended()).toBe(0);
   });
 
   test("goes on by itself when the one before is killed", async () => {

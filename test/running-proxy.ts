@@ -1,10 +1,11 @@
 /** `tulle proxy` as processes, with a scripted controller, for tests that make real calls. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { MeshConfig } from "../src/config/mesh-config.ts";
 import { seal } from "../src/config/snapshot.ts";
@@ -79,6 +80,13 @@ export class ProxyHost {
       await new Promise<void>((resolve) => {
         this.#onStatus = resolve;
       });
+  }
+
+  /** Waits until a proxy has saved its configuration, and deletes that. */
+  async forgetSaved(): Promise<void> {
+    const saved = join(this.#folder, "mesh-config.json");
+    while (!existsSync(saved)) await nextTurn();
+    rmSync(saved);
   }
 
   start(flags: Readonly<Record<string, string | number | true>>): RunningProxy {

@@ -27,6 +27,7 @@ export class HandOver {
   readonly #options: HandOverOptions;
   #before: net.Socket | undefined;
   #server: net.Server | undefined;
+  #closed = false;
 
   constructor(options: HandOverOptions) {
     this.#options = options;
@@ -35,6 +36,7 @@ export class HandOver {
 
   /** @returns whether another proxy has the ports */
   async meet(): Promise<boolean> {
+    if (this.#closed) return false;
     const socket = net.connect(this.#path);
     const met = await new Promise<boolean>((resolve) => {
       socket.once("connect", () => resolve(true));
@@ -52,7 +54,7 @@ export class HandOver {
       await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   }
 
-  /** Resolves when the one before has given up, or is gone. @throws Error where it does neither */
+  /** Resolves when the one before has given up, or is gone, or this is closed. @throws Error where it does neither */
   async takeOver(): Promise<void> {
     const { clock, log } = this.#options;
     // The one that answers may itself have been followed meanwhile.
@@ -82,8 +84,11 @@ export class HandOver {
     });
   }
 
+  /** Asks nobody, and is asked by nobody, any more. */
   close(): void {
+    this.#closed = true;
     this.#before?.destroy();
+    this.#before = undefined;
     this.#server?.close();
     this.#server = undefined;
   }

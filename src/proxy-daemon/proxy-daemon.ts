@@ -162,7 +162,9 @@ export class ProxyDaemon {
     await this.#followController();
     if (!follows) return;
     await Promise.race([this.#inForce, this.#handOver?.gone()]);
-    await this.#handOver?.takeOver();
+    // It may be told to stop while it waits: the one before goes on, then.
+    if (!this.#draining) await this.#handOver?.takeOver();
+    if (this.#draining) return;
     await this.#openOwnPorts();
     this.#options.log.info("took over from the proxy before this one");
   }
