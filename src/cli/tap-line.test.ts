@@ -18,7 +18,7 @@ describe("a call as a line", () => {
   test("says when, from where to where, what, and what came of it", () => {
     expect(lineOf(exchangeRecord()).split(/ {2,}/)).toEqual([
       "20:33:07.237",
-      "shop/client-1 → shop/web:80 (shop/web-canary:80 shop/web-1)",
+      "shop/client-1 → shop/web:80 (web-canary:80 web-1)",
       "GET /cart?id=7",
       "200",
       "12 ms",
@@ -34,7 +34,7 @@ describe("a call as a line", () => {
   test("of a flow says its bytes", () => {
     const line = lineOf(flowRecord({ durationMs: 1.25 }));
     expect(line.split(/ {2,}/).slice(1)).toEqual([
-      "shop/client-1 → shop/db:5432 (shop/web-1)",
+      "shop/client-1 → shop/db:5432 (web-1)",
       "tcp ↑100 ↓2000 bytes",
       "-",
       "1.3 ms",
@@ -62,7 +62,7 @@ describe("a call as a line", () => {
       "TIME          STATUS  TIME TAKEN  REQUEST  REASON",
       "              FROM → TO (BACKEND)",
       "20:33:07.237  200          12 ms  GET /cart?id=7",
-      "              shop/client-1 → shop/web:80 (shop/web-canary:80 shop/web-1)",
+      "              shop/client-1 → shop/web:80 (web-canary:80 web-1)",
     ]);
   });
 

@@ -131,7 +131,12 @@ interface Cells {
 }
 
 function wayOf({ source, sourceAddress, service, backend, endpoint, endpointPod }: TappedCall): string {
-  const by = [backend, endpointPod ?? endpoint].filter((each) => each !== undefined).map(wordOf);
+  // The namespace only where it is another than the Service's.
+  const namespace = service.slice(0, service.indexOf("/") + 1);
+  const within = (key: string) => (key.startsWith(namespace) ? key.slice(namespace.length) : key);
+  const by = [backend, endpointPod ?? endpoint]
+    .filter((each) => each !== undefined)
+    .map((each) => wordOf(within(each)));
   return `${wordOf(source ?? sourceAddress)} → ${wordOf(service)}${by.length === 0 ? "" : ` (${by.join(" ")})`}`;
 }
 
