@@ -299,7 +299,8 @@ export const PROBLEMS = {
   },
   TraefikMatchUnsupported: {
     severity: "error",
-    effect: "in Traefik this match fits no request",
+    effect:
+      "in Traefik this match fits no request; where a split has it, access control refuses what fits the rest of it",
     remedy: "match on something else, or run Tulle's own proxy",
   },
   TraefikRouteUnsupported: {

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import type { HttpMatch } from "../config/mesh-config.ts";
-import { anchored, matchesCondition } from "./http-match-condition.ts";
+import { ALWAYS, NEVER } from "./condition.ts";
+import { anchored, matchesCondition, takenBy } from "./http-match-condition.ts";
 
 const rule = (match: HttpMatch, forAccess = false) =>
   matchesCondition([match], forAccess, () => expect.unreachable()).text;
@@ -17,6 +18,8 @@ test.each<[HttpMatch, string]>([
   [{ headers: [{ name: "x-a", type: "exact", value: "" }] }, "HeaderRegexp(`x-a`, `^$`)"],
   [{ headers: [{ name: "x-a", type: "regex", value: "" }] }, "HeaderRegexp(`x-a`, `.*`)"],
   [{ query: [{ name: "q", type: "regex", value: "1" }] }, "QueryRegexp(`q`, `1`)"],
+  // Whatever Host there is.
+  [{ methods: ["GET"], headers: [{ name: "host", type: "regex", value: ".*" }] }, "Method(`GET`)"],
 ])("%j is %s", (match, text) => expect(rule(match)).toBe(text));
 
 test("a path that servers read in different ways fits nothing that decides access by path", () => {
@@ -67,5 +70,20 @@ test("what Traefik's rules do not see fits nothing, and is said", () => {
   expect(said).toEqual([
     "host: Traefik's rules do not see the header Host as it came",
     "half: half a character is in it",
+  ]);
+});
+
+test("of a match that cannot be said, what can be said of it is what it may fit at most", () => {
+  const host = { name: "host", type: "regex", value: "a" } as const;
+  const taken = (...matches: HttpMatch[]) => {
+    const { certain, possible } = takenBy(matches, () => {});
+    return [certain === NEVER ? "never" : certain.text, possible === ALWAYS ? "always" : possible.text];
+  };
+  expect(taken({ path: { type: "exact", value: "/a" }, headers: [host] })).toEqual(["never", "Path(`/a`)"]);
+  expect(taken({ path: { type: "regex", value: "/\ud800" }, methods: ["GET"] })).toEqual(["never", "Method(`GET`)"]);
+  expect(taken({ headers: [host] })).toEqual(["never", "always"]);
+  expect(taken({ methods: ["GET"] }, { methods: ["PUT"], headers: [host] })).toEqual([
+    "Method(`GET`)",
+    "Method(`GET`) || Method(`PUT`)",
   ]);
 });

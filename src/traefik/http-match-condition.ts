@@ -32,18 +32,70 @@ export function matchesCondition(
   );
 }
 
+/** What a list of matches takes of the calls, for the routes of a split. */
+export interface Taken {
+  /** What Traefik can tell for certain that it fits. */
+  readonly certain: Condition;
+  /** All that it may fit: of matches that cannot be said, what can be said of them. The same one where all can. */
+  readonly possible: Condition;
+}
+
+/** @param unsupported is told why a match cannot be said */
+export function takenBy(
+  matches: readonly HttpMatch[],
+  unsupported: (match: HttpMatch, why: Unsupported) => void,
+): Taken {
+  const certain = matchesCondition(matches, false, unsupported);
+  if (matches.every((match) => obstacle(match) === undefined)) return { certain, possible: certain };
+  return { certain, possible: anyOf(matches.map((match) => matchCondition(sayable(match), false))) };
+}
+
+const HOST_AS_IT_CAME = "Traefik's rules do not see the header Host as it came";
+/** Text that is no text stays out of Go, which would read something else in its place. */
+const HALF_A_CHARACTER = "half a character is in it";
+
 function obstacle({ path, headers = [], query = [] }: HttpMatch): Unsupported | undefined {
-  if (headers.some(({ name }) => name === "host")) return "Traefik's rules do not see the header Host as it came";
-  const values = [path?.value ?? "", ...[...headers, ...query].flatMap(({ name, value }) => [name, value])];
-  // Text that is no text stays out of Go, which would read something else in its place.
-  return values.some((value) => /\p{Cs}/u.test(value)) ? "half a character is in it" : undefined;
+  if (headers.some(isOfHost)) return HOST_AS_IT_CAME;
+  const isWhole = (path === undefined || isText(path.value)) && [...headers, ...query].every(isFieldOfText);
+  return isWhole ? undefined : HALF_A_CHARACTER;
+}
+
+/** The match without what cannot be said of it: it fits whatever the whole of it fits, and more. */
+function sayable({ path, headers = [], query = [], ...match }: HttpMatch): HttpMatch {
+  return {
+    ...match,
+    ...(path === undefined || !isText(path.value) ? {} : { path }),
+    headers: headers.filter((field) => !isOfHost(field) && isFieldOfText(field)),
+    query: query.filter(isFieldOfText),
+  };
+}
+
+/**
+ * Traefik's own matchers of the host see it in small letters and without its port, so that what an expression finds in
+ * it cannot be known by them.
+ */
+function isOfHost(field: FieldMatch): boolean {
+  return field.name === "host" && !isAnyHost(field);
+}
+
+/** There is one in every request that comes to a Service's router: it is by the host that it does. */
+function isAnyHost({ name, type, value }: FieldMatch): boolean {
+  return name === "host" && type === "regex" && (value === "" || value === ".*");
+}
+
+function isFieldOfText({ name, value }: FieldMatch): boolean {
+  return isText(name) && isText(value);
+}
+
+function isText(value: string): boolean {
+  return !/\p{Cs}/u.test(value);
 }
 
 function matchCondition({ path, methods, headers = [], query = [] }: HttpMatch, forAccess: boolean): Condition {
   return allOf([
     methods === undefined ? ALWAYS : anyOf(methods.map((method) => matcher("Method", method))),
     ...(path === undefined ? [] : pathConditions(path, forAccess)),
-    ...headers.map((field) => fieldCondition("Header", field)),
+    ...headers.map((field) => (isAnyHost(field) ? ALWAYS : fieldCondition("Header", field))),
     ...query.map((field) => fieldCondition("Query", field)),
   ]);
 }

@@ -6,7 +6,7 @@
 import { type Middlewares, type ServicePort, splitAddressPort } from "../config/mesh-config.ts";
 import { breakerText } from "./breaker-text.ts";
 import { ALWAYS, allOf, anyOf, type Condition, matcher, NEVER } from "./condition.ts";
-import { matchesCondition } from "./http-match-condition.ts";
+import { type Taken, takenBy } from "./http-match-condition.ts";
 import { Names } from "./names.ts";
 import type { Case } from "./route-cases.ts";
 import { ServiceBook } from "./service-book.ts";
@@ -111,12 +111,15 @@ export class HttpPart {
     for (const each of cases) {
       // What is left goes to the Service itself: to the routers of its targets.
       if (each.target === "own") continue;
-      const rule = allOf([host, this.#condition(each)]);
-      if (rule === NEVER) continue;
+      const { certain, ...taken } = this.#taken(each);
+      // Where nobody is kept out, what cannot be said goes on to the Service itself; else it is refused.
+      const possible = this.#mesh.access === undefined ? certain : taken.possible;
+      if (possible === NEVER) continue;
       const priority = SPLIT + 2 * (cases.length - 1 - each.index);
       const variant = each.index === 0 ? "" : `-${each.index + 1}`;
       const parts = [servicePort.namespace, servicePort.service, each.origin.name, servicePort.port];
-      const block = { name: this.#names.of(`traffic-split-block${variant}`, parts), rule, priority, ...BLOCK_ALL };
+      const blockName = this.#names.of(`traffic-split-block${variant}`, parts);
+      const block = { name: blockName, rule: allOf([host, possible]), priority, ...BLOCK_ALL };
       if (each.obstacle !== undefined) {
         this.#mesh.reportObstacle(each.origin, each.obstacle);
         yield block;
@@ -125,20 +128,22 @@ export class HttpPart {
       const access = this.#book.access(each, (leaf) => this.#mesh.reportStricter(each.origin, leaf));
       this.#mesh.reportBackends(each, servicePort);
       const name = this.#names.of(`traffic-split-direct${variant}`, parts);
-      const allowed = allOf([rule, access]);
+      const allowed = allOf([host, certain, access]);
       if (allowed !== NEVER)
         yield { name, rule: allowed, priority: priority + 1, service: this.#book.ofCase(each), middlewares };
-      // Who may not make a call that the split takes does not come to the Service by its next router either.
-      if (access !== ALWAYS && each.index < cases.length - 1) yield block;
+      // Who may not make a call that the split takes, or may take, does not come to the Service by its next router either.
+      const takesAll = access === ALWAYS && possible === certain;
+      if (!takesAll && each.index < cases.length - 1) yield block;
     }
   }
 
-  #condition({ conditions }: Case): Condition {
-    return allOf(
-      conditions.map(({ matches, origin }) =>
-        matchesCondition(matches, false, ({ name = "" }, why) => this.#mesh.reportMatch(origin, name, why)),
-      ),
+  #taken({ conditions }: Case): Taken {
+    const taken = conditions.map(({ matches, origin }) =>
+      takenBy(matches, ({ name = "" }, why) => this.#mesh.reportMatch(origin, name, why)),
     );
+    const certain = allOf(taken.map((each) => each.certain));
+    if (taken.every((each) => each.possible === each.certain)) return { certain, possible: certain };
+    return { certain, possible: allOf(taken.map((each) => each.possible)) };
   }
 
   *#targetRouters(key: string, servicePort: ServicePort, host: Condition, middlewares: readonly string[]) {

@@ -26,6 +26,11 @@ kind: HTTPRouteGroup
 metadata: {name: beta, namespace: t}
 spec: {matches: [{name: beta, headers: [{X-Beta: ".*"}]}]}
 ---
+apiVersion: specs.smi-spec.io/v1alpha3
+kind: HTTPRouteGroup
+metadata: {name: oldname, namespace: t}
+spec: {matches: [{name: oldname, pathRegex: /moved, headers: [{Host: "[.]maesh$"}]}]}
+---
 apiVersion: specs.smi-spec.io/v1alpha4
 kind: TCPRoute
 metadata: {name: elsewhere, namespace: t}
@@ -76,6 +81,9 @@ const manifests = (): string =>
     server("canary"),
     split("canary", { v2: 1 }, "matches: [{kind: HTTPRouteGroup, name: beta}]"),
     target("canary", "canary", "both", EVERYTHING),
+    server("moved"),
+    split("moved", { v2: 1 }, "matches: [{kind: HTTPRouteGroup, name: oldname}]"),
+    target("moved", "moved", "both", EVERYTHING),
     server("tcp", TCP),
     target("tcp", "tcp", "friend", TCP_RULE),
     server("tcpport", TCP),
@@ -222,6 +230,16 @@ const behaviours: readonly Behaviour[] = [
       return `${await calls.outcome("canary", { from: "both", headers })}, without it ${await calls.outcome("canary", { from: "both" })}`;
     },
     outcome: "403, without it 200 canary",
+  },
+  {
+    title: "a split that matches by Host: what it takes and denies, what it does not take, and another path",
+    run: async (calls) => {
+      const headers = { Host: "moved.t.maesh" };
+      const taken = await calls.outcome("moved", { from: "both", path: "/moved", headers });
+      const left = await calls.outcome("moved", { from: "both", path: "/moved" });
+      return `${taken}, ${left}, ${await calls.outcome("moved", { from: "both", headers })}`;
+    },
+    outcome: { Tulle: "403, 200 moved, 200 moved", Traefik: "403, 403, 200 moved" },
   },
   {
     title: "Pods of two ServiceAccounts behind a Service: who may reach one of them reaches that one alone",

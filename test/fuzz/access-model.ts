@@ -22,17 +22,27 @@ interface Request {
   readonly method: string;
   /** Header `x-key`. */
   readonly key: string | undefined;
+  /** Header `host`. */
+  readonly host: string;
 }
 
 type Kind = MeshObject["kind"];
 
+/** Whether a request is one that is meant; "maybe" where that hangs on what cannot be seen of it. */
+type Fit = boolean | "maybe";
+
 export class AccessModel {
   readonly #objects: readonly MeshObject[];
   readonly #default: string;
+  readonly #seesHost: boolean;
 
-  /** @param objects of any namespace */
-  constructor(objects: readonly MeshObject[], defaultTrafficType: string) {
+  /**
+   * @param objects of any namespace
+   * @param seesHost false: header `host` is not seen, and what may hang on it is denied
+   */
+  constructor(objects: readonly MeshObject[], defaultTrafficType: string, seesHost = true) {
     this.#default = defaultTrafficType;
+    this.#seesHost = seesHost;
     const own = ({ labels }: MeshObject["meta"]) =>
       labels["app.kubernetes.io/part-of"] === "tulle" || ["maesh", "jaeger"].includes(labels["app"] ?? "");
     this.#objects = objects.filter(
@@ -124,14 +134,33 @@ export class AccessModel {
 
   /** Whether a call may be made at all, to this port of this Service. */
   allows(service: Service, port: number, call: Call): boolean {
+    const backends = this.#backendsOf(service, call);
+    if (backends === undefined) return this.#allowsOwn(service, port, call);
+    return backends !== "maybe" && backends.every((backend) => this.allows(backend, port, call));
+  }
+
+  /** `address port` of the endpoints that a call to this port of this Service may come to, by way of splits too. */
+  leadsTo(service: Service, port: number, call: Call): string[] {
+    const backends = this.#backendsOf(service, call);
+    if (backends === undefined) return this.reached(service, port, call);
+    return backends === "maybe" ? [] : backends.flatMap((backend) => this.leadsTo(backend, port, call));
+  }
+
+  /** @returns undefined where the Service itself is meant */
+  #backendsOf(service: Service, call: Call): Service[] | "maybe" | undefined {
     const split = this.#splitOf(service);
-    if (split === undefined || !this.#splitFits(split, service, call)) return this.#allowsOwn(service, port, call);
+    const fit = split !== undefined && this.#splitFits(split, service, call);
+    if (split === undefined || fit === false) return undefined;
+    if (fit === "maybe") return fit;
     return split.backends
       .filter((backend) => backend.weight > 0 && this.#isUsable(backend.service, service))
-      .every((backend) => {
-        const next = this.#find("Service", service.meta.namespace, backend.service) as Service;
-        return this.allows(next, port, call);
-      });
+      .map((backend) => this.#find("Service", service.meta.namespace, backend.service) as Service);
+  }
+
+  /** The Service that a split in force is of. */
+  rootOf(namespace: string, name: string): string | undefined {
+    const split = this.#find("TrafficSplit", namespace, name);
+    return split === undefined ? undefined : `${namespace}/${split.service}`;
   }
 
   #allowsOwn(service: Service, port: number, call: Call): boolean {
@@ -177,7 +206,7 @@ export class AccessModel {
     const { request } = call;
     const fits = rules.some(
       ({ kind, name, matches }) =>
-        kind === "HTTPRouteGroup" && this.#fitsGroup(meta.namespace, name, matches, request, true),
+        kind === "HTTPRouteGroup" && this.#fitsGroup(meta.namespace, name, matches, request, true) === true,
     );
     return fits && (!together || !names("TCPRoute") || opensPort("TCPRoute"));
   }
@@ -194,21 +223,18 @@ export class AccessModel {
     );
   }
 
-  #fitsGroup(namespace: string, name: string, only: readonly string[] = [], request: Request, forAccess: boolean) {
+  #fitsGroup(namespace: string, name: string, only: readonly string[] = [], request: Request, forAccess: boolean): Fit {
     const matches = this.#find("HTTPRouteGroup", namespace, name)?.matches ?? [];
     // The first of a name is meant.
     const distinct = matches.filter((match, at) => matches.findIndex((other) => other.name === match.name) === at);
-    return distinct.some(
-      (match) => (only.length === 0 || only.includes(match.name)) && fits(match, request, forAccess),
-    );
+    const meant = distinct.filter((match) => only.length === 0 || only.includes(match.name));
+    return either(meant.map((match) => fits(match, request, forAccess, this.#seesHost)));
   }
 
-  #splitFits(split: TrafficSplit, root: Service, { request }: Call): boolean {
+  #splitFits(split: TrafficSplit, root: Service, { request }: Call): Fit {
     if (split.matches.length === 0 || this.typeOf(root) !== "http") return true;
-    return (
-      request !== undefined &&
-      split.matches.some(({ name }) => this.#fitsGroup(split.meta.namespace, name, [], request, false))
-    );
+    if (request === undefined) return false;
+    return either(split.matches.map(({ name }) => this.#fitsGroup(split.meta.namespace, name, [], request, false)));
   }
 
   /** The one in force. */
@@ -277,11 +303,22 @@ function isSound({ pathRegex = "", methods = [], headers = [] }: Match): boolean
   );
 }
 
-function fits(match: Match, { path, method, key }: Request, forAccess: boolean): boolean {
-  if (!isSound(match)) return false;
+const either = (fit: readonly Fit[]): Fit => fit.includes(true) || (fit.includes("maybe") && "maybe");
+
+function fits(match: Match, request: Request, forAccess: boolean, seesHost: boolean): Fit {
+  const isUnseen = ({ name, value }: NonNullable<Match["headers"]>[number]) =>
+    !seesHost && name.toLowerCase() === "host" && value !== ".*";
+  const headers = match.headers?.filter((header) => !isUnseen(header)) ?? [];
+  if (!isSound(match) || !fitsSeen({ ...match, headers }, request, forAccess)) return false;
+  return match.headers?.some(isUnseen) !== true || "maybe";
+}
+
+function fitsSeen(match: Match, { path, method, key, host }: Request, forAccess: boolean): boolean {
   const { pathRegex = "", methods = [], headers = [] } = match;
   if (methods.length > 0 && !methods.some((each) => each === "*" || each.toUpperCase() === method)) return false;
-  if (!headers.every(({ value }) => key !== undefined && new RegExp(value).test(key))) return false;
+  const sent = (name: string) => (name.toLowerCase() === "host" ? host : key);
+  if (!headers.every(({ name, value }) => sent(name) !== undefined && new RegExp(value).test(sent(name) as string)))
+    return false;
   const pattern = pathRegex.replace(/^\^/, "");
   if (pattern === "" || pattern === ".*") return true;
   // No rule on paths lets one through that reads two ways.

@@ -171,6 +171,9 @@ const pod: fc.Arbitrary<Pod> = record({
 });
 
 const version = oneOf(["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]);
+const keyHeader = record({ name: mostly("X-Key", "x key"), value: mostly("yes", "^y", "(") });
+/** Such as Traefik's rules do not see it. */
+const hostHeader = record({ name: fc.constant("Host"), value: oneOf([".*", "^s0", ":81$"]) });
 const group: fc.Arbitrary<HTTPRouteGroup> = record({
   kind: kind("HTTPRouteGroup"),
   meta: metaOf(["g0", "g1"]),
@@ -181,7 +184,7 @@ const group: fc.Arbitrary<HTTPRouteGroup> = record({
       pathRegex: maybe(oneOf(PATTERNS)) as fc.Arbitrary<string>,
       methods: maybe(fc.array(mostly("GET", "POST", "post", "*", "BREW"), { maxLength: 2 })) as fc.Arbitrary<string[]>,
       headers: maybe(
-        fc.array(record({ name: mostly("X-Key", "x key"), value: mostly("yes", "^y", "(") }), { maxLength: 2 }),
+        fc.array(fc.oneof({ arbitrary: keyHeader, weight: 4 }, { arbitrary: hostHeader, weight: 1 }), { maxLength: 2 }),
       ) as fc.Arbitrary<{ name: string; value: string }[]>,
     }),
     { maxLength: 3 },
@@ -328,14 +331,21 @@ const soundSplit = fc
       matches: matched < 2 ? [] : [{ kind: "HTTPRouteGroup", name: "g0" }],
     }),
   );
-const soundGroup = fc.tuple(oneOf(["g0", "g1"]), oneOf(["", "/a", "/b", "/x|y"]), fc.subarray(METHODS)).map(
-  ([name, pathRegex, methods]): HTTPRouteGroup => ({
-    kind: "HTTPRouteGroup",
-    meta: soundMeta(name),
-    version: "v1alpha4",
-    matches: [{ name: "m0", pathRegex, methods }],
-  }),
-);
+const soundGroup = fc
+  .tuple(
+    oneOf(["g0", "g1"]),
+    oneOf(["", "/a", "/b", "/x|y"]),
+    fc.subarray(METHODS),
+    fc.option(hostHeader, { nil: undefined, freq: 4 }),
+  )
+  .map(
+    ([name, pathRegex, methods, host]): HTTPRouteGroup => ({
+      kind: "HTTPRouteGroup",
+      meta: soundMeta(name),
+      version: "v1alpha4",
+      matches: [{ name: "m0", pathRegex, methods, ...(host === undefined ? {} : { headers: [host] }) }],
+    }),
+  );
 
 /** Of a kind: three that fit in with others, and one of any form. */
 const some = <T extends MeshObject>(weight: number, sound: fc.Arbitrary<T>, any: fc.Arbitrary<T>) => [

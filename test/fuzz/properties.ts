@@ -182,6 +182,7 @@ const anyRequest = fc.record({
   path: fc.constantFrom(...PATHS),
   method: fc.constantFrom(...METHODS),
   key: fc.constantFrom("yes", "no", undefined),
+  host: fc.constantFrom("s0.a.traefik.mesh", "s1.a.traefik.mesh:81"),
 });
 const anyCall = fc.tuple(fc.constantFrom(...ADDRESSES, "10.9.9.9"), anyRequest);
 
@@ -257,7 +258,7 @@ function decide(table: MeshRouteTable, key: string, { from, request }: Call): De
   const caller = table.caller(from);
   if (request === undefined) table.routeFlow(entry, caller, decision);
   else {
-    const header = (name: string) => (name === "x-key" ? request.key : undefined);
+    const header = (name: string) => (name === "x-key" ? request.key : name === "host" ? request.host : undefined);
     table.routeHttp(entry, caller, { path: request.path, method: request.method, query: "", header }, decision);
   }
   return decision;

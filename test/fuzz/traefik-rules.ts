@@ -77,7 +77,8 @@ export class TraefikRules {
 type Predicate = (call: TraefikCall) => boolean;
 
 const MATCHERS: Readonly<Record<string, (first: string, second: string) => Predicate>> = {
-  Host: (host) => (call) => call.host === host,
+  // Without the port.
+  Host: (host) => (call) => call.host?.replace(/:\d+$/, "") === host,
   HostSNI: (name) => () => name === "*",
   ClientIP: (address) => (call) => call.from === address,
   Method: (method) => (call) => call.method === method,
