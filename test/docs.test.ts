@@ -109,6 +109,14 @@ test("links between our pages lead somewhere", () => {
   expect(broken).toEqual([]);
 });
 
+test("each decision has a number of its own, in its file's name and its title alike", () => {
+  const files = readdirSync(new URL("../docs/decisions", import.meta.url)).filter((name) => name.endsWith(".md"));
+  const numbers = files.map((name) => Number(name.slice(0, 4)));
+  expect(numbers).toEqual(files.map((_, index) => index + 1));
+  for (const name of files)
+    expect(read(`docs/decisions/${name}`).startsWith(`# ${Number(name.slice(0, 4))}. `), name).toBe(true);
+});
+
 test("docs/access-log.md has the fields of a line, in their order, and what the program says of each", () => {
   const table = read("docs/access-log.md").split("\n## JSON\n")[1]?.split("\n## ")[0] ?? "";
   const rows = table.split("\n").filter((line) => line.startsWith("| `"));

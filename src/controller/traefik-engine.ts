@@ -1,5 +1,5 @@
 /**
- * Stock Traefiks as the proxies (decision 12): what a controller does for them that Tulle's own proxies do themselves or
+ * Stock Traefiks as the proxies (decision 16): what a controller does for them that Tulle's own proxies do themselves or
  * are told over the config stream. They poll their configuration; names are answered here, where the cluster's DNS
  * cannot rewrite them.
  */
