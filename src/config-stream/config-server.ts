@@ -231,6 +231,9 @@ interface SubscriberOptions extends ConfigServerOptions {
   onClose(): void;
 }
 
+/** Messages that wait for their sender's token to be looked at. */
+const MAX_EARLY = 16;
+
 /** One proxy's connection, or another controller's. */
 class Subscriber implements AskableProxy {
   readonly #socket: tls.TLSSocket;
@@ -251,6 +254,9 @@ class Subscriber implements AskableProxy {
   #greeted = false;
   #silence: Timer | undefined;
   #ping: Timer | undefined;
+
+  /** What came before it was known who speaks. */
+  readonly #early: ProxyMessage[] = [];
 
   constructor(socket: tls.TLSSocket, options: SubscriberOptions) {
     this.#socket = socket;
@@ -334,7 +340,9 @@ class Subscriber implements AskableProxy {
       return;
     }
     if (this.#identity === undefined) {
-      this.refuse("the first message must be a hello");
+      // Another controller asks right after its hello, while its token is looked at.
+      if (this.#greeted && this.#early.length < MAX_EARLY) this.#early.push(message);
+      else this.refuse("the first message must be a hello");
       return;
     }
     this.#heard();
@@ -398,6 +406,7 @@ class Subscriber implements AskableProxy {
     this.#pingLater();
     this.update();
     if (this.canBeAsked) this.#options.onAskable();
+    for (const message of this.#early.splice(0)) this.#take(message);
   }
 
   #channelFor(role: PeerIdentity["role"]): AskChannel {

@@ -536,6 +536,19 @@ test("another controller asks and gets no configuration; a proxy may not ask", a
   expect(server.status()).toEqual([]);
 });
 
+test("a question that comes while its asker's token is looked at is answered after that", async () => {
+  const { port } = await serve(0, undefined, echo);
+  const hello = JSON.stringify({ type: "hello", token: "token-of-controller" });
+  const ask = JSON.stringify({ type: "ask", id: 1, path: "/api/traffic" });
+  const peer = proxyByHand(port);
+  // In one piece, so that both are there before anybody can have looked at the token.
+  peer.socket.write(`${hello}\n${ask}\n`);
+  expect(await peer.next()).toEqual({ type: "answer", id: 1, text: "asked for /api/traffic" });
+  const early = proxyByHand(port);
+  early.socket.write(`${ask}\n`);
+  expect(await early.next()).toMatchObject({ type: "refused", reason: "the first message must be a hello" });
+});
+
 test("what changes in place is sent as what it is then, to a slow proxy as one difference", async () => {
   const { server, port, next } = await serve();
   const snapshot = new LiveSnapshot({ ...emptyMeshConfig(), names: { "n/a": ["127.3.0.1"], "n/b": ["127.3.0.2"] } });
