@@ -106,6 +106,8 @@ class Endpoint {
 
   /** Accepts no more, and ends once nothing is under way: nobody should send it anything by now. */
   async leave() {
+    // What was sent to it before, and waits unread while this process is busy, makes its connection no idle one.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeIdleConnections?.();
     for (const each of this.#open) if (each.goaway !== undefined) each.close();
