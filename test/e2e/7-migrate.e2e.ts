@@ -108,7 +108,11 @@ test("the names go back to Traefik Mesh, and are taken over again", async () => 
     await takeOver(MESH_NAMESPACE);
     await leadsTo(MESH_NAMESPACE);
   });
-  expectNoFailure("back to Traefik Mesh, and taken over again", totals ?? fail("no load"));
+  const { sent, failed, failures } = totals ?? fail("no load");
+  report("back to Traefik Mesh, and taken over again: calls, failed", `${sent}, ${failed}`);
+  // CoreDNS restarts twice in a row, and may ask a caller to look a name up again.
+  expect(failures.filter((each) => !each.includes("EAI_AGAIN"))).toEqual([]);
+  expect(failed).toBeLessThan(5);
 }, 180_000);
 
 test("Traefik Mesh's controller, started anew, does not get the names back for long, and nothing breaks", async () => {
