@@ -6,6 +6,7 @@ import { Names } from "./names.ts";
 import type { Case, CaseBackend } from "./route-cases.ts";
 import { sorted } from "./sorted.ts";
 import type { WeightedServices } from "./traefik-configuration.ts";
+import { wholeWeights } from "./whole-weights.ts";
 
 /** Makes a load balancer of endpoints, by their keys. */
 export type MakeServers<Servers> = (servicePort: ServicePort, endpoints: readonly string[]) => Servers;
@@ -57,18 +58,14 @@ export class ServiceBook<Servers> {
     const variant = each.index === 0 ? "" : `-${each.index + 1}`;
     const name = this.#names.of(`traffic-split${variant}`, parts);
     return this.#put(name, () => {
+      const backends = backendsOf(each);
+      const whole = wholeWeights(backends.map(({ weight }) => weight));
       const weights = new Map<string, number>();
-      for (const backend of backendsOf(each)) {
+      for (const [index, backend] of backends.entries()) {
         const child = this.#ofBackend(backend, parts);
-        weights.set(child, (weights.get(child) ?? 0) + backend.weight);
+        weights.set(child, (weights.get(child) ?? 0) + (whole[index] as number));
       }
-      const whole = [...weights.values()].every(Number.isInteger);
-      const services = [...weights].map(([child, weight]) => ({
-        name: child,
-        // Traefik counts in whole numbers.
-        weight: whole ? weight : Math.max(1, Math.round(weight * 1000)),
-      }));
-      return { weighted: { services } };
+      return { weighted: { services: [...weights].map(([child, weight]) => ({ name: child, weight })) } };
     });
   }
 

@@ -372,6 +372,15 @@ describe("SMI's kinds in each version", () => {
       "{apiVersion: split.smi-spec.io/v1alpha3, kind: TrafficSplit, metadata: {name: t}, spec: {service: s, backends: [{service: b, weight: -1}]}}",
       "ManifestInvalid spec.backends[0].weight",
     ],
+    // More than whoever counts with them can hold.
+    [
+      "{apiVersion: split.smi-spec.io/v1alpha4, kind: TrafficSplit, metadata: {name: t}, spec: {service: s, backends: [{service: b, weight: 1e300}]}}",
+      "ManifestInvalid spec.backends[0].weight: it is 1e+300; at most 1000000 is expected",
+    ],
+    [
+      "{apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: {name: t}, spec: {service: s, backends: [{service: b, weight: 9E}]}}",
+      'ManifestInvalid spec.backends[0].weight: it is "9E"; a quantity such as 500m or 1, and at most 1M, is expected',
+    ],
   ])("%s is refused as %s", (text, start) => {
     expect(faults(text)).toEqual([expect.stringContaining(start)]);
   });

@@ -151,12 +151,15 @@ function trafficTarget(version: string) {
 
 // ── split.smi-spec.io ──
 
+/** Whoever counts with weights has room for these, and for the sum of many. */
+const MAX_WEIGHT = 1_000_000;
+const WeightSchema = z.number().min(0).max(MAX_WEIGHT);
 /** v1alpha1: a Kubernetes quantity, `100m` or `1`. */
+const QUANTITY_EXPECTED = "a quantity such as 500m or 1, and at most 1M, is expected";
 const QuantitySchema = z
-  .union([z.string(), z.number()], { error: "a quantity such as 500m or 1 is expected" })
-  .refine((raw) => quantityThousandths(raw) !== undefined, "a quantity such as 500m or 1 is expected")
-  .transform((raw) => quantityThousandths(raw) ?? 0);
-const WeightSchema = z.number().min(0);
+  .union([z.string(), z.number()], { error: QUANTITY_EXPECTED })
+  .transform((raw) => quantityThousandths(raw) ?? Number.NaN)
+  .refine((thousandths) => thousandths <= 1_000 * MAX_WEIGHT, QUANTITY_EXPECTED);
 
 function trafficSplit(version: string) {
   const weight: z.ZodType<number> = version === "v1alpha1" ? QuantitySchema : WeightSchema;
