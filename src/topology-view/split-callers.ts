@@ -22,6 +22,7 @@ export class SplitCallers {
   readonly #splits: Readonly<Record<string, Split>>;
   readonly #splitOf: ReadonlyMap<string, string>;
   readonly #admittedAt: (service: string) => ReadonlySet<string>;
+  readonly #known = new Map<string, ReadonlySet<string>>();
 
   /**
    * @param inForce keys of those splits that are
@@ -37,19 +38,20 @@ export class SplitCallers {
     this.#admittedAt = admittedAt;
   }
 
+  /** Each split is gone through once, by however many ways it is come to. */
   of(key: string): ReadonlySet<string> {
-    return this.#walk(key, [key]);
-  }
-
-  #walk(key: string, passed: readonly string[]): ReadonlySet<string> {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    // The objects may be newer than what is in force, and lead back here: that way admits those who it would plainly.
+    this.#known.set(key, this.#admittedAt(this.#splits[key]?.service ?? ""));
     const weighted = (this.#splits[key]?.backends ?? []).filter(({ weight }) => weight > 0);
     const sets = weighted.map(({ service }) => {
       const next = this.#splitOf.get(service);
-      // A split that is not in force may lead to itself.
-      if (next === undefined || passed.includes(next)) return this.#admittedAt(service);
-      return this.#walk(next, [...passed, next]);
+      return next === undefined ? this.#admittedAt(service) : this.of(next);
     });
     const [first = new Set<string>(), ...others] = sets;
-    return new Set([...first].filter((pod) => others.every((set) => set.has(pod))));
+    const callers = new Set([...first].filter((pod) => others.every((set) => set.has(pod))));
+    this.#known.set(key, callers);
+    return callers;
   }
 }

@@ -31,6 +31,7 @@ export class AccessConditions {
   readonly #byDestination = new Map<string, (readonly [key: string, rule: AccessRule])[]>();
   readonly #callers = new Map<string, Condition[]>();
   readonly #conditions = new Map<AccessRule, { sources: Condition; http: Condition }>();
+  readonly #whole = { http: new Map<ServicePort, WholeAccess>(), tcp: new Map<ServicePort, WholeAccess>() };
   readonly #unsupported: (rule: AccessRule, match: string, why: Unsupported) => void;
 
   /** @param unsupported is told once of each match that fits nothing in Traefik */
@@ -70,8 +71,14 @@ export class AccessConditions {
       .filter(({ condition }) => condition !== NEVER);
   }
 
-  /** Without endpoints a service port protects nothing: everybody is told that there is none. */
   whole(servicePort: ServicePort, transport: Transport): WholeAccess {
+    const known = this.#whole[transport].get(servicePort) ?? this.#wholeOf(servicePort, transport);
+    this.#whole[transport].set(servicePort, known);
+    return known;
+  }
+
+  /** Without endpoints a service port protects nothing: everybody is told that there is none. */
+  #wholeOf(servicePort: ServicePort, transport: Transport): WholeAccess {
     if (Object.keys(servicePort.endpoints).length === 0) return { condition: ALWAYS, endpoints: [], stricter: false };
     const groups = new Map<string, { condition: Condition; endpoints: string[] }>();
     for (const [endpoint, identity, port] of identified(servicePort)) {

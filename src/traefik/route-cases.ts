@@ -4,6 +4,7 @@
  * the first that fits decides.
  */
 import type { HttpMatch, MeshConfig, Origin, Route, ServicePort } from "../config/mesh-config.ts";
+import { splitDepths } from "./split-depths.ts";
 
 /** One backend with a share of the calls. */
 export interface CaseBackend {
@@ -14,16 +15,25 @@ export interface CaseBackend {
   readonly split?: Case;
 }
 
+/** Of one route; the same object wherever it is asked for. */
+export interface RouteCondition {
+  /** One of them holds. */
+  readonly matches: readonly HttpMatch[];
+  readonly origin: Origin;
+}
+
 export interface Case {
   /** Of which service port. */
   readonly key: string;
   /** Its number among the service port's cases, from 0. */
   readonly index: number;
-  /** All of these hold; in each, one match does, and an empty list holds always. */
-  readonly conditions: readonly { readonly matches: readonly HttpMatch[]; readonly origin: Origin }[];
+  /** All of these hold, each of them once. */
+  readonly conditions: readonly RouteCondition[];
   readonly origin: Origin;
   /** `own`: to its own endpoints. */
   readonly target: "own" | readonly CaseBackend[];
+  /** Keys of the service ports whose endpoints answer, each once. */
+  readonly leaves: readonly string[];
   /** Why Traefik cannot do it, as the start of a sentence; absent: it can. */
   readonly obstacle?: string;
 }
@@ -31,24 +41,32 @@ export interface Case {
 /** Of a service port; more are nobody's need, and would be a wall of routers. */
 const MAX_CASES = 32;
 const TOO_MANY = `the matches of its splits come to more than ${MAX_CASES} cases`;
+/** Of a case: the rule of its router names the callers of all of them. */
+const MAX_LEAVES = 128;
+const TOO_WIDE = `it leads to more than ${MAX_LEAVES} Services`;
 /** Splits of splits; the compiler lets no cycle through. */
 const MAX_DEPTH = 16;
+const TOO_DEEP = `it is split more than ${MAX_DEPTH} times`;
+
+type Outcome = Pick<Case, "conditions"> & { readonly backends: readonly CaseBackend[] };
 
 export class RouteCases {
   readonly #servicePorts: MeshConfig["servicePorts"];
+  readonly #depths: ReadonlyMap<string, number>;
   readonly #known = new Map<string, readonly Case[]>();
 
   constructor(servicePorts: MeshConfig["servicePorts"]) {
     this.#servicePorts = servicePorts;
+    this.#depths = splitDepths(servicePorts);
   }
 
   /** In the order in which they are tried. */
-  of(key: string, depth = 0): readonly Case[] {
+  of(key: string): readonly Case[] {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const servicePort = this.#servicePorts[key] as ServicePort;
     const routes = servicePort.routes ?? [ownRoute(key, servicePort)];
-    const drafts = routes.flatMap((route) => this.#casesOf(key, route, depth));
+    const drafts = routes.flatMap((route) => this.#casesOf(key, route));
     const cases =
       drafts.length > MAX_CASES
         ? [{ ...refused(key, routes[0] as Route, TOO_MANY), conditions: [] }]
@@ -57,30 +75,25 @@ export class RouteCases {
     return cases;
   }
 
-  #casesOf(key: string, route: Route, depth: number): Case[] {
-    const { origin, matches, backends } = route;
-    const why = depth < MAX_DEPTH ? obstacle(route) : `it is split more than ${MAX_DEPTH} times`;
-    const condition = { matches, origin };
-    if (why !== undefined) return [{ ...refused(key, route, why), conditions: [condition] }];
+  #casesOf(key: string, route: Route): Case[] {
+    const { origin, backends } = route;
+    const why = (this.#depths.get(key) ?? 0) > MAX_DEPTH ? TOO_DEEP : obstacle(route);
+    if (why !== undefined) return [refused(key, route, why)];
+    const conditions = conditionsOf(route);
     const weighted = backends.filter(({ weight }) => weight > 0);
     if (weighted.length === 1 && weighted[0]?.servicePort === key)
-      return [{ key, index: 0, conditions: [condition], origin, target: "own" }];
+      return [{ key, index: 0, conditions, origin, target: "own", leaves: [key] }];
     // One list of backends for each outcome of the matches of those that are split themselves.
-    let outcomes: { conditions: Case["conditions"]; backends: readonly CaseBackend[] }[] = [
-      { conditions: [condition], backends: [] },
-    ];
+    let outcomes: Outcome[] = [{ conditions, backends: [] }];
     for (const { servicePort, weight, routed } of weighted) {
       const isSplit = routed === true && servicePort !== key && this.#servicePorts[servicePort] !== undefined;
-      const inner: readonly (Case | undefined)[] = isSplit ? this.of(servicePort, depth + 1) : [undefined];
-      outcomes = outcomes.flatMap((outcome) =>
-        inner.map((split) => ({
-          conditions: [...outcome.conditions, ...(split?.conditions ?? [])],
-          backends: [...outcome.backends, { key: servicePort, weight, ...(split === undefined ? {} : { split }) }],
-        })),
-      );
+      const backend = { key: servicePort, weight };
+      outcomes = combined(outcomes, isSplit ? this.of(servicePort).map((split) => ({ ...backend, split })) : [backend]);
       if (outcomes.length > MAX_CASES) return [refused(key, route, TOO_MANY)];
     }
     return outcomes.map((outcome) => {
+      const leaves = leavesOf(outcome.backends);
+      if (leaves.length > MAX_LEAVES) return { ...refused(key, route, TOO_WIDE), conditions: outcome.conditions };
       const fault = outcome.backends.find(({ split }) => split?.obstacle !== undefined)?.split?.obstacle;
       return {
         key,
@@ -88,10 +101,36 @@ export class RouteCases {
         conditions: outcome.conditions,
         origin,
         target: outcome.backends,
+        leaves,
         ...(fault === undefined ? {} : { obstacle: fault }),
       };
     });
   }
+}
+
+/**
+ * Each outcome with each case of one more backend, but for those that always come to an earlier one; no more than one
+ * beyond those that may be.
+ */
+function combined(outcomes: readonly Outcome[], cases: readonly CaseBackend[]): Outcome[] {
+  const found: Outcome[] = [];
+  for (const outcome of outcomes)
+    for (const backend of cases) {
+      const conditions = new Set([...outcome.conditions, ...(backend.split?.conditions ?? [])]);
+      if (found.some((earlier) => earlier.conditions.every((each) => conditions.has(each)))) continue;
+      found.push({ conditions: [...conditions], backends: [...outcome.backends, backend] });
+      if (found.length > MAX_CASES) return found;
+    }
+  return found;
+}
+
+function leavesOf(backends: readonly CaseBackend[]): string[] {
+  return [...new Set(backends.flatMap(({ key, split }) => split?.leaves ?? [key]))];
+}
+
+/** Without matches it holds for every call. */
+function conditionsOf({ matches, origin }: Route): RouteCondition[] {
+  return matches.length === 0 ? [] : [{ matches, origin }];
 }
 
 function ownRoute(key: string, { namespace, service }: ServicePort): Route {
@@ -107,6 +146,7 @@ function obstacle({ filters = [], callerNamespaces, requestTimeoutMs, backends }
   return undefined;
 }
 
-function refused(key: string, { origin, matches }: Route, why: string): Case {
-  return { key, index: 0, conditions: [{ matches, origin }], origin, target: [], obstacle: why };
+function refused(key: string, route: Route, why: string): Case {
+  const conditions = conditionsOf(route);
+  return { key, index: 0, conditions, origin: route.origin, target: [], leaves: [], obstacle: why };
 }

@@ -74,7 +74,7 @@ export class ServiceBook<Servers> {
     const access = this.#access;
     if (access === undefined) return ALWAYS;
     return allOf(
-      leavesOf(each).map((key) => {
+      each.leaves.map((key) => {
         const servicePort = this.#servicePorts[key];
         if (servicePort === undefined) return ALWAYS;
         const whole = access.whole(servicePort, this.#transport);
@@ -105,10 +105,4 @@ export class ServiceBook<Servers> {
 
 function backendsOf({ target }: Case): readonly CaseBackend[] {
   return target === "own" ? [] : target;
-}
-
-/** Keys of the service ports whose endpoints answer. */
-export function leavesOf(each: Case): string[] {
-  if (each.target === "own") return [each.key];
-  return each.target.flatMap(({ key, split }) => (split === undefined ? [key] : leavesOf(split)));
 }

@@ -5,7 +5,6 @@ import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
 import { AccessConditions, type Opening } from "./access-conditions.ts";
 import type { FindService } from "./entrypoint-numbers.ts";
 import { type Case, RouteCases } from "./route-cases.ts";
-import { leavesOf } from "./service-book.ts";
 
 export class Translation {
   readonly config: MeshConfig;
@@ -85,7 +84,7 @@ export class Translation {
 
   /** What the backends of a split ask for themselves, and only their own routers would do. */
   reportBackends(each: Case, root: ServicePort): void {
-    for (const key of leavesOf(each)) {
+    for (const key of each.leaves) {
       const backend = this.config.servicePorts[key];
       if (backend === undefined || (backend.namespace === root.namespace && backend.service === root.service)) continue;
       if (Object.keys(backend.middlewares).length === 0) continue;
