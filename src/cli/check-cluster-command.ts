@@ -1,7 +1,7 @@
 import { Resolver } from "node:dns/promises";
 import { getJson } from "../admin/get-json.ts";
 import { compileCluster } from "../controller/compile-cluster.ts";
-import type { DnsMode } from "../controller/dns-keeper.ts";
+import type { DnsMode } from "../controller/dns-change.ts";
 import { type Finding, inspectCluster } from "../controller/inspect-cluster.ts";
 import { CONTROLLER } from "../controller/own-objects.ts";
 import { servedServices } from "../controller/shadow-services.ts";

@@ -1,4 +1,4 @@
-import type { DnsMode } from "../controller/dns-keeper.ts";
+import type { DnsMode } from "../controller/dns-change.ts";
 import { takeAway } from "../controller/take-away.ts";
 import { systemClock } from "../model/clock.ts";
 import { type ClusterOptions, connect } from "./cluster-connection.ts";

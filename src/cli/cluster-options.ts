@@ -2,7 +2,7 @@
 import { networkInterfaces } from "node:os";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import type { TrafficType } from "../config/mesh-config.ts";
-import type { DnsMode } from "../controller/dns-keeper.ts";
+import type { DnsMode } from "../controller/dns-change.ts";
 import { DEFAULT_LIMITS, MAX_LIMITS } from "../controller/traefik-ports.ts";
 import { systemClock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";

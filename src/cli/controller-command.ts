@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
-import type { DnsMode } from "../controller/dns-keeper.ts";
+import type { DnsMode } from "../controller/dns-change.ts";
 import { MeshController } from "../controller/mesh-controller.ts";
 import type { TraefikEngineOptions } from "../controller/traefik-engine.ts";
 import { clusterDomainOfResolvConf } from "../coredns/cluster-domain.ts";

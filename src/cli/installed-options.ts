@@ -1,7 +1,7 @@
 /** With which options the controller of a cluster runs: what `check` and `explain` must reckon with too. */
 import { Command } from "commander";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
-import type { DnsMode } from "../controller/dns-keeper.ts";
+import type { DnsMode } from "../controller/dns-change.ts";
 import { CONTROLLER } from "../controller/own-objects.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";

@@ -212,7 +212,7 @@ function ofDns({ mode, inForce, owner, waitsFor, faults, warnings }: DnsState, n
         object,
         `the mesh in namespace ${owner} has the mesh names, and this one stands by: tulle migrate --take-over --namespace ${namespace}`,
       ),
-      ...waitsFor.map((each) => doubtful(object, `asked to take over, it waits: ${each}`)),
+      ...waitsFor.map((each) => doubtful(object, `to take over, it waits: ${each}`)),
       ...faults.map((fault) => wrong(object, fault)),
     ];
   const told = [...faults.map((fault) => wrong(object, fault)), ...warnings.map((each) => doubtful(object, each))];

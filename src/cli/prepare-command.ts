@@ -1,4 +1,4 @@
-import type { DnsMode } from "../controller/dns-keeper.ts";
+import type { DnsMode } from "../controller/dns-change.ts";
 import { prepareCluster } from "../controller/prepare-cluster.ts";
 import { systemClock } from "../model/clock.ts";
 import { silentLog } from "../telemetry/log.ts";

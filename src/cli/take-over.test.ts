@@ -8,6 +8,7 @@ interface Dns {
   readonly inForce?: boolean;
   readonly waitsFor?: readonly string[];
   readonly faults?: readonly string[];
+  readonly takenBack?: number;
   readonly mode?: string;
 }
 
@@ -26,7 +27,7 @@ function fixture(...dns: readonly Dns[]) {
     signal: stop.signal,
     statuses: async () => {
       const said = left.length > 1 ? left.shift() : left[0];
-      const state = { mode: "forward", inForce: false, waitsFor: [], faults: [], ...said };
+      const state = { mode: "forward", inForce: false, waitsFor: [], faults: [], takenBack: 0, ...said };
       return [{ leads: false }, { leads: true, dns: state }];
     },
     say: (line) => lines.push(line),
@@ -48,7 +49,21 @@ function fixture(...dns: readonly Dns[]) {
   return { api, options, lines, stop, end, asked };
 }
 
+/** Traefik Mesh, which had the names. */
 function addOriginal(api: FakeApi, parts: readonly ("controller" | "proxy" | "shadow")[]) {
+  const record = JSON.stringify({ namespace: "new", domains: [], original: "old" });
+  api.put("/api/v1/namespaces/kube-system/configmaps", { metadata: { name: "coredns" }, data: { Corefile: "" } });
+  api.put("/apis/apps/v1/namespaces/kube-system/deployments", {
+    metadata: { name: "coredns", namespace: "kube-system", annotations: { "tulle.dev/dns-owner": record } },
+    spec: {
+      template: {
+        spec: {
+          containers: [{ name: "coredns", image: "coredns/coredns:1.11.1" }],
+          volumes: [{ name: "config", configMap: { name: "coredns" } }],
+        },
+      },
+    },
+  });
   const put = (collection: string, name: string, labels: object) =>
     api.put(`/api/v1/namespaces/old/${collection}`, {
       metadata: { name, namespace: "old", labels: { app: "maesh", ...labels } },
@@ -101,6 +116,15 @@ test.each<[string, readonly Dns[], string]>([
     [{ owner: "old" }, { owner: "old" }, { owner: "old", faults: ["It did not get ready."] }],
     "! It did not get ready.",
   ],
+  [
+    "one that did not get ready before either",
+    [
+      { owner: "old", faults: ["It did not get ready."], takenBack: 1 },
+      { owner: "old", faults: ["It did not get ready."], takenBack: 1 },
+      { owner: "old", faults: ["It did not get ready."], takenBack: 2 },
+    ],
+    "! It did not get ready.",
+  ],
 ])("stopped by %s, it takes back what it asked for, and ends with 1", async (_, dns, line) => {
   const { options, lines, end, asked } = fixture(...dns);
   expect(await end(takeOver(options, "force"))).toBe(1);
@@ -114,6 +138,29 @@ test("interrupted, it takes back what it asked for", async () => {
   expect(await end(takeOver(options, "ready"))).toBe(1);
   expect(lines).toEqual(["! it was interrupted, and the mesh is not asked any more"]);
   expect(asked()).toEqual({});
+});
+
+test("out of time or interrupted during the change, it says that the mesh goes on with it", async () => {
+  const { options, lines, stop, end } = fixture({ owner: "old" }, { owner: "old" }, { owner: "new" });
+  expect(await end(takeOver(options, "ready"))).toBe(1);
+  expect(lines.at(-1)).toMatch(/^! it is not done in 5 s: .*the mesh goes on with that/);
+  stop.abort();
+  expect(await end(takeOver(options, "ready"))).toBe(1);
+  expect(lines.at(-1)).toMatch(/^! it was interrupted, and .*the mesh goes on with that/);
+});
+
+test("what a tenant labels as Traefik Mesh gets no names", async () => {
+  const { api, options, lines, end } = fixture({ owner: "new", inForce: true });
+  addOriginal(api, ["proxy", "shadow"]);
+  for (const [collection, name, more] of [
+    ["pods", "p", { component: "maesh-mesh" }],
+    ["services", "s", { type: "shadow" }],
+  ] as const)
+    api.put(`/api/v1/namespaces/tenant/${collection}`, {
+      metadata: { name, namespace: "tenant", labels: { app: "maesh", ...more } },
+    });
+  expect(await end(takeOver(options, "ready"))).toBe(0);
+  expect(lines.join()).not.toContain("tenant");
 });
 
 test("blocks that are changed by hand are not moved", async () => {

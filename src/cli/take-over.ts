@@ -1,7 +1,8 @@
 /** Asks a mesh to take the mesh domains over, and says how that goes: the controller that leads does it. */
 import { z } from "zod";
-import { askToHandBack, askToTakeOver, type TakeOver } from "../controller/dns-ownership.ts";
-import { readOriginalMeshes } from "../controller/original-meshes.ts";
+import { observeDns } from "../controller/dns-objects.ts";
+import { askToHandBack, askToTakeOver, knownOriginals, type TakeOver } from "../controller/dns-ownership.ts";
+import { type OriginalMesh, readOriginalMeshes } from "../controller/original-meshes.ts";
 import type { Api } from "../kube/api-client.ts";
 import type { Clock } from "../model/clock.ts";
 import { pause } from "../model/pause.ts";
@@ -15,6 +16,7 @@ const StatusSchema = z.object({
     owner: z.string(),
     waitsFor: z.array(z.string()),
     faults: z.array(z.string()),
+    takenBack: z.number(),
   }),
 });
 type LeaderDns = z.infer<typeof StatusSchema>["dns"];
@@ -71,7 +73,7 @@ export async function takeOver(options: TakeOverOptions, asked: TakeOver): Promi
  */
 export async function handBack(options: TakeOverOptions): Promise<number> {
   const { api, namespace, say, warn } = options;
-  const originals = (await readOriginalMeshes(api)).filter(({ serves }) => serves);
+  const originals = (await originalsOf(api)).filter(({ serves }) => serves);
   const [original] = originals;
   if (original === undefined || originals.length > 1) {
     warn(`there ${original === undefined ? "is no Traefik Mesh" : "are several"} to hand back to in this cluster`);
@@ -100,20 +102,23 @@ export async function handBack(options: TakeOverOptions): Promise<number> {
 async function follow(options: TakeOverOptions, to: string): Promise<string> {
   const { clock, namespace, timeoutMs, signal, say } = options;
   const until = clock.now() + timeoutMs;
-  const faultsBefore = (await leaderDns(options)).faults;
+  const before = await leaderDns(options);
   let said = "";
   for (;;) {
-    const { owner, inForce, waitsFor, faults } = await leaderDns(options);
+    const { owner, inForce, waitsFor, faults, takenBack } = await leaderDns(options);
     if (owner === to && (inForce || to !== namespace)) return "";
-    const fault = faults.find((each) => !faultsBefore.includes(each));
+    const fault = faults.find((each) => takenBack > before.takenBack || !before.faults.includes(each));
     if (fault !== undefined) return fault;
+    const isTried = owner === namespace && !inForce;
     const state =
       owner === namespace || to !== namespace
         ? "cluster DNS gets the new blocks"
         : waitsFor.map((each) => `it waits: ${each}`).join("\n");
     if (state !== said && state !== "") say(state);
     said = state;
-    if (signal.aborted) return "it was interrupted, and the mesh is not asked any more";
+    const goesOn = "the blocks are being changed, and the mesh goes on with that: tulle status says how it ends";
+    if (signal.aborted) return `it was interrupted, and ${isTried ? goesOn : "the mesh is not asked any more"}`;
+    if (clock.now() > until && isTried) return `it is not done in ${Math.round(timeoutMs / 1000)} s: ${goesOn}`;
     if (clock.now() > until)
       return `it has not come about in ${Math.round(timeoutMs / 1000)} s, and the mesh is not asked any more; --force takes proxies that are not ready and names that are missing for granted`;
     await pause(clock, LOOK_MS, signal);
@@ -130,8 +135,13 @@ async function leaderDns({ statuses, namespace }: TakeOverOptions): Promise<Lead
   return leader.dns;
 }
 
+/** Those that cluster DNS leads, or led, to. */
+async function originalsOf(api: Api): Promise<OriginalMesh[]> {
+  return knownOriginals(await readOriginalMeshes(api), await observeDns(api));
+}
+
 async function sayWhatIsLeft({ api, say }: TakeOverOptions): Promise<void> {
-  for (const { namespace, controls, serves } of await readOriginalMeshes(api))
+  for (const { namespace, controls, serves } of await originalsOf(api))
     if (controls)
       say(
         `Traefik Mesh's controller runs in namespace ${namespace}: scale its Deployment to 0 before you uninstall it, or its cleanup takes the mesh names out for a moment`,

@@ -3,7 +3,8 @@ import { ApiError } from "../kube/api-error.ts";
 import type { ObjectRef } from "../model/objects.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { type Log, silentLog } from "../telemetry/log.ts";
-import { DnsKeeper, type DnsMode } from "./dns-keeper.ts";
+import type { DnsMode } from "./dns-change.ts";
+import { DnsKeeper } from "./dns-keeper.ts";
 import { DnsOwnership } from "./dns-ownership.ts";
 import type { ClusterEvent } from "./event-recorder.ts";
 import { SHADOW_LABELS } from "./own-objects.ts";
@@ -82,6 +83,7 @@ function fixture(mode: DnsMode = "forward", collection = DEPLOYMENTS) {
       ownership: new DnsOwnership({
         namespace: "tulle",
         meshDomains: wanted.meshDomains,
+        clock,
         originals: () => [],
         lacks: () => [],
       }),
@@ -91,7 +93,6 @@ function fixture(mode: DnsMode = "forward", collection = DEPLOYMENTS) {
         meshDomains: wanted.meshDomains,
         dnsServiceIPs: ["10.96.0.53"],
         longNames: [],
-        marks: "own",
       }),
     });
   const keeper = make();

@@ -2,12 +2,12 @@
  * Keeps the mesh domains in the cluster's DNS. The leader looks every few seconds what DNS there is and what it says of
  * the mesh domains; what is missing, or was overwritten by whoever else writes there, is put back. A change is rolled
  * out by the cluster, Pod after Pod; where the first new one does not get ready, the change is taken back and told.
- * Before anything is written, the workload is marked as under trial: a leader that comes in between goes on from there.
- * Where another mesh of the cluster has the domains, it touches nothing and stands by (DnsOwnership).
+ * Before anything is written, DNS's workload gets the owner's name and the mark of the trial, in one write (DnsRecord): a
+ * leader that comes in between goes on from there. Where another mesh of the cluster has the domains, it touches nothing
+ * and stands by (DnsOwnership).
  */
-import { createHash } from "node:crypto";
-import { planPatch, planRestore } from "../coredns/dns-patch.ts";
-import type { DnsPlan, ObjectChange, PatchOptions } from "../coredns/dns-plan.ts";
+import { planPatch } from "../coredns/dns-patch.ts";
+import type { DnsPlan, ObjectChange } from "../coredns/dns-plan.ts";
 import type { DnsProvider, ObservedDns, WorkloadRef } from "../coredns/dns-provider.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
@@ -16,29 +16,30 @@ import type { ObjectRef } from "../model/objects.ts";
 import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
 import {
-  markTrial,
-  observeDns,
-  restartWorkload,
-  reversed,
-  rolloutStatus,
-  trialOf,
-  unmarkWorkload,
-  writeChanges,
-} from "./dns-objects.ts";
+  blocksMark,
+  type DnsMode,
+  hashOf,
+  ownOptions,
+  planBefore,
+  planOf,
+  recordBefore,
+  settledRecord,
+  type WantedDns,
+} from "./dns-change.ts";
+import { handedBack, PATCHED, REPAIRED, takenOver } from "./dns-events.ts";
+import { observeDns, podAnnotation, restartWorkload, reversed, rolloutStatus, writeChanges } from "./dns-objects.ts";
 import type { DnsOwnership, DnsStanding } from "./dns-ownership.ts";
+import { amendRecord, recordOf, trialIn, writeRecord } from "./dns-record.ts";
 import type { ClusterEvent, EventRecorder } from "./event-recorder.ts";
-
-/** `manual`: nothing is touched, and the block is said for the owner to add. */
-export type DnsMode = PatchOptions["mode"] | "manual";
 
 export interface DnsKeeperOptions {
   readonly api: Api;
   readonly clock: Clock;
   readonly log: Log;
   readonly mode: DnsMode;
-  readonly ownership: Pick<DnsOwnership, "decide" | "giveUp">;
+  readonly ownership: Pick<DnsOwnership, "decide" | "answered" | "originalsIn">;
   /** What the plan needs to know now; undefined while that is not known. */
-  wanted(observed: ObservedDns): Omit<PatchOptions, "mode"> | undefined;
+  wanted(observed: ObservedDns): WantedDns | undefined;
 }
 
 /** What `/api/status/controller` and `tulle check` say of it. */
@@ -48,10 +49,12 @@ export interface DnsStatus {
   readonly inForce: boolean;
   /** Namespace of the mesh that has the domains; empty: not known yet, or `manual`. */
   readonly owner: string;
-  /** Why a take-over that was asked for has not happened yet. */
+  /** Why a take-over that was asked for, or is due, has not happened yet. */
   readonly waitsFor: readonly string[];
   readonly warnings: readonly string[];
   readonly faults: readonly string[];
+  /** How many changes this controller had to take back since it began. */
+  readonly takenBack: number;
   /** For an owner who makes the change with his own tools. */
   readonly byHand: string;
 }
@@ -64,9 +67,12 @@ interface Look {
   readonly signal: AbortSignal;
   readonly recorder: Recorder;
   readonly observed: ObservedDns;
-  readonly options: PatchOptions;
+  readonly wanted: WantedDns;
   readonly plan: DnsPlan;
-  readonly standing: DnsStanding | undefined;
+}
+
+interface OwnersLook extends Look {
+  readonly standing: DnsStanding;
 }
 
 /** A change that is written, of which it is not known whether DNS gets ready with it. */
@@ -92,11 +98,9 @@ export class DnsKeeper {
   #standsBy = false;
   #contested = false;
   #repairs = 0;
-  #takenBack = { fault: "", restUntil: Number.NEGATIVE_INFINITY };
+  #takenBack = { fault: "", restUntil: Number.NEGATIVE_INFINITY, count: 0 };
   /** The trial begun last. */
   #begun: Trial | undefined;
-  /** The mesh that the domains were taken from, until that is in force. */
-  #takenFrom: string | undefined;
   #wake = new AbortController();
   #said = "";
 
@@ -110,6 +114,7 @@ export class DnsKeeper {
       waitsFor: [],
       warnings: [],
       faults: [],
+      takenBack: 0,
       byHand: "",
     };
   }
@@ -140,7 +145,9 @@ export class DnsKeeper {
       try {
         await this.look(signal, recorder);
       } catch (error) {
-        if (!signal.aborted) this.#sayOnce(`cluster DNS could not be looked after: ${(error as Error).message}`);
+        // What was read is old already: the next look reads it anew.
+        if (!signal.aborted && !isApiError(error, 409))
+          this.#sayOnce(`cluster DNS could not be looked after: ${(error as Error).message}`);
       }
       await pause(clock, this.#pauseMs, AbortSignal.any([signal, this.#wake.signal]));
       this.#wake = new AbortController();
@@ -154,27 +161,30 @@ export class DnsKeeper {
     const observed = await observeDns(api);
     const wanted = this.#options.wanted(observed);
     if (wanted === undefined) return;
-    const standing = mode === "manual" ? undefined : await this.#options.ownership.decide(api, observed);
-    if (standing?.owns === false) {
-      this.#standBy(standing);
-      return;
-    }
-    const options = optionsOf(wanted, mode, standing);
-    const plan = planPatch(observed, options);
-    const trial = mode === "manual" ? undefined : this.#trialIn(observed, plan);
-    this.#takenFrom = standing?.takenFrom ?? this.#takenFrom;
-    this.#contested = standing?.contested === true;
-    this.#note(plan, trial !== undefined, standing);
     if (mode === "manual") {
+      const originals = await this.#options.ownership.originalsIn(observed);
+      const plan = planPatch(observed, ownOptions(wanted, mode, originals));
+      this.#note(plan, false, "");
       if (!this.#status.inForce) this.#sayOnce(`the mesh domains are not in the cluster's DNS. Add:\n${plan.byHand}`);
       return;
     }
+    const standing = await this.#options.ownership.decide(api, observed, this.#restSentences());
+    if (!standing.owns) {
+      this.#standBy(standing);
+      return;
+    }
+    const plan = planOf(observed, wanted, mode, standing);
+    const trial = this.#trialOf(observed, plan, standing);
+    this.#contested = standing.originals.length > 0;
+    this.#note(plan, trial !== undefined, standing.owner);
     for (const sentence of [...plan.faults, ...plan.warnings]) this.#sayOnce(sentence);
-    const look: Look = { api, signal, recorder, observed, options, plan, standing };
+    const look: OwnersLook = { api, signal, recorder, observed, wanted, plan, standing };
     const written = plan.changes.length === 0 && plan.faults.length === 0;
     if (written && trial !== undefined) await this.#tryOut(look, trial);
     else if (written) await this.#settle(look);
     else if (plan.changes.length > 0 && !this.#resting) await this.#putInForce(look);
+    // The change was taken back, and that could not be written down.
+    else if (this.#resting && standing.record.from !== undefined) await this.#giveBack(look, trialIn(observed));
   }
 
   get #pauseMs(): number {
@@ -195,91 +205,134 @@ export class DnsKeeper {
     this.#status = { ...this.#status, mode, inForce: false, owner, waitsFor, warnings: [], faults, byHand: "" };
   }
 
+  #restSentences(): string[] {
+    if (!this.#resting) return [];
+    const minutes = Math.ceil((this.#takenBack.restUntil - this.#options.clock.now()) / 60_000);
+    return [`${this.#takenBack.fault} It tries again in ${minutes} min`];
+  }
+
   /** A change was taken back a short while ago. */
   get #resting(): boolean {
     return this.#options.clock.now() < this.#takenBack.restUntil;
   }
 
-  /** Where the plan leads to a workload that is under trial. */
-  #trialIn(observed: ObservedDns, { provider }: DnsPlan): Trial | undefined {
+  /** This mesh's own, of the very blocks that are in force: another's is not for it to go on with. */
+  #trialOf(observed: ObservedDns, plan: DnsPlan, { owner }: DnsStanding): Trial | undefined {
+    const { provider } = plan;
     if (provider === undefined || provider.kind === "openshift") return undefined;
-    const { workload } = provider;
-    const mark = trialOf(observed, workload);
-    if (mark === undefined) return undefined;
-    return mark === this.#begun?.mark ? this.#begun : { workload, mark, undo: [] };
+    const mark = trialIn(observed);
+    if (mark === undefined || !mark.startsWith(blocksMark(owner, plan))) return undefined;
+    return mark === this.#begun?.mark ? this.#begun : { workload: provider.workload, mark, undo: [] };
   }
 
-  #note(plan: DnsPlan, onTrial: boolean, standing: DnsStanding | undefined): void {
+  #note(plan: DnsPlan, onTrial: boolean, owner: string): void {
     const { mode } = this.#options;
     const { changes, warnings, byHand } = plan;
     const faults = changes.length > 0 && this.#resting ? [this.#takenBack.fault, ...plan.faults] : plan.faults;
     const inForce = changes.length === 0 && faults.length === 0 && !onTrial;
     if (inForce) this.#hadForce = true;
     this.#standsBy = false;
-    const owner = standing?.owner ?? "";
-    this.#status = { mode, provider: nameOf(plan.provider), inForce, owner, waitsFor: [], warnings, faults, byHand };
+    const { count: takenBack } = this.#takenBack;
+    const provider = nameOf(plan.provider);
+    this.#status = { mode, provider, inForce, owner, waitsFor: [], warnings, faults, takenBack, byHand };
   }
 
-  async #putInForce(look: Look): Promise<void> {
-    const { api, observed, plan } = look;
+  async #putInForce(look: OwnersLook): Promise<void> {
+    const { api, observed, plan, standing } = look;
     const workload = plan.restart?.workload;
-    const mark = markOf(plan.changes);
-    if (workload !== undefined) await markTrial(api, workload, mark);
-    const versions = await writeChanges(api, plan.changes);
+    const mark = workload && blocksMark(standing.owner, plan) + hashOf(JSON.stringify(plan.changes));
+    // OpenShift's operator is the one object of both: what changes it has its version, which this write would make an old one.
+    if (plan.provider?.kind !== "openshift") await writeRecord(api, observed, standing.record, mark);
+    let versions: string[];
+    try {
+      versions = await writeChanges(api, plan.changes);
+    } catch (error) {
+      if (isApiError(error, 409)) await this.#takeMarkBack(look, mark);
+      throw error;
+    }
     this.#tellPatched(look);
-    if (workload === undefined) {
-      await this.#settle(look);
+    if (workload === undefined || mark === undefined) {
+      if (await this.#settled(look, undefined)) this.#inForceIfKept(look);
       return;
     }
     this.#begun = { workload, mark, undo: reversed(observed, plan.changes, versions) };
     await this.#tryOut(look, this.#begun);
   }
 
-  #tellPatched({ plan, recorder, standing }: Look): void {
-    const from = this.#takenFrom;
+  /** Nothing was changed, so there is nothing to try. */
+  async #takeMarkBack({ api, observed }: OwnersLook, mark: string | undefined): Promise<void> {
+    if (mark === undefined) return;
+    await amendRecord(api, observed, (record, trial) => (trial === mark ? { record } : undefined));
+  }
+
+  #tellPatched({ plan, recorder, standing }: OwnersLook): void {
+    const from = standing.record.from?.namespace;
     // CoreDNS that need not restart reads what it read before: only the marks are other ones.
     const onlyMarks = plan.restart === undefined && plan.provider?.kind !== "openshift";
-    const repaired = this.#hadForce && !onlyMarks && standing?.handsBackTo === undefined;
+    const repaired = this.#hadForce && !onlyMarks && standing.handsBackTo === undefined;
     if (repaired) this.#repairs++;
     const provider = nameOf(plan.provider);
-    const to = standing?.handsBackTo?.namespace;
+    const to = standing.handsBackTo?.namespace;
     const [says, event]: [string, ClusterEvent] =
       to !== undefined
         ? ["the mesh domains are handed back to Traefik Mesh", handedBack(to)]
         : repaired
           ? ["cluster DNS was overwritten and is repaired", REPAIRED]
           : from !== undefined
-            ? ["the mesh domains are taken over", takenOver(from, standing?.owner ?? "")]
+            ? ["the mesh domains are taken over", takenOver(from, standing.owner)]
             : ["cluster DNS is patched", PATCHED];
     this.#options.log.info(says, { provider, ...(from === undefined ? {} : { from }) });
     for (const { object } of plan.changes) void recorder.record(refOf(object), event);
   }
 
   /** Restarts the Pods, unless that was done already, and waits for the first new one. */
-  async #tryOut(look: Look, trial: Trial): Promise<void> {
+  async #tryOut(look: OwnersLook, trial: Trial): Promise<void> {
     const { api, signal } = look;
     const { workload, mark } = trial;
     await restartWorkload(api, workload, mark);
     const started = await this.#started(look, workload);
     // Whoever leads next goes on with the trial.
     if (signal.aborted) return;
-    if (!started) {
-      await this.#takeBack(look, trial);
-      return;
-    }
-    await markTrial(api, workload, null);
-    await this.#settle(look);
+    if (!started) await this.#takeBack(look, trial);
+    else if (await this.#settled(look, mark)) this.#inForceIfKept(look);
   }
 
-  /** What is written is in force; what was given to another is its own from now on. */
-  async #settle({ api, standing }: Look): Promise<void> {
-    if (standing?.handsBackTo === undefined) this.#inForce();
-    else await this.#options.ownership.giveUp(api);
+  /** Nothing is to be written into DNS: the record alone may have to be put right. */
+  async #settle(look: OwnersLook): Promise<void> {
+    const { api, observed, standing } = look;
+    const record = settledRecord(standing);
+    const isOnRecord = JSON.stringify(recordOf(observed)) === JSON.stringify(record);
+    if (!isOnRecord || trialIn(observed) !== undefined) await writeRecord(api, observed, record, undefined);
+    await this.#answer(standing);
+    this.#inForceIfKept(look);
+  }
+
+  /**
+   * What is written works; what was given to another is its own from now on.
+   * @returns whether it is this mesh's still: another may have taken the domains meanwhile
+   */
+  async #settled({ api, observed, plan, standing }: OwnersLook, mark: string | undefined): Promise<boolean> {
+    const record = settledRecord(standing);
+    // There the record is written after the change.
+    const before = plan.provider?.kind === "openshift" ? recordOf(observed).namespace : standing.owner;
+    const written = await amendRecord(api, observed, ({ namespace }, trial) =>
+      trial === mark && (namespace === standing.owner || namespace === before) ? { record } : undefined,
+    );
+    if (written) await this.#answer(standing);
+    return written;
+  }
+
+  async #answer({ handsBackTo, record }: DnsStanding): Promise<void> {
+    if (handsBackTo !== undefined || record.from !== undefined)
+      await this.#options.ownership.answered(this.#options.api);
+  }
+
+  #inForceIfKept({ standing }: OwnersLook): void {
+    if (standing.handsBackTo === undefined) this.#inForce();
   }
 
   #inForce(): void {
     this.#hadForce = true;
-    this.#takenFrom = undefined;
     this.#status = { ...this.#status, inForce: true };
   }
 
@@ -295,31 +348,45 @@ export class DnsKeeper {
     return false;
   }
 
-  async #takeBack(look: Look, { workload, undo }: Trial): Promise<void> {
+  async #takeBack(look: OwnersLook, { mark, undo }: Trial): Promise<void> {
     const { log, clock } = this.#options;
     const fault = `With the change of the mesh domains, ${nameOf(look.plan.provider)} did not get ready, so it was taken back: look at the log of its Pods, then restart the controller.`;
-    this.#takenBack = { fault, restUntil: clock.now() + REST_MS };
-    const changes = await this.#undo(look, undo);
-    await unmarkWorkload(look.api, workload);
-    if (this.#takenFrom !== undefined || look.standing?.handsBackTo !== undefined) {
-      this.#takenFrom = undefined;
-      await this.#options.ownership.giveUp(look.api);
-    }
+    this.#takenBack = { fault, restUntil: clock.now() + REST_MS, count: this.#takenBack.count + 1 };
+    this.#status = { ...this.#status, inForce: false, faults: [fault], takenBack: this.#takenBack.count };
+    const changes = await this.#undo(look, mark, undo);
+    await this.#giveBack(look, mark);
     log.error("cluster DNS did not get ready with the change of the mesh domains: it was taken back");
     for (const { object } of changes)
       void look.recorder.record(refOf(object), { type: "Warning", reason: "MeshDnsTakenBack", message: fault });
-    this.#status = { ...this.#status, inForce: false, faults: [fault] };
   }
 
-  /** What somebody wrote since stays: then, and where it is not known how it was, the mesh domains alone are taken out. */
-  async #undo({ api, options }: Look, undo: readonly ObjectChange[]): Promise<readonly ObjectChange[]> {
+  /** The record says again what it said before the change, and the Pods are as before it. */
+  async #giveBack({ api, observed, standing }: OwnersLook, mark: string | undefined): Promise<void> {
+    const record = recordBefore(standing);
+    const spec = podAnnotation(null);
+    const written = await amendRecord(api, observed, (now, trial) =>
+      now.namespace === standing.owner && trial === mark ? { record, spec } : undefined,
+    );
+    if (written) await this.#answer(standing);
+  }
+
+  /**
+   * What somebody wrote since stays, and all of it where another mesh has taken the domains. Where it is not known how it
+   * was, Traefik Mesh gets the blocks that it writes itself, and of this mesh the mesh domains are taken out.
+   */
+  async #undo(look: OwnersLook, mark: string, undo: readonly ObjectChange[]): Promise<readonly ObjectChange[]> {
+    const { api, standing } = look;
+    const isOurs = (now: ObservedDns) => recordOf(now).namespace === standing.owner && trialIn(now) === mark;
+    if (!isOurs(await observeDns(api))) return [];
     try {
       await writeChanges(api, undo);
       if (undo.length > 0) return undo;
     } catch (error) {
       if (!isApiError(error, 409)) throw error;
     }
-    const { changes, faults } = planRestore(await observeDns(api), options);
+    const now = await observeDns(api);
+    if (!isOurs(now)) return [];
+    const { changes, faults } = planBefore(now, look.wanted, this.#options.mode, standing);
     if (faults.length > 0) throw new Error(faults.join(" "));
     await writeChanges(api, changes);
     return changes;
@@ -333,31 +400,6 @@ export class DnsKeeper {
   }
 }
 
-const REPAIRED: ClusterEvent = {
-  type: "Warning",
-  reason: "MeshDnsRepaired",
-  message: "The mesh domains had been overwritten and were put back; whoever writes this object should know of them.",
-};
-const PATCHED: ClusterEvent = { type: "Normal", reason: "MeshDnsPatched", message: "The mesh domains were added." };
-
-function takenOver(from: string, by: string): ClusterEvent {
-  const message = `The mesh domains lead to the mesh in namespace ${by} now. They were with the one in ${from}.`;
-  return { type: "Normal", reason: "MeshDnsTakenOver", message };
-}
-
-function handedBack(to: string): ClusterEvent {
-  const message = `The mesh domains lead to Traefik Mesh in namespace ${to} again.`;
-  return { type: "Normal", reason: "MeshDnsHandedBack", message };
-}
-
-/** For Traefik Mesh, what it would write itself. */
-function optionsOf(wanted: Omit<PatchOptions, "mode">, mode: DnsMode, standing: DnsStanding | undefined): PatchOptions {
-  const original = standing?.handsBackTo;
-  if (original === undefined) return { ...wanted, mode: mode === "manual" ? "forward" : mode };
-  const { namespace: meshNamespace, dnsAddresses: dnsServiceIPs } = original;
-  return { ...wanted, mode: "rewrite", meshNamespace, dnsServiceIPs, longNames: [], marks: "original" };
-}
-
 function nameOf(provider: DnsProvider | undefined): string {
   if (provider === undefined) return "";
   if (provider.kind === "openshift") return `dns.operator.openshift.io/${provider.name}`;
@@ -367,8 +409,4 @@ function nameOf(provider: DnsProvider | undefined): string {
 
 function refOf({ kind, namespace, name }: ObjectChange["object"]): ObjectRef {
   return { kind, namespace: namespace ?? "", name };
-}
-
-function markOf(changes: readonly ObjectChange[]): string {
-  return createHash("sha256").update(JSON.stringify(changes)).digest("hex").slice(0, 16);
 }

@@ -13,11 +13,11 @@ import {
 import { type Api, MERGE_PATCH } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 
-const OPERATOR = "/apis/operator.openshift.io/v1/dnses/default";
+export const OPERATOR = "/apis/operator.openshift.io/v1/dnses/default";
 /** On the Pods of cluster DNS, so that a change of the configuration is a new rollout. */
 const RESTART_ANNOTATION = "tulle.dev/dns-configuration";
 /** On the workload itself, as long as it is not known whether it gets ready with a change: the change's mark. */
-const TRIAL_ANNOTATION = "tulle.dev/dns-trial";
+export const TRIAL_ANNOTATION = "tulle.dev/dns-trial";
 
 /** @throws ApiError */
 export async function observeDns(api: Api): Promise<ObservedDns> {
@@ -95,31 +95,19 @@ export function reversed(
     .reverse();
 }
 
-/** Mark of the change that is under trial, where one is. */
-export function trialOf({ workloads }: ObservedDns, { kind, name }: WorkloadRef): string | undefined {
-  const workload = workloads.find((each) => each.kind === kind && each.metadata?.name === name);
-  return workload?.metadata?.annotations?.[TRIAL_ANNOTATION];
-}
-
-/** @param mark of the change that is about to be tried; null: the trial is over */
-export async function markTrial(api: Api, workload: WorkloadRef, mark: string | null): Promise<void> {
-  const body = { metadata: { annotations: { [TRIAL_ANNOTATION]: mark } } };
-  await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body });
-}
-
 /** @param mark of the change that the Pods are to have loaded */
 export async function restartWorkload(api: Api, workload: WorkloadRef, mark: string): Promise<void> {
   const body = { spec: podAnnotation(mark) };
   await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body });
 }
 
-/** Restarts it without any mark of ours, once the configuration is as it was. */
+/** Restarts it without any mark of ours, once the configuration is as it was. @throws ApiError */
 export async function unmarkWorkload(api: Api, workload: WorkloadRef): Promise<void> {
-  const body = { metadata: { annotations: { [TRIAL_ANNOTATION]: null } }, spec: podAnnotation(null) };
-  await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body });
+  await api.request("PATCH", workloadPath(workload), { contentType: MERGE_PATCH, body: { spec: podAnnotation(null) } });
 }
 
-const podAnnotation = (mark: string | null) => ({
+/** Of a workload. @param mark null: as it was before any of ours */
+export const podAnnotation = (mark: string | null) => ({
   template: { metadata: { annotations: { [RESTART_ANNOTATION]: mark } } },
 });
 
@@ -166,7 +154,7 @@ function pathOf({ apiVersion, kind, namespace, name }: ChangedObject): string {
 
 const configMapPath = (name: string) => `/api/v1/namespaces/${DNS_NAMESPACE}/configmaps/${name}`;
 
-function workloadPath({ kind, namespace, name }: WorkloadRef): string {
+export function workloadPath({ kind, namespace, name }: WorkloadRef): string {
   return `/apis/apps/v1/namespaces/${namespace}/${kind.toLowerCase()}s/${name}`;
 }
 

@@ -4,14 +4,7 @@ import { rewriteBlock, STANDARD_LISTENING } from "../coredns/mesh-block.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { DnsKeeper } from "./dns-keeper.ts";
-import {
-  askToHandBack,
-  askToTakeOver,
-  DnsOwnership,
-  type MeshClaim,
-  ownerFor,
-  type TakeOver,
-} from "./dns-ownership.ts";
+import { askToHandBack, askToTakeOver, DnsOwnership, findOwner, type TakeOver } from "./dns-ownership.ts";
 import type { OriginalMesh } from "./original-meshes.ts";
 import { takeAway } from "./take-away.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
@@ -51,13 +44,11 @@ function fixture() {
     if (method === "PATCH" && path.endsWith("deployments/coredns") && JSON.stringify(body).includes("template"))
       rollout.restarts++;
   };
-  const install = (mesh: Mesh) => {
+  const install = (mesh: Mesh, meshDomains: readonly string[] = DOMAINS) => {
     api.put(`/api/v1/namespaces/${mesh}/services`, {
       metadata: {
         name: "tulle-dns",
         namespace: mesh,
-        creationTimestamp: mesh === "first" ? "2026-01-01T00:00:00Z" : "2026-02-01T00:00:00Z",
-        labels: { "app.kubernetes.io/part-of": "tulle" },
       },
       spec: { clusterIP: ADDRESSES[mesh] },
     });
@@ -68,17 +59,17 @@ function fixture() {
       mode: "forward",
       ownership: new DnsOwnership({
         namespace: mesh,
-        meshDomains: DOMAINS,
+        meshDomains,
+        clock,
         originals: () => originals,
         lacks: (_from: string, asked: TakeOver) => (asked === "force" ? [] : lacking),
       }),
       wanted: () => ({
         meshNamespace: mesh,
         clusterDomain: "cluster.local",
-        meshDomains: DOMAINS,
+        meshDomains,
         dnsServiceIPs: [ADDRESSES[mesh]],
         longNames: [],
-        marks: originals.some(({ controls }) => controls) ? "original" : "own",
       }),
     });
   };
@@ -110,6 +101,8 @@ function fixture() {
   const look = async (...keepers: DnsKeeper[]) => {
     for (const keeper of keepers) await whileTimePasses(keeper.look(new AbortController().signal, recorder));
   };
+  const annotationsOf = (path: string) =>
+    (api.objects.get(path)?.metadata["annotations"] ?? {}) as Readonly<Record<string, string>>;
   return {
     api,
     clock,
@@ -126,6 +119,12 @@ function fixture() {
     },
     holder: () => /forward \. (10\.96\.0\.\d)/.exec(corefile())?.[1],
     ask: (mesh: Mesh, asked: TakeOver = "ready") => askToTakeOver(api, mesh, asked),
+    /** On CoreDNS's Deployment. */
+    record: () => {
+      const text = annotationsOf(`${DEPLOYMENTS}/coredns`)["tulle.dev/dns-owner"];
+      return text === undefined ? undefined : (JSON.parse(text) as { namespace: string });
+    },
+    trial: () => annotationsOf(`${DEPLOYMENTS}/coredns`)["tulle.dev/dns-trial"],
     annotations: (mesh: Mesh) =>
       api.objects.get(`/api/v1/namespaces/${mesh}/services/tulle-dns`)?.metadata["annotations"],
   };
@@ -133,7 +132,7 @@ function fixture() {
 
 describe("two meshes of Tulle", () => {
   test("share one cluster: the first has the domains, the second stands by and touches nothing", async () => {
-    const { api, install, look, holder, annotations } = fixture();
+    const { api, install, look, holder, record } = fixture();
     const first = install("first");
     await look(first);
     const second = install("second");
@@ -143,19 +142,18 @@ describe("two meshes of Tulle", () => {
     expect(second.status).toMatchObject({ inForce: false, owner: "first", faults: [] });
     expect(first.status).toMatchObject({ inForce: true, owner: "first" });
     expect(holder()).toBe(ADDRESSES.first);
-    expect(annotations("first")).toEqual({ "tulle.dev/dns-claim": "1" });
+    expect(record()).toEqual({ namespace: "first", domains: DOMAINS });
   });
 
   test("hand the domains over and back, and the one that lost them does not fight", async () => {
-    const { install, look, holder, ask, events, annotations } = fixture();
+    const { install, look, holder, ask, events, record } = fixture();
     const [first, second] = [install("first"), install("second")];
     await look(first, second);
     await ask("second");
     await look(first, second, first, second);
     expect(holder()).toBe(ADDRESSES.second);
     expect(first.status).toMatchObject({ inForce: false, owner: "second" });
-    expect(annotations("second")).toEqual({ "tulle.dev/dns-claim": "2" });
-    expect(annotations("first")).toEqual({});
+    expect(record()).toEqual({ namespace: "second", domains: DOMAINS });
     await ask("first");
     await look(second, first, second, first);
     expect(holder()).toBe(ADDRESSES.first);
@@ -190,7 +188,7 @@ describe("two meshes of Tulle", () => {
   });
 
   test("an owner that read DNS before it lost the domains cannot overwrite what the new owner wrote", async () => {
-    const { api, install, look, holder, ask, setCorefile, whileTimePasses } = fixture();
+    const { api, install, look, holder, ask, setCorefile, whileTimePasses, trial, rollout } = fixture();
     const [first, second] = [install("first"), install("second")];
     await look(first, second);
     await ask("second");
@@ -212,10 +210,15 @@ describe("two meshes of Tulle", () => {
     await look(first);
     expect(holder()).toBe(ADDRESSES.second);
     expect(first.status.owner).toBe("second");
+    // Nothing is left to try of the write that was refused.
+    expect(trial()).toBeUndefined();
+    const { restarts } = rollout;
+    await look(second, first);
+    expect(rollout.restarts).toBe(restarts);
   });
 
   test("where CoreDNS does not get ready with the new owner's block, the old one has the domains again", async () => {
-    const { install, look, holder, ask, rollout, annotations } = fixture();
+    const { install, look, holder, ask, rollout, annotations, record } = fixture();
     const [first, second] = [install("first"), install("second")];
     await look(first, second);
     rollout.status = () => STUCK;
@@ -223,19 +226,180 @@ describe("two meshes of Tulle", () => {
     await look(second);
     expect(holder()).toBe(ADDRESSES.first);
     expect(annotations("second")).toEqual({});
+    expect(record()).toEqual({ namespace: "first", domains: DOMAINS });
     rollout.status = () => READY;
     await look(first, second);
     expect(holder()).toBe(ADDRESSES.first);
     expect(second.status).toMatchObject({ owner: "first", faults: [expect.stringContaining("did not get ready")] });
   });
 
-  test("the one that stands by has the domains once the other is gone", async () => {
-    const { api, install, look, holder } = fixture();
+  test("the one that stands by has the domains once the other is gone for good, and not while it is made anew", async () => {
+    const { api, clock, install, look, holder } = fixture();
     const [first, second] = [install("first"), install("second")];
     await look(first, second);
-    api.objects.delete("/api/v1/namespaces/first/services/tulle-dns");
+    const path = "/api/v1/namespaces/first/services/tulle-dns";
+    api.objects.delete(path);
+    await look(second);
+    install("first");
+    clock.advance(60_000);
+    await look(second);
+    expect(holder()).toBe(ADDRESSES.first);
+    api.objects.delete(path);
+    await look(second);
+    clock.advance(30_000);
     await look(second);
     expect(holder()).toBe(ADDRESSES.second);
+  });
+
+  test("nothing that a tenant makes in a namespace of his own changes who has the domains", async () => {
+    const { api, install, look, holder, setCorefile, setOriginals, corefile, record } = fixture();
+    const first = install("first");
+    await look(first);
+    api.put("/api/v1/namespaces/tenant/services", {
+      metadata: {
+        name: "tulle-dns",
+        namespace: "tenant",
+        labels: { "app.kubernetes.io/part-of": "tulle" },
+        annotations: { "tulle.dev/dns-claim": "9007199254740991", "tulle.dev/dns-owner": '{"namespace":"tenant"}' },
+      },
+      spec: { clusterIP: "10.96.0.7" },
+    });
+    setOriginals([{ namespace: "tenant", controls: true, serves: true, dnsAddresses: ["10.96.0.7"] }]);
+    setCorefile(COREFILE);
+    await look(first);
+    expect(holder()).toBe(ADDRESSES.first);
+    expect(corefile()).toContain("#### Begin Mesh maesh Block");
+    expect(record()).toEqual({ namespace: "first", domains: DOMAINS });
+  });
+
+  test("a trial that fails leaves alone what another mesh wrote meanwhile", async () => {
+    const { api, install, look, holder, ask, rollout, record } = fixture();
+    const [first, second] = [install("first"), install("second")];
+    rollout.status = () => STUCK;
+    await ask("second");
+    const inner = api.refuse;
+    let turns = 0;
+    let taking: Promise<void> | undefined;
+    api.refuse = (method, path, body) => {
+      inner(method, path, body);
+      if (method === "GET" && path === `${DEPLOYMENTS}/coredns` && ++turns === 20) taking = look(second);
+    };
+    await look(first);
+    expect(first.status.faults).toEqual([expect.stringContaining("did not get ready")]);
+    expect(holder()).toBe(ADDRESSES.second);
+    expect(record()?.namespace).toBe("second");
+    await taking;
+    expect(record()?.namespace).toBe("first");
+    expect(holder()).toBe(ADDRESSES.first);
+  });
+
+  test("a leader that goes between the record and the write, leaves it to the next one to take over or give back", async () => {
+    const { api, install, look, holder, ask, rollout, record, trial } = fixture();
+    const [first, second] = [install("first"), install("second")];
+    await look(first, second);
+    await ask("second");
+    const inner = api.refuse;
+    api.refuse = (method, path, body) => {
+      inner(method, path, body);
+      if (method === "PATCH" && path.startsWith(MAPS)) throw new Error("away");
+    };
+    await expect(look(second)).rejects.toThrow("away");
+    expect(record()).toMatchObject({ namespace: "second", from: { namespace: "first" } });
+    api.refuse = inner;
+    rollout.status = () => STUCK;
+    await look(install("second"));
+    expect(holder()).toBe(ADDRESSES.first);
+    expect(record()).toEqual({ namespace: "first", domains: DOMAINS });
+    expect(trial()).toBeUndefined();
+  });
+
+  test("what could not be given back at once is given back at the next look", async () => {
+    const { api, install, look, holder, ask, rollout, record } = fixture();
+    const [first, second] = [install("first"), install("second")];
+    await look(first, second);
+    await ask("second");
+    rollout.status = () => STUCK;
+    const inner = api.refuse;
+    let away = true;
+    api.refuse = (method, path, body) => {
+      inner(method, path, body);
+      const text = JSON.stringify(body) ?? "";
+      if (
+        away &&
+        method === "PATCH" &&
+        path.endsWith("deployments/coredns") &&
+        text.includes('dns-configuration":null')
+      )
+        throw new Error("away");
+    };
+    await expect(look(second)).rejects.toThrow("away");
+    expect(record()?.namespace).toBe("second");
+    away = false;
+    await look(second);
+    expect(record()).toEqual({ namespace: "first", domains: DOMAINS });
+    await look(first);
+    expect(holder()).toBe(ADDRESSES.first);
+  });
+
+  test("asked again soon after its change was taken back, a mesh waits and says so", async () => {
+    const { install, look, holder, ask, rollout, clock, record } = fixture();
+    const [first, second] = [install("first"), install("second")];
+    await look(first, second);
+    rollout.status = () => STUCK;
+    await ask("second");
+    await look(second);
+    rollout.status = () => READY;
+    await ask("second");
+    await look(second);
+    expect(record()?.namespace).toBe("first");
+    expect(second.status.takenBack).toBe(1);
+    expect(second.status.waitsFor).toEqual([expect.stringContaining("It tries again in 10 min")]);
+    clock.advance(10 * 60_000);
+    await look(second);
+    expect(holder()).toBe(ADDRESSES.second);
+  });
+
+  test("whose domains are fewer takes none over unless it is forced, and whose are others stands by", async () => {
+    const { install, look, corefile, ask } = fixture();
+    const first = install("first");
+    await look(first);
+    const before = corefile();
+    const others = install("second", ["mesh.corp"]);
+    await look(others);
+    expect(others.status).toMatchObject({ owner: "first", inForce: false });
+    expect(corefile()).toBe(before);
+    const fewer = install("second", ["traefik.mesh"]);
+    await ask("second");
+    await look(fewer);
+    expect(fewer.status.waitsFor).toEqual([expect.stringContaining("names of maesh")]);
+    expect(corefile()).toBe(before);
+    await ask("second", "force");
+    await look(fewer);
+    expect(corefile()).not.toContain("maesh:53");
+  });
+
+  test("cleaning up a namespace without a mesh leaves cluster DNS alone, and says so", async () => {
+    const { api, clock, install, look, holder, whileTimePasses } = fixture();
+    await look(install("first"));
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (text: string) => said.push(text) };
+    const options = { log: log as typeof silentLog, dnsMode: "forward", meshDomains: DOMAINS } as const;
+    const signal = new AbortController().signal;
+    await whileTimePasses(takeAway({ api, clock, ...options, namespace: "frist", signal }));
+    expect(holder()).toBe(ADDRESSES.first);
+    expect(said).toEqual([expect.stringContaining("there is no mesh in namespace frist")]);
+  });
+
+  test("looks at no more than its own and the owner's Service while it stands by", async () => {
+    const { api, install, look } = fixture();
+    const [first, second] = [install("first"), install("second")];
+    await look(first, second);
+    api.requests.length = 0;
+    await look(second);
+    expect(api.requests.filter((request) => request.includes("/services"))).toEqual([
+      "GET /api/v1/namespaces/second/services/tulle-dns",
+      "GET /api/v1/namespaces/first/services/tulle-dns",
+    ]);
   });
 
   test("uninstalling the one that stands by leaves cluster DNS to its owner", async () => {
@@ -361,63 +525,80 @@ describe("Traefik Mesh in the same cluster", () => {
   });
 
   test("of which nothing but its blocks is left, does not keep Tulle from the domains", async () => {
-    const { install, look, corefile, setCorefile, holder } = fixture();
+    const { clock, install, look, corefile, setCorefile, holder } = fixture();
     setCorefile(patched);
-    await look(install("first"));
+    const first = install("first");
+    await look(first);
+    expect(corefile()).toBe(patched);
+    clock.advance(30_000);
+    await look(first);
     expect(holder()).toBe(ADDRESSES.first);
     expect(corefile()).not.toContain("old-{1}");
   });
 
-  test("behind KubeDNS is known by the address of its own CoreDNS", () => {
-    const original = { ...ALIVE, dnsAddresses: ["10.96.0.9"] };
-    expect(ownerFor("new", [], { addresses: ["10.96.0.9"] }, [original])).toBe("old");
-    expect(ownerFor("new", [], { addresses: ["10.96.0.8"] }, [original])).toBeUndefined();
-  });
-});
-
-describe("the owner, as a mesh has to see it,", () => {
-  const claim = (namespace: string, more: Partial<MeshClaim> = {}): MeshClaim => ({
-    namespace,
-    claim: 0,
-    asked: undefined,
-    handBack: undefined,
-    createdAt: "",
-    clusterIPs: [],
-    ...more,
-  });
-  const ADDRESS = { addresses: ["10.0.0.1"] };
-
-  test("is whom cluster DNS leads to, claim or not", () => {
-    const led = claim("led", { clusterIPs: ["10.0.0.1"] });
-    expect(ownerFor("new", [claim("new"), led], ADDRESS, [])).toBe("led");
-    expect(ownerFor("led", [claim("new"), led], ADDRESS, [])).toBe("led");
+  test("whose proxies are gone for a moment keeps the domains", async () => {
+    const { clock, install, look, corefile, setCorefile, setOriginals, lacking } = fixture();
+    setCorefile(patched);
+    setOriginals([{ ...ALIVE, serves: false }]);
+    const first = install("first");
+    await look(first);
+    clock.advance(60_000);
+    await look(first);
+    expect(corefile()).toBe(patched);
+    // Nor does Tulle take them from an owner that is gone before it can serve.
+    setOriginals([]);
+    lacking.push("no proxy is ready");
+    await look(first);
+    expect(corefile()).toBe(patched);
   });
 
-  test("is itself where it claims them higher", () => {
-    const [high, low] = [claim("high", { claim: 3 }), claim("low", { claim: 2, clusterIPs: ["10.0.0.1"] })];
-    expect(ownerFor("high", [high, low], ADDRESS, [])).toBe("high");
-    // As long as its own block is there.
-    expect(ownerFor("low", [high, low], ADDRESS, [])).toBe("low");
-    expect(ownerFor("low", [high, low], { namespace: "high", addresses: [] }, [])).toBe("high");
+  test("that took the names of a mesh that is gone keeps them too", async () => {
+    const { api, clock, install, look, corefile, setCorefile, setOriginals } = fixture();
+    const [first, second] = [install("first"), install("second")];
+    await look(first, second);
+    api.objects.delete("/api/v1/namespaces/first/services/tulle-dns");
+    setCorefile(patched);
+    setOriginals([ALIVE]);
+    await look(second);
+    clock.advance(60_000);
+    await look(second);
+    expect(corefile()).toBe(patched);
+    expect(second.status.owner).toBe("old");
   });
 
-  test("is nobody who cannot write into cluster DNS, however high he claims", () => {
-    const all = [claim("tulle", { claim: 1, clusterIPs: ["10.0.0.1"] }), claim("tenant", { claim: 999 })];
-    expect(ownerFor("tulle", all, ADDRESS, [])).toBe("tulle");
-    expect(ownerFor("tulle", all, undefined, [])).toBe("tulle");
+  test("gets its blocks back from a new leader too, where CoreDNS does not get ready with Tulle's", async () => {
+    const { api, install, look, corefile, setCorefile, setOriginals, ask, rollout, record } = fixture();
+    setCorefile(patched);
+    setOriginals([ALIVE]);
+    const first = install("first");
+    await ask("first");
+    const inner = api.refuse;
+    api.refuse = (method, path, body) => {
+      inner(method, path, body);
+      if (method === "PATCH" && JSON.stringify(body).includes("template")) throw new Error("away");
+    };
+    await expect(look(first)).rejects.toThrow("away");
+    api.refuse = inner;
+    rollout.status = () => STUCK;
+    await look(install("first"));
+    expect(corefile()).toBe(patched);
+    expect(record()).toEqual({ namespace: "", domains: [], original: "old" });
   });
 
-  test("of equal claims is the older", () => {
-    const old = claim("old", { claim: 1, createdAt: "2026-01-01T00:00:00Z", clusterIPs: ["10.0.0.1"] });
-    const young = claim("young", { claim: 1, createdAt: "2026-02-01T00:00:00Z", clusterIPs: ["10.0.0.2"] });
-    expect(ownerFor("young", [young, old], ADDRESS, [])).toBe("old");
-    expect(ownerFor("old", [young, old], { addresses: ["10.0.0.2"] }, [])).toBe("old");
-  });
-
-  test("is whoever claims them, where the blocks are gone or lead nowhere", () => {
-    const claiming = claim("owner", { claim: 1 });
-    expect(ownerFor("new", [claim("new"), claiming], undefined, [])).toBe("owner");
-    expect(ownerFor("new", [claim("new"), claiming], { namespace: "gone", addresses: [] }, [])).toBe("owner");
-    expect(ownerFor("new", [claim("new")], { namespace: "gone", addresses: [] }, [])).toBeUndefined();
+  test("behind KubeDNS is known by the address of its own CoreDNS", async () => {
+    const dns = (address: string) => ({
+      workloads: [
+        {
+          kind: "Deployment",
+          metadata: { name: "kube-dns", namespace: "kube-system" },
+          spec: { template: { spec: { containers: [{ name: "kubedns", image: "k8s-dns-kube-dns:1.22.28" }] } } },
+        },
+      ],
+      configMaps: { "kube-dns": { data: { stubDomains: JSON.stringify({ maesh: [address] }) } } },
+    });
+    const originals = [{ ...ALIVE, dnsAddresses: ["10.96.0.9"] }];
+    const sight = { api: new FakeApi(), namespace: "new", meshDomains: DOMAINS, originals };
+    expect(await findOwner({ ...sight, observed: dns("10.96.0.9") })).toMatchObject({ namespace: "old", alive: true });
+    expect(await findOwner({ ...sight, observed: dns("10.96.0.8") })).toMatchObject({ namespace: "", alive: false });
   });
 });

@@ -2,16 +2,15 @@
  * What `tulle check` looks at on a cluster, before and after installing: whether the cluster can carry the mesh, whether
  * the installation is whole and in force, and what is left of others. Each finding says its remedy.
  */
-import { holderOf } from "../coredns/dns-holder.ts";
 import { planPatch } from "../coredns/dns-patch.ts";
 import { detectDns, type ObservedDns } from "../coredns/dns-provider.ts";
 import type { Api } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import { discoverSmi } from "../kube/resources.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
-import type { DnsMode } from "./dns-keeper.ts";
+import type { DnsMode } from "./dns-change.ts";
 import { observeDns } from "./dns-objects.ts";
-import { ownerFor, readClaims } from "./dns-ownership.ts";
+import { findOwner, knownOriginals, marksBeside } from "./dns-ownership.ts";
 import { meshNamespaces } from "./mesh-namespaces.ts";
 import { originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
@@ -171,7 +170,7 @@ async function inspectDns(options: InspectOptions, installed: boolean): Promise<
     meshDomains,
     dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
     longNames: longNamesIn(state, namespace),
-    marks: originalMeshesIn(state).some(({ controls }) => controls) ? "original" : "own",
+    marks: marksBeside(knownOriginals(originalMeshesIn(state), observed)),
   });
   findings.push(...plan.faults.map((fault) => wrong("cluster DNS", fault)));
   findings.push(...plan.warnings.map((warning) => doubtful("cluster DNS", warning)));
@@ -195,8 +194,9 @@ async function otherOwner(
   observed: ObservedDns,
 ): Promise<string | undefined> {
   if (dnsMode === "manual") return undefined;
-  const owner = ownerFor(namespace, await readClaims(api), holderOf(observed, meshDomains), originalMeshesIn(state));
-  return owner === namespace ? undefined : owner;
+  const originals = knownOriginals(originalMeshesIn(state), observed);
+  const owner = await findOwner({ api, observed, namespace, meshDomains, originals });
+  return owner?.alive !== true || owner.namespace === namespace ? undefined : owner.namespace;
 }
 
 async function inspectLeftovers({ state, namespace }: InspectOptions, installed: boolean): Promise<Finding[]> {

@@ -44,7 +44,8 @@ import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
 import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
 import { controllerMetrics } from "./controller-metrics.ts";
-import { DnsKeeper, type DnsKeeperOptions, type DnsMode } from "./dns-keeper.ts";
+import type { DnsMode } from "./dns-change.ts";
+import { DnsKeeper, type DnsKeeperOptions } from "./dns-keeper.ts";
 import { DnsOwnership, type TakeOver } from "./dns-ownership.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
@@ -207,6 +208,7 @@ export class MeshController {
       ownership: new DnsOwnership({
         namespace,
         meshDomains: options.meshDomains,
+        clock,
         originals: () => originalMeshesIn(this.#source.state),
         lacks: (from, asked) => this.#lacksForTakeOver(from, asked),
       }),
@@ -373,7 +375,6 @@ export class MeshController {
       clusterDomain: this.#options.clusterDomain ?? domainOf(observed),
       dnsServiceIPs: state.get("Service", `${namespace}/${DNS_SERVICE}`)?.clusterIPs ?? [],
       longNames: longNamesIn(state, namespace),
-      marks: originalMeshesIn(state).some(({ controls }) => controls) ? "original" : "own",
     };
   }
 

@@ -1,6 +1,5 @@
 /** What must be in place before a mesh can serve, put in place once: SMI's versions looked at, cluster DNS patched. */
 import { clusterDomainOfCorefile } from "../coredns/cluster-domain.ts";
-import type { PatchOptions } from "../coredns/dns-plan.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
 import type { LongName } from "../coredns/mesh-block.ts";
 import type { Api } from "../kube/api-client.ts";
@@ -8,9 +7,10 @@ import { isApiError } from "../kube/api-error.ts";
 import { discoverSmi } from "../kube/resources.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { DnsKeeper, type DnsMode } from "./dns-keeper.ts";
+import type { DnsMode, WantedDns } from "./dns-change.ts";
+import { DnsKeeper } from "./dns-keeper.ts";
 import { DnsOwnership } from "./dns-ownership.ts";
-import { type OriginalMesh, readOriginalMeshes } from "./original-meshes.ts";
+import { readOriginalMeshes } from "./original-meshes.ts";
 import { DNS_SERVICE, isPatterned, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
 
 export interface PrepareOptions {
@@ -53,10 +53,11 @@ export async function prepareCluster(options: PrepareOptions): Promise<Prepared>
     ownership: new DnsOwnership({
       namespace,
       meshDomains,
+      clock,
       originals: () => originals,
       lacks: () => ["the controller takes over, where it runs"],
     }),
-    wanted: (observed) => wantedOf(options, services, originals, observed),
+    wanted: (observed) => wantedOf(options, services, observed),
   });
   // There is no leader yet who would write Events.
   await keeper.look(signal, { record: async () => {} });
@@ -95,9 +96,8 @@ async function ownServices({ api, namespace }: PrepareOptions): Promise<OwnServi
 function wantedOf(
   { namespace, meshDomains, clusterDomain }: PrepareOptions,
   { dns, shadows }: OwnServices,
-  originals: readonly OriginalMesh[],
   observed: ObservedDns,
-): Omit<PatchOptions, "mode"> {
+): WantedDns {
   const longNames = shadows.flatMap(({ metadata }): LongName[] => {
     const [ofNamespace = "", service = ""] = (metadata.annotations?.[SHADOW_OF] ?? "").split("/");
     if (service === "" || isPatterned(metadata.name, namespace, ofNamespace, service)) return [];
@@ -110,7 +110,6 @@ function wantedOf(
     clusterDomain: clusterDomain ?? domainOf(observed),
     dnsServiceIPs: addresses.filter((address) => address !== "" && address !== "None"),
     longNames,
-    marks: originals.some(({ controls }) => controls) ? "original" : "own",
   };
 }
 

@@ -3,16 +3,18 @@
  * controllers first, or they would put it back; then DNS, so that no name leads to the mesh any more; then what the
  * names led to.
  */
-import { type DnsHolder, holderOf } from "../coredns/dns-holder.ts";
+import { holderOf } from "../coredns/dns-holder.ts";
 import { planRestore } from "../coredns/dns-patch.ts";
+import type { ObservedDns } from "../coredns/dns-provider.ts";
 import type { Api } from "../kube/api-client.ts";
 import { MERGE_PATCH } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import type { Clock } from "../model/clock.ts";
 import { pause } from "../model/pause.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { DnsMode } from "./dns-keeper.ts";
+import type { DnsMode } from "./dns-change.ts";
 import { observeDns, rolloutStatus, unmarkWorkload, writeChanges } from "./dns-objects.ts";
+import { amendRecord, recordOf } from "./dns-record.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, SHADOW_OF, SHADOW_SELECTOR } from "./own-objects.ts";
 
 export interface TakeAwayOptions {
@@ -91,9 +93,11 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
     return;
   }
   const observed = await observeDns(api);
-  const holder = holderOf(observed, meshDomains);
-  if (holder !== undefined && (await isAnothers(options, holder))) {
-    log.info("cluster DNS is left as it is: it leads to another mesh");
+  if (!(await isOurs(options, observed))) {
+    // What was kept of Traefik Mesh, which has the names again.
+    await amendRecord(api, observed, ({ namespace, original }) =>
+      namespace === "" && original !== undefined ? { record: null } : undefined,
+    );
     return;
   }
   const plan = planRestore(observed, {
@@ -107,6 +111,10 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
   });
   if (plan.faults.length > 0) throw new Error(plan.faults.join(" "));
   await writeChanges(api, plan.changes);
+  // Nobody has the mesh domains any more.
+  await amendRecord(api, observed, (record) =>
+    record.namespace === options.namespace || record.namespace === "" ? { record: null } : undefined,
+  );
   const { restart } = plan;
   if (restart === undefined) {
     log.info("cluster DNS is as it was");
@@ -123,16 +131,36 @@ async function restoreDns(options: TakeAwayOptions): Promise<void> {
   else log.warn("the configuration of cluster DNS is restored, and its Pods are still being replaced");
 }
 
-/** Told from the Service `tulle-dns` of this mesh; without it, who knows whose a block is that nobody answers. */
-async function isAnothers({ api, namespace }: TakeAwayOptions, holder: DnsHolder): Promise<boolean> {
-  if (holder.namespace !== undefined) return holder.namespace !== namespace;
-  const path = `/api/v1/namespaces/${namespace}/services/${DNS_SERVICE}`;
-  const own = await api.request<OwnService>("GET", path).catch((error: Error) => {
+/** Whether the blocks in cluster DNS are this mesh's: by the record, or by whom they lead to. */
+async function isOurs({ api, log, namespace, meshDomains }: TakeAwayOptions, observed: ObservedDns): Promise<boolean> {
+  const { namespace: owner } = recordOf(observed);
+  if (owner === namespace) return true;
+  const holder = holderOf(observed, meshDomains);
+  if (owner === "" && holder === undefined) {
+    log.info("cluster DNS is left as it is: it leads to no mesh");
+    return false;
+  }
+  const own = await findOwnService(api, namespace);
+  const { clusterIP = "", clusterIPs = [clusterIP] } = own?.spec ?? {};
+  const leadsTo = holder?.namespace ?? holder?.addresses.join(" and ") ?? "";
+  if (owner === "" && (leadsTo === namespace || holder?.addresses.some((each) => clusterIPs.includes(each)) === true))
+    return true;
+  const where = `it leads to ${owner === "" ? leadsTo : `the mesh in namespace ${owner}`}`;
+  if (own !== undefined) log.info(`cluster DNS is left as it is: ${where}`);
+  else
+    log.warn(
+      `cluster DNS is left as it is: ${where}, and there is no mesh in namespace ${namespace}. Is that the right namespace? Blocks of a mesh that is gone are yours to delete`,
+    );
+  return false;
+}
+
+async function findOwnService(api: Api, namespace: string): Promise<OwnService | undefined> {
+  try {
+    return await api.request<OwnService>("GET", `/api/v1/namespaces/${namespace}/services/${DNS_SERVICE}`);
+  } catch (error) {
     if (isApiError(error, 404)) return undefined;
     throw error;
-  });
-  const { clusterIP = "", clusterIPs = [clusterIP] } = own?.spec ?? {};
-  return own !== undefined && !holder.addresses.some((address) => clusterIPs.includes(address));
+  }
 }
 
 async function deleteShadows({ api, log, namespace }: TakeAwayOptions): Promise<void> {

@@ -3,7 +3,6 @@
  * what one does not let through is left to the router of the next.
  */
 import { type AccessRule, type MeshConfig, type ServicePort, splitAddressPort } from "../config/mesh-config.ts";
-import { inKeyOrder } from "../model/in-key-order.ts";
 import { ALWAYS, allOf, anyOf, type Condition, matcher, NEVER } from "./condition.ts";
 import { matchesCondition, type Unsupported } from "./http-match-condition.ts";
 
@@ -66,7 +65,8 @@ export class AccessConditions {
         if (known === undefined) openings.set(key, { rule, endpoints: [endpoint] });
         else known.endpoints.push(endpoint);
       }
-    return inKeyOrder(openings)
+    return [...openings]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, { rule, endpoints }]) => ({ key, rule, endpoints, condition: this.#condition(rule, transport) }))
       .filter(({ condition }) => condition !== NEVER);
   }
