@@ -1,19 +1,31 @@
 /** docs/compatibility.md against the code: every row is about something that is there, and everything has its row. */
 import { readdirSync, readFileSync } from "node:fs";
+import { Option } from "commander";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { buildProgram } from "../src/cli/main.ts";
-import { GONE, RENAMED } from "../src/cli/traefik-mesh-options.ts";
+import {
+  GONE,
+  OLD_VARIABLES,
+  RENAMED,
+  refuseOldVariables,
+  traefikMeshVariable,
+  VARIABLES,
+} from "../src/cli/traefik-mesh-options.ts";
 import { ANNOTATIONS } from "../src/compiler/annotations.ts";
+import { PROXY_SELECTOR, SHADOW_LABELS } from "../src/controller/own-objects.ts";
 import { decodeObject } from "../src/model/decode/decode-object.ts";
 import { SMI_KINDS } from "../src/model/decode/smi-kinds.ts";
+import { OWN_APPS } from "../src/topology/build-topology.ts";
 import { chartValues, isLeftOut, type Schema } from "./values-reference.ts";
 
 const root = new URL("../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
 const PAGE = read("docs/compatibility.md");
 
+/** What nothing is the same with. */
+const NOT_SAME = /\binstead of\b|\bdefaults?\b|\bbut for\b|\brefused?\b|\belse\b|\bunless\b|\bknow no\b|\bno longer\b/;
 const VERDICTS = ["same", "better", "left out"];
 const VERSIONS = ["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"];
 
@@ -71,6 +83,7 @@ function faults(rows: readonly Row[], known: ReadonlySet<string>): string[] {
     const { here = "", how = "" } = cells;
     return [
       ...(VERDICTS.includes(here) ? [] : [`${of} is none of ${VERDICTS.join(", ")}: ${here}`]),
+      ...(here === "same" && NOT_SAME.test(how) ? [`${of} is not the same: ${how}`] : []),
       ...(here === "same" || how !== "" ? [] : [`${of} does not say how or why`]),
       ...(tests.length > 0 || here === "left out" ? [] : [`${of} names no test`]),
       ...tests.filter((name) => !known.has(name)).map((name) => `${of} names a test that is not there: ${name}`),
@@ -111,6 +124,40 @@ describe("docs/compatibility.md", () => {
     const verdictOf = new Map(of("Flags").map(({ names, cells }) => [names[0]?.slice(2).toLowerCase(), cells["here"]]));
     expect([...verdictOf.keys()].sort()).toEqual([...RENAMED.keys(), ...GONE.keys()].sort());
     for (const [name, here] of verdictOf) expect(here === "left out", name).toBe(GONE.has(name ?? ""));
+  });
+
+  test("has the variables of these flags, as they are read or refused", () => {
+    const told = namesIn("Variables and files").filter((name) => name.endsWith("<FLAG>"));
+    expect(told).toEqual([`${VARIABLES}<FLAG>`, `${OLD_VARIABLES}<FLAG>`]);
+    const refusal = (name: string) => () => refuseOldVariables({ [name]: "x" });
+    for (const [flag, ours] of RENAMED) {
+      const [read, refused] = told.map((name) => name.replace("<FLAG>", flag.toUpperCase())) as [string, string];
+      const found = { name: read, text: "x" };
+      expect(traefikMeshVariable(new Option(`--${ours} <value>`), { [read]: "x" })).toEqual(found);
+      expect(refusal(read)).not.toThrow();
+      expect(refusal(refused)).toThrow(refused);
+    }
+    expect(of("Variables and files").map(({ of: cell }) => cell)).toContain("a variable of a flag that is gone");
+    for (const flag of GONE.keys()) expect(refusal(VARIABLES + flag.toUpperCase())).toThrow(flag.toUpperCase());
+  });
+
+  test("has each label that Traefik Mesh knows or sets, and ours as they are", () => {
+    expect(namesIn("Labels and what is passed over")).toEqual(KNOWN_BY);
+    const cells = new Map(of("Labels and what is passed over").map((row) => [row.of, row.cells["how"]]));
+    const span = (text: string) => `\`${text}\``;
+    const pair = (name: string, labels: Readonly<Record<string, string>>) => span(`${name}: ${labels[name]}`);
+    expect(cells.keys()).toContain(`label \`app\`: ${OWN_APPS.map(span).join(" or ")}`);
+    const shadow = ["app", "type"].map((name) => pair(name, SHADOW_LABELS)).join(", ");
+    expect(cells.keys()).toContain(`shadow services: labels ${shadow}`);
+    const proxies = cells.get("proxies: label `component: maesh-mesh`");
+    expect(proxies).toContain(pair("app.kubernetes.io/component", PROXY_SELECTOR));
+  });
+
+  test("has each path of the admin API, which controllers and tulle local serve", () => {
+    const paths = namesIn("Admin API").filter((name) => name.startsWith("/api/"));
+    expect(paths).toEqual(ADMIN_PATHS);
+    for (const source of ["src/controller/mesh-controller.ts", "src/local/loopback-cluster.ts"])
+      expect(pathsServedBy(source), source).toEqual(expect.arrayContaining(ADMIN_PATHS));
   });
 
   test("has each flag and command of the program that Traefik Mesh has not", () => {
@@ -193,6 +240,9 @@ test("a row without a verdict, a reason or a test, or with a test that is not th
     "`--a` is none of same, better, left out: other",
   ]);
   expect(faults(page("| `--a` | better |  | `a title` |"), known)).toEqual(["`--a` does not say how or why"]);
+  expect(faults(page("| `--a` | same | 1 instead of 2 | `a title` |"), known)).toEqual([
+    "`--a` is not the same: 1 instead of 2",
+  ]);
   expect(faults(page("| `--a` | same | x |  |"), known)).toEqual(["`--a` names no test"]);
   expect(faults(page("| `--a` | same | x | `gone` |"), known)).toEqual(["`--a` names a test that is not there: gone"]);
 });
@@ -228,6 +278,29 @@ const CHART_VALUES = [
   ...["service", "storageClassName", "resources"].map((name) => `metrics.grafana.${name}`),
   ...["prometheus", "grafana", "configmapReload"].map((name) => `metrics.image.${name}`),
 ];
+
+/** What stands in the first column of the labels. */
+const KNOWN_BY = [
+  ...["app", "maesh", "jaeger", "kube-system", "default/kubernetes", "app: maesh", "type: shadow"],
+  ...["component: maesh-mesh", "app", "component", "chart", "release", "heritage", "traefik-mesh-hash"],
+];
+
+/** Of Traefik Mesh's controller. */
+const ADMIN_PATHS = [
+  ...["/api/configuration/current", "/api/topology/current", "/api/status/nodes"],
+  ...["/api/status/node/{pod}/configuration", "/api/status/readiness"],
+];
+
+/** Paths in a source's table of routes, and in those that it takes from elsewhere. */
+function pathsServedBy(source: string): string[] {
+  const text = read(source);
+  const others = [...text.matchAll(/from "(\.[^"]*-route\.ts)"/g)].map(([, path = ""]) => path);
+  const own = [...text.matchAll(/^ +"(\/[^"]+)": \{/gm)].map(([, path = ""]) => path);
+  return [
+    ...own,
+    ...others.flatMap((path) => pathsServedBy(new URL(path, new URL(source, "file:///")).pathname.slice(1))),
+  ];
+}
 
 /** Whether what is on the way to a value is refused with a sentence of its own. */
 function hints(schema: Schema, path: readonly string[]): boolean {

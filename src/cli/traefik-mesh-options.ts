@@ -32,9 +32,9 @@ export const GONE: ReadonlyMap<string, string> = new Map([
   ["apihost", "--address says where the controller listens"],
 ]);
 
-const VARIABLES = "TRAEFIK_MESH_";
+export const VARIABLES = "TRAEFIK_MESH_";
 /** The prefix that Traefik Mesh itself had given up. */
-const OLD_VARIABLES = "MAESH_";
+export const OLD_VARIABLES = "MAESH_";
 
 /** @returns the arguments with our names in the place of Traefik Mesh's. @throws UsageError for one that is gone */
 export function inOurSpelling(args: readonly string[], program: Command): string[] {

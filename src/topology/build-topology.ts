@@ -23,7 +23,7 @@ export interface TopologyOptions {
 /** Never of the mesh, whatever the options. */
 const SYSTEM_NAMESPACE = "kube-system";
 /** Value of label `app` on the original mesh's own objects and its tracing. */
-const OWN_APPS = ["maesh", "jaeger"];
+export const OWN_APPS = ["maesh", "jaeger"];
 /** Label of every object of ours in a cluster. */
 const PART_OF = "app.kubernetes.io/part-of";
 const OWN_PART_OF = "tulle";
