@@ -2,47 +2,38 @@
  * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
  * one that leads also writes: shadow services, Events, and what DNS needs.
  */
-import { z } from "zod";
 import {
   type AdminRoutes,
   AdminServer,
   type Answer,
-  compactJson,
   healthRoutes,
   json,
   text,
   versionedJson,
 } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
-import { getJson } from "../admin/get-json.ts";
 import { ConfigHistory } from "../config/config-history.ts";
-import { MeshConfigSchema } from "../config/mesh-config.ts";
 import { LiveSnapshot } from "../config/snapshot.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
-import { askPeer } from "../config-stream/ask-peer.ts";
-import { ConfigServer, type ProxyStatus } from "../config-stream/config-server.ts";
+import { ConfigServer } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
 import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
-import type { ExplainedMesh } from "../explain/explain.ts";
 import { explainRoute } from "../explain/explain-route.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { ClusterDelta } from "../model/cluster-state.ts";
-import { KINDS, type ObjectRef, type Pod, refOf } from "../model/objects.ts";
+import { KINDS, type ObjectRef, refOf } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { expose } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
-import { buildTopology, namespaceFilter } from "../topology/build-topology.ts";
-import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
-import { configurationRoute, type PolledMesh } from "../traefik/configuration-route.ts";
-import { placedNumbers } from "../traefik/entrypoint-numbers.ts";
-import { nodeData } from "../traefik/node-data.ts";
+import { topologyRoute } from "../topology-view/topology-route.ts";
+import { configurationRoute } from "../traefik/configuration-route.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
-import { type ClusterMeshOptions, compileCluster } from "./compile-cluster.ts";
+import type { ClusterMeshOptions } from "./compile-cluster.ts";
 import { controllerMetrics } from "./controller-metrics.ts";
 import type { DnsMode } from "./dns-change.ts";
 import { DnsKeeper, type DnsKeeperOptions } from "./dns-keeper.ts";
@@ -52,13 +43,17 @@ import { LeaderElection } from "./leader-election.ts";
 import { MetricsPublisher } from "./metrics-publisher.ts";
 import { NodeConfigurations } from "./node-configurations.ts";
 import { concernsOriginal, originalMeshesIn } from "./original-meshes.ts";
-import { CONTROLLER, DNS_SERVICE, LEASE, PROXY_SELECTOR } from "./own-objects.ts";
+import { DNS_SERVICE, LEASE } from "./own-objects.ts";
+import { ownPods } from "./own-pods.ts";
+import { PeerReplicas } from "./peer-replicas.ts";
 import { PortAllocator } from "./port-allocator.ts";
 import { domainOf } from "./prepare-cluster.ts";
+import { ProxyNodes } from "./proxy-nodes.ts";
 import { ProxyRelay } from "./proxy-relay.ts";
+import { ServedMesh } from "./served-mesh.ts";
 import { ShadowKeeper } from "./shadow-keeper.ts";
 import { longNamesIn, type Served, servedServices } from "./shadow-services.ts";
-import { lacksForTakeOver, type ProxyStanding } from "./take-over-readiness.ts";
+import { lacksForTakeOver } from "./take-over-readiness.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
 import { TraefikEngine, type TraefikEngineOptions } from "./traefik-engine.ts";
 import { isSharedPort } from "./traefik-ports.ts";
@@ -91,20 +86,13 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
 
 /** Between two compilations at least so long, and as long as the last one took: events of a burst are worked in together. */
 const MIN_PAUSE_MS = 5;
-/** As a proxy tells its own. */
-const MESH_CONFIG = z.object({ version: z.string(), config: MeshConfigSchema });
-
-/** Of a proxy, beside what its Pod says. */
-type InForce = Omit<ProxyStanding, "Name" | "node" | "Ready">;
-
-const PEER_TIMEOUT_MS = 1_000;
-
 export class MeshController {
   readonly #options: MeshControllerOptions;
   readonly #source: KubeSource;
   readonly #server: ConfigServer;
   readonly #relay: ProxyRelay;
-  readonly #nodeConfigurations: NodeConfigurations;
+  readonly #nodes: ProxyNodes;
+  readonly #mesh: ServedMesh;
   readonly #traefik: TraefikEngine | undefined;
   readonly #election: LeaderElection;
   readonly #admin: AdminServer;
@@ -119,8 +107,6 @@ export class MeshController {
   /** Whom `#served` was told. */
   #told: ShadowKeeper | undefined;
   #served: ReadonlyMap<string, Served> = new Map();
-  /** What questions were answered from last. */
-  #asked: (ReturnType<typeof compileCluster> & { readonly compiles: number }) | undefined;
   /** In the objects themselves, at the last compilation. */
   #found: readonly Problem[] = [];
   /** Those, and what this replica as the leader could not write. */
@@ -173,22 +159,37 @@ export class MeshController {
       authenticate,
       answerer: (path, output) => answerPeers(path, output),
     });
-    const unasked = () => (this.#traefik === undefined ? 0 : this.#pods("proxy").length);
+    const { state } = this.#source;
+    this.#mesh = new ServedMesh(options, state, () => {
+      const config = this.#snapshot?.config;
+      return config && { config, problems: this.#problems, serial: this.#compiles };
+    });
+    const peers = new PeerReplicas({ ...options, state, ports: () => this.#ports });
+    const proxies = () => ownPods(state, namespace, "proxy");
     const others = {
       server: this.#server,
       clock,
-      peers: () => this.#peers().length,
-      askPeers: (path: string, reader: () => AnswerReader) => this.#askPeers(path, reader),
+      peers: () => peers.count,
+      askPeers: (path: string, reader: () => AnswerReader) => peers.ask(path, reader),
     };
-    this.#relay = new ProxyRelay({ ...others, unasked });
-    this.#nodeConfigurations = new NodeConfigurations({
+    this.#relay = new ProxyRelay({ ...others, unasked: () => (this.#traefik === undefined ? 0 : proxies().length) });
+    const nodeConfigurations = new NodeConfigurations({
       ...others,
-      isProxy: (pod) => this.#pods("proxy").some(({ meta }) => meta.name === pod),
+      isProxy: (pod) => proxies().some(({ meta }) => meta.name === pod),
     });
-    const answerPeers = answererOf({ ...this.#relay.peerRoutes(), ...this.#nodeConfigurations.peerRoutes() });
+    this.#nodes = new ProxyNodes({
+      state,
+      namespace,
+      server: this.#server,
+      peers,
+      nodeConfigurations,
+      traefik: this.#traefik,
+      version: () => this.#snapshot?.version,
+    });
+    const answerPeers = answererOf({ ...this.#relay.peerRoutes(), ...nodeConfigurations.peerRoutes() });
     const recentTraffic = () => this.#relay.recentTraffic();
     if (options.smiMetricsPort !== undefined)
-      this.#smiMetrics = new MetricsPublisher({ ...options, signal, state: this.#source.state, recentTraffic });
+      this.#smiMetrics = new MetricsPublisher({ ...options, signal, state, recentTraffic });
     this.#election = new LeaderElection({
       api,
       namespace,
@@ -384,7 +385,7 @@ export class MeshController {
     const { state } = this.#source;
     const served = [...this.#served.keys()];
     const view = { state, namespace: this.#options.namespace, served, originals: originalMeshesIn(state) };
-    return lacksForTakeOver({ ...view, proxies: await this.#nodes() }, from, asked);
+    return lacksForTakeOver({ ...view, proxies: await this.#nodes.standings() }, from, asked);
   }
 
   #notReady(): string {
@@ -399,7 +400,7 @@ export class MeshController {
   #routes(): AdminRoutes {
     return {
       ...dashboardRoutes(),
-      ...topologyRoute(() => this.#meshNow()),
+      ...topologyRoute(() => this.#mesh.now()),
       "/api/config": {
         says: "the configuration that this replica serves (MeshConfig) and its version",
         answer: (_, { ifNoneMatch }) =>
@@ -408,11 +409,11 @@ export class MeshController {
       "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
       "/api/status/nodes": {
         says: "the proxies, and what each has in force",
-        answer: async () => json(await this.#nodes()),
+        answer: async () => json(await this.#nodes.standings()),
       },
       "/api/status/node/{pod}/configuration": {
         says: "what that proxy has in force",
-        answer: ([pod = ""]) => this.#nodeConfiguration(pod),
+        answer: ([pod = ""]) => this.#nodes.configuration(pod),
       },
       "/api/status/streams": {
         says: "the proxies that follow this replica",
@@ -431,41 +432,10 @@ export class MeshController {
         says: "the configurations that were in force, and what changed from each to the next",
         answer: () => json(this.#history.entries()),
       },
-      ...(this.#traefik?.routes() ?? configurationRoute(() => this.#exported())),
-      ...explainRoute(() => this.#explained()),
+      ...(this.#traefik?.routes() ?? configurationRoute(() => this.#mesh.exported())),
+      ...explainRoute(() => this.#mesh.explained()),
       "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
     };
-  }
-
-  /** As Traefiks beside the proxies would run it. */
-  #exported(): PolledMesh | undefined {
-    const config = this.#snapshot?.config;
-    if (config === undefined) return undefined;
-    const service = (key: string) => this.#source.state.get("Service", key);
-    return { config, service, numbers: placedNumbers(config, service), serial: this.#compiles };
-  }
-
-  #meshNow(): MeshNow | undefined {
-    if (this.#snapshot === undefined) return undefined;
-    const { config } = this.#snapshot;
-    const { state } = this.#source;
-    return {
-      stamp: this.#compiles,
-      problems: this.#problems,
-      told: () => ({ state, config, topology: buildTopology(state, this.#options) }),
-    };
-  }
-
-  #explained(): ExplainedMesh | undefined {
-    const { accessControl: enforced } = this.#options;
-    const { state } = this.#source;
-    if (this.#snapshot === undefined) return undefined;
-    const compiles = this.#compiles;
-    // Rules are in a configuration only where they may be asked. To compile all of a big cluster takes a second.
-    if (this.#asked?.compiles !== compiles)
-      this.#asked = { compiles, ...compileCluster(state, { ...this.#options, accessControl: "on" }) };
-    const { config, problems } = this.#asked;
-    return { state, config, enforced, problems, within: namespaceFilter(this.#options) };
   }
 
   #status(): object {
@@ -482,100 +452,6 @@ export class MeshController {
       troubles: this.#source.troubles,
       dns: this.#dns.status,
     };
-  }
-
-  async #nodes(): Promise<ProxyStanding[]> {
-    const pods = this.#pods("proxy");
-    const standings = await (this.#traefik?.standing(pods) ?? this.#standings(pods));
-    return pods.map(({ meta, ips, nodeName = "", ready }, index) => {
-      const about = { Name: meta.name, IP: ips[0] ?? "", Ready: ready, node: nodeName };
-      return { ...about, ...(standings[index] as InForce) };
-    });
-  }
-
-  /** Each proxy follows one replica; the others are asked for theirs. */
-  async #standings(pods: readonly Pod[]): Promise<InForce[]> {
-    const streams = new Map(this.#server.status().map((status) => [status.pod, status] as const));
-    const asked = await Promise.all(this.#peers().map((peer) => this.#askPeer(peer)));
-    for (const status of asked.flat()) streams.set(status.pod, status);
-    const version = this.#snapshot?.version;
-    return pods.map(({ meta }) => {
-      const stream = streams.get(meta.name);
-      return {
-        connected: stream !== undefined,
-        version: stream?.version ?? "",
-        programmed: stream !== undefined && stream.version === version,
-        ...(stream === undefined
-          ? {}
-          : { lagMs: Math.round(stream.lagMs), error: stream.error, closedEntrypoints: stream.closedEntrypoints }),
-      };
-    });
-  }
-
-  async #nodeConfiguration(pod: string): Promise<Answer> {
-    const found = this.#pods("proxy").find(({ meta }) => meta.name === pod);
-    const ofTraefik = this.#traefik?.configurationOf(found);
-    if (ofTraefik !== undefined) return ofTraefik;
-    const answer = await this.#nodeConfigurations.answer(pod);
-    const told = answer.status === 200 ? MESH_CONFIG.safeParse(JSON.parse(answer.body)) : undefined;
-    // A proxy of another version of Tulle, in the middle of an upgrade, may say more than this one understands.
-    if (told?.success !== true) return answer;
-    const service = (key: string) => this.#source.state.get("Service", key);
-    return compactJson(nodeData(told.data, service, placedNumbers(told.data.config, service)));
-  }
-
-  #pods(component: string): Pod[] {
-    const pods = [...this.#source.state.list("Pod")].filter(
-      ({ meta }) =>
-        meta.namespace === this.#options.namespace &&
-        meta.labels["app.kubernetes.io/part-of"] === PROXY_SELECTOR["app.kubernetes.io/name"] &&
-        meta.labels["app.kubernetes.io/component"] === component,
-    );
-    return pods.sort((a, b) => (a.meta.name < b.meta.name ? -1 : 1));
-  }
-
-  /** The other replicas. */
-  #peers(): Pod[] {
-    const { podName } = this.#options;
-    // One that was evicted keeps its address, and answers nobody.
-    return this.#pods("controller").filter(({ meta, phase }) => meta.name !== podName && phase === "Running");
-  }
-
-  #askPeers(path: string, reader: () => AnswerReader): () => void {
-    const { clock, namespace, peerCredentials } = this.#options;
-    let over = false;
-    const stops: (() => void)[] = [];
-    const serverName = `${CONTROLLER}.${namespace}.svc`;
-    const readers = this.#peers().map(({ ips }) => ({ host: ips[0], reader: reader() }));
-    const ask = ({ ca, token }: { readonly ca: string; readonly token: string }) => {
-      if (over) return;
-      for (const { host, reader } of readers) {
-        const place = { host: host ?? "", port: this.#ports.config, serverName, ca, token };
-        if (host === undefined) reader.onEnd(0);
-        else stops.push(askPeer(place, clock, path, reader));
-      }
-    };
-    const unable = (error: Error) => {
-      this.#options.log.warn("other replicas cannot be asked", { error: error.message });
-      if (!over) for (const { reader } of readers) reader.onEnd(0);
-    };
-    if (readers.length > 0) peerCredentials().then(ask, unable);
-    return () => {
-      over = true;
-      for (const stop of stops) stop();
-    };
-  }
-
-  /** A replica that does not answer has nothing to say of proxies either. */
-  async #askPeer({ ips }: Pod): Promise<readonly ProxyStatus[]> {
-    const [host] = ips;
-    if (host === undefined) return [];
-    try {
-      const place = { host, port: this.#ports.admin, path: "/api/status/streams" };
-      return (await getJson(place, AbortSignal.timeout(PEER_TIMEOUT_MS))) as readonly ProxyStatus[];
-    } catch {
-      return [];
-    }
   }
 
   #metrics(accept: string | undefined): Answer {
