@@ -1,4 +1,5 @@
 /** What features add to the cost of a request: Tulle beside itself, as it runs on a node. */
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { LOAD_CORE, PROXY_CORE, stopAll } from "./columns.mjs";
 import { byName, costOf, interleave, least, sayErrors, startEndpoints } from "./http-cost.mjs";
@@ -15,6 +16,7 @@ const VARIANTS = {
   tracing0: { tracing: { "tracing-sampling": 0, "tracing-rate": 0 } },
   tracing1: { tracing: { "tracing-sampling": 0.01, "tracing-rate": 0 } },
   tracing: { tracing: {} },
+  log: { log: true },
 };
 const TITLES = {
   access: "% of CPU a request that access control adds",
@@ -23,6 +25,7 @@ const TITLES = {
   tracing0: "% of CPU a request that tracing of 0 % adds",
   tracing1: "% of CPU a request that tracing of 1 % adds",
   tracing: "% of CPU a request that tracing of 100 calls/s adds",
+  log: "% of CPU a request that an access log to a file adds",
 };
 
 const WARM_UP_SECONDS = 6;
@@ -39,10 +42,13 @@ async function startCollector(workbench) {
 async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, connections }) {
   const proxies = [];
   const collector = await startCollector(workbench);
-  for (const [name, { tracing, ...features }] of Object.entries(VARIANTS)) {
+  for (const [name, { tracing, log, ...features }] of Object.entries(VARIANTS)) {
     const address = `127.0.0.${30 + proxies.length}`;
     const setup = { ...endpoints, services: 1, address, ...features };
-    const flags = tracing === undefined ? {} : { ...collector.flags, ...tracing };
+    const flags = {
+      ...(tracing === undefined ? {} : { ...collector.flags, ...tracing }),
+      ...(log === undefined ? {} : { "access-log-file": path.join(workbench.folder, workbench.fresh("access-log")) }),
+    };
     const proxy = await startTulleProxy(workbench, PROXY_CORE, setup, { bin, node: [node], flags });
     proxies.push({ ...proxy, name, rounds: [] });
   }
@@ -61,7 +67,9 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
 export async function runFeatures(workbench, options, results) {
   const ours = options.columns.filter(({ ours }) => ours === true);
   if (ours.length === 0) return;
-  console.log(`Access control, a split and tracing, ${options.rounds} interleaved rounds of ${options.seconds} s:`);
+  console.log(
+    `Access control, a split, tracing and access log, ${options.rounds} interleaved rounds of ${options.seconds} s:`,
+  );
   if (findProgram("wrk") === undefined) return console.log("wrk is not installed: apt-get install wrk\n");
   const endpoints = await startEndpoints(workbench);
   const found = new Map();

@@ -53,6 +53,16 @@ const TARGETS = [
     of: (results, columns) => mostOf(results, "both", ours(columns)),
   },
   {
+    title: "% that tracing of 1 % adds, the worse Node",
+    limit: 3,
+    of: (results, columns) => mostOf(results, "tracing1", ours(columns)),
+  },
+  {
+    title: "% that an access log adds, the worse Node",
+    limit: 10,
+    of: (results, columns) => mostOf(results, "log", ours(columns)),
+  },
+  {
     title: "CPU a request with 10,000 services, × with one, the worse Node",
     limit: 1.05,
     of(results, columns) {

@@ -26,6 +26,8 @@ export interface Manifests {
   readonly addresses: LoopbackAddresses;
   readonly paths: readonly string[];
   readonly accessControl: AccessMode;
+  /** What came by standard input; absent: it was not asked for. */
+  readonly input?: string;
 }
 
 /** Without -f it is the example, in audit mode; the user's own run with access control off, as the original's. */
@@ -38,6 +40,7 @@ export async function openManifests(options: ManifestOptions, log: Log): Promise
     source: new ManifestSource({ paths, addresses, clock: systemClock, log, ...input }),
     addresses,
     paths,
+    ...input,
     accessControl: options.acl ?? (given.length === 0 ? "audit" : "off"),
   };
 }

@@ -84,10 +84,10 @@ async function fromCluster(options: MigrateOptions, version: string): Promise<So
 
 async function fromManifests(file: readonly string[]): Promise<Sources> {
   await refuseMissing({ file, defaultMode: "http" });
-  const { source } = await openManifests({ file, defaultMode: "http" }, stderrLog());
+  const { source, input } = await openManifests({ file, defaultMode: "http" }, stderrLog());
   const { problems } = await source.load();
   for (const each of problems) if (each.problem.severity === "error") process.stderr.write(`${formatLocated(each)}\n`);
-  return { state: source.state, workloads: await workloadsIn(file) };
+  return { state: source.state, workloads: await workloadsIn(file, input) };
 }
 
 /** @throws UsageError where there is such a file already: it may be somebody's */

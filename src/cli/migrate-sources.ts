@@ -1,41 +1,37 @@
 /** Where `tulle migrate` reads from: a cluster, or manifests and a file of values. */
 import { readFile } from "node:fs/promises";
-import { parse, parseAllDocuments } from "yaml";
+import { parseAllDocuments } from "yaml";
 import type { Api } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import { findFiles, STANDARD_INPUT } from "../manifests/find-files.ts";
 import { type RawObject, rawObjects } from "../migrate/installation.ts";
-import { isTree, type Values } from "../migrate/value-tree.ts";
+import type { Values } from "../migrate/value-tree.ts";
+import { parseValues } from "./helm-values.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** What `helm get values` writes above them. */
-const HEADINGS = ["USER-SUPPLIED VALUES", "COMPUTED VALUES"];
-/** A chart of one's own that has Traefik Mesh's as a part names its values after it. */
-const PARTS = ["traefik-mesh", "maesh"];
 
 /** @throws UsageError where the file cannot be read, or holds no values */
 export async function readValues(path: string): Promise<Values> {
-  let values: unknown;
+  let values: Values | undefined;
   try {
-    values = parse(await readFile(path, "utf8")) ?? {};
+    values = parseValues(await readFile(path, "utf8"));
   } catch (error) {
     throw new UsageError(`--values ${path}: ${(error as Error).message}`);
   }
-  if (!isTree(values))
+  if (values === undefined)
     throw new UsageError(`--values ${path}: these are no values, such as \`helm get values\` prints`);
-  const entries = Object.entries(values).filter(([key]) => !HEADINGS.includes(key));
-  const [first] = entries;
-  if (first !== undefined && entries.length === 1 && PARTS.includes(first[0]) && isTree(first[1])) return first[1];
-  return Object.fromEntries(entries);
+  return values;
 }
 
-/** Deployments, DaemonSets and SMI's definitions in files; what cannot be read is told by who reads the rest. */
-export async function workloadsIn(paths: readonly string[]): Promise<RawObject[]> {
-  const { places } = await findFiles(paths.filter((path) => path !== STANDARD_INPUT));
+/**
+ * Deployments, DaemonSets and SMI's definitions in files; what cannot be read is told by who reads the rest.
+ * @param input what came by standard input, which can be read once
+ */
+export async function workloadsIn(paths: readonly string[], input = ""): Promise<RawObject[]> {
+  const { places } = await findFiles(paths);
   const objects: RawObject[] = [];
   for (const place of places) {
     if (!("stamp" in place)) continue;
-    const documents = parseAllDocuments(await readFile(place.path, "utf8"));
+    const documents = parseAllDocuments(place.path === STANDARD_INPUT ? input : await readFile(place.path, "utf8"));
     for (const document of Array.isArray(documents) ? documents : [])
       if (document.errors.length === 0) objects.push(...rawObjects(document.toJS({ maxAliasCount: 100 })));
   }

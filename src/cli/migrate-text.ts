@@ -1,9 +1,9 @@
 /** What `tulle migrate` prints: the differences by what they do to calls, and the values. */
-import { stringify } from "yaml";
 import { type Difference, EFFECTS, type Effect } from "../migrate/difference.ts";
 import type { Migration } from "../migrate/migration.ts";
 import { formatRef } from "../model/objects.ts";
 import { count } from "./count.ts";
+import { formatValues } from "./helm-values.ts";
 
 const TITLES: Readonly<Record<Effect, string>> = {
   breaks: "Served so far, and not any more unless you act",
@@ -20,8 +20,8 @@ const SOURCES: Readonly<Record<Migration["from"], string>> = {
 
 /** @param read what was looked at, such as `12 Services` */
 export function migrationText(migration: Migration, read: string): string {
-  const { namespace, from, settings, differences } = migration;
-  const acl = settings.acl ? "access control on" : "access control off";
+  const { namespace, from, access, settings, differences } = migration;
+  const acl = access === "unknown" ? "whether access control was on is not known" : `access control ${access}`;
   const lines = [
     `Traefik Mesh${namespace === "" ? "" : ` in namespace ${namespace}`}: ${SOURCES[from]}`,
     `${acl}, default mode ${settings.defaultMode}; ${read}`,
@@ -56,16 +56,24 @@ function lineOf({ object, field, detail }: Difference): string {
   return `      ${formatRef(object)}${field === "" ? "" : ` ${field}`}${detail === "" ? "" : `: ${detail}`}`;
 }
 
+const COMMENTS: Readonly<Record<Migration["access"], readonly string[]>> = {
+  on: ["With acl: audit instead of on, calls are let through, and what would be denied is reported."],
+  off: [],
+  unknown: [
+    "Whether access control was on is not known. Decide: without a line of the three, every call is let through.",
+    'acl: "on"',
+    "acl: audit",
+    'acl: "off"',
+  ],
+};
+
 /** The file for `helm install -f`. */
-export function valuesFile({ values, settings, namespace }: Migration): string {
+export function valuesFile({ values, access, namespace }: Migration): string {
   const from = namespace === "" ? "" : ` in namespace ${namespace}`;
   const comments = [
     `Values of Tulle's chart, made from those of Traefik Mesh${from}. Where the image is goes beside them:`,
     "--set image.repository=REGISTRY/tulle,image.tag=TAG",
-    ...(settings.acl
-      ? ["With acl: audit instead of on, calls are let through, and what would be denied is reported."]
-      : []),
+    ...COMMENTS[access],
   ];
-  const body = Object.keys(values).length === 0 ? "{}\n" : stringify(values, { lineWidth: 0 });
-  return `${comments.map((line) => `# ${line}\n`).join("")}${body}`;
+  return `${comments.map((line) => `# ${line}\n`).join("")}${formatValues(values)}`;
 }

@@ -223,7 +223,7 @@ test("docs/admin-api.md has every path of a controller", async () => {
   const controller = await start();
   const index = await get(controller.ports.admin, "/");
   const paths = [...index.matchAll(/^(?:200 )?(\/\S+) /gm)].map(([, path]) => path ?? "");
-  expect(paths).toContain("/api/topology/current");
+  expect(paths).toEqual(expect.arrayContaining(["/api/topology/current", "/api/configuration/current"]));
   const docs = readFileSync(new URL("../../docs/admin-api.md", import.meta.url), "utf8");
   const pages = ["/assets/"];
   const missing = paths.filter((path) => !docs.includes(`\`${path}\``) && !pages.some((page) => path.startsWith(page)));
@@ -261,4 +261,15 @@ test("with Traefik as the proxy, Services share its entry points, and nothing is
   const resolver = new Resolver();
   resolver.setServers([`127.0.0.1:${controller.ports.dns}`]);
   expect(await resolver.resolve4("web.shop.traefik.mesh")).toEqual(["10.9.0.1"]);
+});
+
+test("what Traefik cannot do is a problem where it is the proxy, and none where Tulle's own is", async () => {
+  const web = named("web", "10.0.0.1", [{ port: 80 }]);
+  const metadata = { ...web.metadata, annotations: { "tulle.dev/request-timeout": "5s" } };
+  server.put("/api/v1/services", { ...web, metadata });
+  const ofTulle = await start();
+  await soon(() => get(ofTulle.ports.admin, "/api/configuration/current")).toMatch(/^200 /);
+  expect(await get(ofTulle.ports.admin, "/api/problems")).not.toContain("TraefikSettingIgnored");
+  const controller = await start({ podName: "c2", traefik: { limits: { http: 1, tcp: 1, udp: 1 }, dnsPort: 0 } });
+  await soon(() => get(controller.ports.admin, "/api/problems")).toContain("TraefikSettingIgnored");
 });

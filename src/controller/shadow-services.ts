@@ -8,6 +8,7 @@ import type { Placement } from "../compiler/service-pass.ts";
 import type { MeshConfig, TrafficType } from "../config/mesh-config.ts";
 import type { LongName } from "../coredns/mesh-block.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
+import { inKeyOrder } from "../model/in-key-order.ts";
 import type { Service } from "../model/objects.ts";
 import { isPatterned, PROXY_SELECTOR, SHADOW_LABELS, SHADOW_OF, shadowName } from "./own-objects.ts";
 import { type ProxyPorts, serviceOfOwner, type Transport } from "./port-allocator.ts";
@@ -75,9 +76,7 @@ export function servedServices(config: MeshConfig, state: ClusterStateView): Map
     if (list === undefined) ports.set(key, [entry]);
     else list.push(entry);
   }
-  return new Map(
-    [...ports].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, list]) => [key, { key, ports: list }] as const),
-  );
+  return new Map(inKeyOrder(ports).map(([key, list]) => [key, { key, ports: list }] as const));
 }
 
 const transportOf = (trafficType: TrafficType): Transport => (trafficType === "udp" ? "UDP" : "TCP");

@@ -2,6 +2,7 @@
  * `stubDomains` of the ConfigMap kube-dns: JSON text, a list of DNS servers for each domain. KubeDNS reads it, and so does
  * NodeLocal DNSCache. It is edited as text, so that what others wrote stays byte for byte.
  */
+import { inKeyOrder } from "../model/in-key-order.ts";
 
 export type StubDomains = { readonly text: string; readonly replaced: readonly string[] } | { readonly fault: string };
 
@@ -77,10 +78,9 @@ function takeOut(text: string, domain: string): string {
 
 function means(text: string, expected: object): boolean {
   const value = decode(text);
-  return value !== undefined && JSON.stringify(sorted(value)) === JSON.stringify(sorted(expected));
+  const inOrder = (each: object) => JSON.stringify(inKeyOrder(Object.entries(each)));
+  return value !== undefined && inOrder(value) === inOrder(expected);
 }
-
-const sorted = (value: object) => Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
 
 const memberSource = (domain: string) =>
   `"${domain.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}"\\s*:\\s*\\[[^\\[\\]{}]*\\]`;

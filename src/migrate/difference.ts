@@ -32,6 +32,12 @@ interface DifferenceKind {
 /** Every difference that is told. The codes are stable: they are headings of docs/migrate.md. */
 export const DIFFERENCES = {
   // The installation.
+  AccessControlUnknown: {
+    effect: "opens",
+    means:
+      "nothing says whether access control was on; the new file has no acl, and so lets every call through. TrafficTargets were looked at as if it was on",
+    todo: "give the old values with --values FILE, or write acl into the new file: on, audit or off",
+  },
   ValueLost: {
     effect: "lost",
     means: "the value has no equivalent in Tulle's chart",

@@ -2,7 +2,7 @@
  * An installation of Traefik Mesh, told from its own Deployment and DaemonSet: the values that would have made them. What
  * they do not show (an image's tag that was the default, say) is not in there.
  */
-import { isOfChart, proxyFlags } from "./proxy-arguments.ts";
+import { isFlagOn, isOfChart, proxyFlags } from "./proxy-arguments.ts";
 import { isTree, type Values, ValueTree, valueAt } from "./value-tree.ts";
 
 /** An object as the API server or a file has it. */
@@ -62,7 +62,7 @@ export function findInstallations(objects: readonly RawObject[]): Installation[]
 /** Flags of the original by small letters, and the value each has in its chart. */
 const CONTROLLER_FLAGS: Readonly<Record<string, string>> = {
   acl: "acl",
-  smi: "acl",
+  smi: "smi",
   defaultmode: "defaultMode",
   loglevel: "logLevel",
   logformat: "logFormat",
@@ -74,7 +74,7 @@ const CONTROLLER_FLAGS: Readonly<Record<string, string>> = {
   limitudpport: "limits.udp",
 };
 const LISTS = ["controller.watchNamespaces", "controller.ignoreNamespaces"];
-const SWITCHES = ["acl"];
+const SWITCHES = ["acl", "smi"];
 
 function ofController(deployment: Values, values: ValueTree): void {
   // The init container is told the cluster's domain, the controller all else.
@@ -88,7 +88,7 @@ function ofController(deployment: Values, values: ValueTree): void {
           path,
           [...new Set([...known, ...value.split(",")])].filter((each) => each !== ""),
         );
-      } else if (SWITCHES.includes(path)) values.set(path, value !== "false");
+      } else if (SWITCHES.includes(path)) values.set(path, isFlagOn(value));
       else values.set(path, path.startsWith("limits.") ? Number(value) : value);
     }
   }

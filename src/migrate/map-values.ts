@@ -3,9 +3,11 @@
  * not needed any more, or is told as a difference.
  */
 import type { ObjectRef } from "../model/objects.ts";
+import type { OriginalAccess } from "./access-control.ts";
 import { type Difference, type DifferenceCode, difference } from "./difference.ts";
 import { logLevel, mapFlag, proxyFlags } from "./proxy-arguments.ts";
-import { isTree, leavesOf, textsOf, type Values, ValueTree, valueAt } from "./value-tree.ts";
+import { shownFlag, shownValue } from "./shown-value.ts";
+import { isTree, isTruthy, leavesOf, textsOf, type Values, ValueTree, valueAt } from "./value-tree.ts";
 
 export interface MappedValues {
   readonly values: Values;
@@ -32,8 +34,8 @@ const list: Rule = ({ path, value, to }) => to.set(path, textsOf(value));
 const needless: Rule = () => {};
 const lost =
   (why: string): Rule =>
-  ({ value, lose }) =>
-    lose("ValueLost", `${JSON.stringify(value)}, ${why}`);
+  ({ path, value, lose }) =>
+    lose("ValueLost", `${shownValue(path, value)}, ${why}`);
 const endpoint =
   (port: number): Rule =>
   ({ path, value, to, lose }) => {
@@ -51,8 +53,8 @@ const ownImage = "the chart has an image that goes with it";
 
 /** Paths with `*` are of whatever is below; these come after the exact ones. */
 const RULES: readonly (readonly [string, Rule])[] = [
-  ["acl", ({ value, to }) => to.set("acl", isOn(value) ? "on" : "off")],
-  ["smi", ({ value, to }) => isOn(value) && to.set("acl", "on")],
+  ["acl", needless],
+  ["smi", needless],
   ["kubedns", needless],
   ["clusterDomain", text],
   ["defaultMode", text],
@@ -112,10 +114,10 @@ const RULES: readonly (readonly [string, Rule])[] = [
   ["metrics.deploy", needless],
   ["metrics.prometheus.enabled", needless],
   ["metrics.prometheus.storageClassName", same],
-  ["metrics.prometheus.resources", same],
+  ["metrics.prometheus.resources", resourcesOfPart],
   ["metrics.prometheus.service", lost("port-forward to it, or give it an Ingress")],
   ["metrics.prometheus.*", lost("labels and buckets are fixed: docs/metrics.md")],
-  ["metrics.grafana.resources", same],
+  ["metrics.grafana.resources", resourcesOfPart],
   ["metrics.grafana.service", lost("port-forward to it, or give it an Ingress")],
   ["metrics.grafana.storageClassName", lost("its dashboards are files, so it keeps nothing")],
   ["metrics.image.*", lost(ownImage)],
@@ -135,15 +137,20 @@ const WHOLE = new Set([
   "metrics.grafana.service",
 ]);
 
-/** @param given what the user set, as `helm get values` prints it; the chart's defaults are known here */
-export function mapValues(given: Values): MappedValues {
+/**
+ * @param given what the user set, as `helm get values` prints it; the chart's defaults are known here
+ * @param access what `acl` and `smi` come to; not known: it is left to the user
+ */
+export function mapValues(given: Values, access: OriginalAccess): MappedValues {
   const values = renamed(given);
   const to = new ValueTree();
   const differences: Difference[] = [];
+  if (access === "unknown") differences.push(difference("AccessControlUnknown", FILE, "acl", ""));
+  else to.set("acl", access);
   for (const [path, value] of leavesOf(values, (each) => WHOLE.has(each))) {
     const lose: Lose = (code, detail) => differences.push(difference(code, FILE, path, detail));
     const rule = ruleOf(path);
-    if (rule === undefined) lose("ValueUnknown", JSON.stringify(value));
+    if (rule === undefined) lose("ValueUnknown", shownValue(path, value));
     else rule({ path, value, to, lose });
   }
   addParts(values, to);
@@ -164,8 +171,11 @@ function renamed({ mesh, ...values }: Values): Values {
 
 /** Jaeger, Prometheus and Grafana come by themselves with the original's chart. */
 function addParts(values: Values, to: ValueTree): void {
-  const isDeployed = (part: string, enabled: string) =>
-    isOn(valueAt(values, `${part}.deploy`) ?? true) && isOn(valueAt(values, enabled) ?? true);
+  // A part's `deploy` is a condition of Helm's, to which nothing but false means no.
+  const isDeployed = (part: string, enabled: string) => {
+    const switched = valueAt(values, enabled);
+    return valueAt(values, `${part}.deploy`) !== false && (switched === undefined || isTruthy(switched));
+  };
   const tracesElsewhere = to.get("tracing.endpoint") !== undefined;
   if (isDeployed("tracing", "tracing.jaeger.enabled") && !tracesElsewhere) to.set("tracing.jaeger.enabled", true);
   if (isDeployed("metrics", "metrics.prometheus.enabled")) {
@@ -173,10 +183,6 @@ function addParts(values: Values, to: ValueTree): void {
     to.set("metrics.prometheus.storageSize", "10Gi");
     to.set("metrics.grafana.enabled", true);
   }
-}
-
-function isOn(value: unknown): boolean {
-  return value === true || value === "true";
 }
 
 function pullSecret({ value, to }: Leaf): void {
@@ -191,25 +197,38 @@ function pullSecret({ value, to }: Leaf): void {
   );
 }
 
-/** `limit.mem` and the like, and Kubernetes' own. Traefik's figures say little of what Tulle needs: more is kept. */
+/** The same programs as before: their figures stay, with Kubernetes' names. */
+function resourcesOfPart({ path, value, to }: Leaf): void {
+  if (!isTree(value)) return;
+  for (const kind of ["limit", "request"] as const)
+    for (const long of ["memory", "cpu"] as const) {
+      const figure = figureOf(value, kind, long);
+      if (figure !== undefined) to.set(`${path}.${kind}s.${long}`, figure);
+    }
+}
+
+/** `limit.mem` and the like, and Kubernetes' own. */
+function figureOf(value: Values, kind: "limit" | "request", long: "memory" | "cpu"): string | undefined {
+  const short = long === "memory" ? "mem" : long;
+  const found = valueAt(value, `${kind}.${short}`) ?? valueAt(value, `${kind}s.${long}`);
+  return found === undefined || found === null ? undefined : String(found);
+}
+
+/** Traefik's figures say little of what Tulle needs: more is kept. */
 function resources({ path, value, to, lose }: Leaf): void {
   if (!isTree(value)) return;
   const needs = NEEDS[path.startsWith("proxy") ? "proxy" : "controller"];
-  const read = (kind: "limit" | "request", short: string, long: string): string | undefined => {
-    const found = valueAt(value, `${kind}.${short}`) ?? valueAt(value, `${kind}s.${long}`);
-    return found === undefined || found === null ? undefined : String(found);
-  };
-  const keep = (kind: "limit" | "request", short: string, long: string, least: string) => {
-    const wanted = read(kind, short, long);
+  const keep = (kind: "limit" | "request", long: "memory" | "cpu", least: string) => {
+    const wanted = figureOf(value, kind, long);
     if (wanted === undefined) return;
     if (quantity(wanted) > quantity(least)) to.set(`${path}.${kind}s.${long}`, wanted);
     else if (quantity(wanted) < quantity(least))
       lose("ResourcesTooSmall", `${kind} of ${long} ${wanted}, where Tulle's chart has ${least}`);
   };
-  keep("request", "cpu", "cpu", needs.cpu);
-  keep("request", "mem", "memory", needs.memory);
-  keep("limit", "mem", "memory", needs.memoryLimit);
-  const cpu = read("limit", "cpu", "cpu");
+  keep("request", "cpu", needs.cpu);
+  keep("request", "memory", needs.memory);
+  keep("limit", "memory", needs.memoryLimit);
+  const cpu = figureOf(value, "limit", "cpu");
   if (cpu !== undefined) lose("ResourcesTooSmall", `limit of cpu ${cpu}`);
   // Kubernetes refuses a limit below the request.
   const requested = to.get(`${path}.requests.memory`);
@@ -254,6 +273,6 @@ function environment({ value, to, lose }: Leaf): void {
 function flags({ value, to, lose }: Leaf): void {
   for (const flag of proxyFlags(textsOf(Array.isArray(value) ? value : [value]))) {
     const why = mapFlag(flag, to);
-    if (why !== "") lose("ArgumentLost", `${flag.text}, ${why}`);
+    if (why !== "") lose("ArgumentLost", `${shownFlag(flag.text)}, ${why}`);
   }
 }

@@ -6,11 +6,12 @@
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { ObjectRef } from "../model/objects.ts";
 import { buildTopology } from "../topology/build-topology.ts";
+import { accessOf, type OriginalAccess } from "./access-control.ts";
 import { byEffect, type Difference, difference } from "./difference.ts";
 import { findInstallations, type RawObject } from "./installation.ts";
 import { mapValues } from "./map-values.ts";
 import type { OriginalSettings } from "./original-settings.ts";
-import { proxyFlags } from "./proxy-arguments.ts";
+import { isFlagOn, proxyFlags } from "./proxy-arguments.ts";
 import { serviceDifferences } from "./service-differences.ts";
 import { splitDifferences } from "./split-differences.ts";
 import { targetDifferences } from "./target-differences.ts";
@@ -31,6 +32,8 @@ export interface Migration {
   readonly namespace: string;
   /** Where the old values came from. */
   readonly from: "values" | "installation" | "defaults";
+  /** Whether access control was on. */
+  readonly access: OriginalAccess;
   readonly settings: OriginalSettings;
   /** Of Tulle's chart. */
   readonly values: Values;
@@ -43,8 +46,11 @@ export function planMigration(input: MigrationInput): Migration {
   const installation = installations.find(({ namespace }) => namespace === (input.namespace ?? namespace));
   const given = input.values ?? installation?.values ?? NOTHING;
   const namespace = input.namespace ?? installation?.namespace ?? "";
-  const settings = settingsOf(given, namespace);
-  const { values, differences } = mapValues(given);
+  // Defaults are what Traefik Mesh has where nothing is set, and say nothing of one that was not seen.
+  const from = input.values !== undefined ? "values" : installation !== undefined ? "installation" : "defaults";
+  const access = from === "defaults" ? "unknown" : accessOf(given);
+  const settings = settingsOf(given, namespace, access);
+  const { values, differences } = mapValues(given, access);
   const topology = buildTopology(input.state, settings);
   const all = [
     ...differences,
@@ -55,7 +61,8 @@ export function planMigration(input: MigrationInput): Migration {
   ];
   return {
     namespace,
-    from: input.values !== undefined ? "values" : installation !== undefined ? "installation" : "defaults",
+    from,
+    access,
     settings,
     values,
     differences: all.sort(byEffect),
@@ -65,8 +72,7 @@ export function planMigration(input: MigrationInput): Migration {
 /** Where there is no Traefik Mesh, nothing of what comes with its chart is wanted. */
 const NOTHING: Values = { tracing: { deploy: false }, metrics: { deploy: false } };
 
-function settingsOf(values: Values, namespace: string): OriginalSettings {
-  const isOn = (path: string) => valueAt(values, path) === true || valueAt(values, path) === "true";
+function settingsOf(values: Values, namespace: string, access: OriginalAccess): OriginalSettings {
   const limit = (type: string, fallback: number) => {
     const value = Number(valueAt(values, `limits.${type}`) ?? fallback);
     return Number.isSafeInteger(value) ? value : fallback;
@@ -75,13 +81,13 @@ function settingsOf(values: Values, namespace: string): OriginalSettings {
   const flags = proxyFlags(textsOf(Array.isArray(proxyArguments) ? proxyArguments : []));
   return {
     namespace,
-    acl: isOn("acl") || isOn("smi"),
+    acl: access !== "off",
     defaultMode: String(valueAt(values, "defaultMode") ?? "http"),
     watchNamespaces: textsOf(valueAt(values, "controller.watchNamespaces")),
     ignoreNamespaces: textsOf(valueAt(values, "controller.ignoreNamespaces")),
     limits: { http: limit("http", 10), tcp: limit("tcp", 25), udp: limit("udp", 25) },
     insecureSkipVerify: flags.some(
-      ({ name, value }) => name === "serverstransport.insecureskipverify" && value !== "false",
+      ({ name, value }) => name === "serverstransport.insecureskipverify" && isFlagOn(value),
     ),
   };
 }

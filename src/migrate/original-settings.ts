@@ -2,6 +2,7 @@
 export interface OriginalSettings {
   /** Of the mesh itself; empty: not known. */
   readonly namespace: string;
+  /** Also where nobody knows: what would change then is worth telling. */
   readonly acl: boolean;
   readonly defaultMode: string;
   readonly watchNamespaces: readonly string[];

@@ -16,6 +16,11 @@ export function proxyFlags(texts: readonly string[]): ProxyFlag[] {
   });
 }
 
+/** As Go reads a flag. */
+export function isFlagOn(value: string): boolean {
+  return !/^(?:0|f|F|false|False|FALSE)$/.test(value);
+}
+
 /** What the original's chart gives its proxies by itself, from its values. */
 const CHARTS =
   /^(?:entrypoints\.(?:http|tcp|udp)-\d+\.|entrypoints\.(?:readiness|liveness|traefik)\.|providers\.|api(?:\.|$)|ping(?:\.|$)|metrics\.|tracing(?:\.|$)|log\.(?:level|format)$|global\.|serverstransport\.forwardingtimeouts\.|hostresolver\.)/;
@@ -28,7 +33,7 @@ export function isOfChart({ name }: ProxyFlag): boolean {
 export function mapFlag({ name, value }: ProxyFlag, values: ValueTree): string {
   switch (name) {
     case "accesslog":
-      values.set("proxy.accessLog.enabled", value !== "false");
+      values.set("proxy.accessLog.enabled", isFlagOn(value));
       if (values.get("proxy.accessLog.format") === undefined) values.set("proxy.accessLog.format", "common");
       return "";
     case "accesslog.format":
@@ -41,13 +46,13 @@ export function mapFlag({ name, value }: ProxyFlag, values: ValueTree): string {
       values.set("proxy.accessLog.filters.minDuration", /^\d+$/.test(value) ? `${value}s` : value);
       return "";
     case "accesslog.filters.retryattempts":
-      values.set("proxy.accessLog.filters.retries", value !== "false");
+      values.set("proxy.accessLog.filters.retries", isFlagOn(value));
       return "";
     case "log.level":
       values.set("proxy.logLevel", logLevel(value));
       return "";
     case "serverstransport.insecureskipverify":
-      return value === "false"
+      return !isFlagOn(value)
         ? ""
         : 'it is by Service in Tulle: annotation tulle.dev/tls-verify: "false" on those of scheme https';
     case "serverstransport.rootcas":

@@ -5,6 +5,13 @@ export function isTree(value: unknown): value is Values {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** As `{{ if }}` of Helm's templates has it: a text is true unless it is empty, `"false"` too. */
+export function isTruthy(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (isTree(value)) return Object.keys(value).length > 0;
+  return value !== undefined && value !== null && value !== false && value !== 0 && value !== "";
+}
+
 /** What stands at `controller.image.tag`. */
 export function valueAt(values: Values, path: string): unknown {
   return path.split(".").reduce<unknown>((at, key) => (isTree(at) ? at[key] : undefined), values);

@@ -6,6 +6,7 @@
  */
 import type { MeshConfig } from "../config/mesh-config.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
+import { inKeyOrder } from "../model/in-key-order.ts";
 import type { OwnerReference, Pod, Protocol, Service, TargetSubject, TrafficTarget } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import { isOfMesh } from "../topology/build-topology.ts";
@@ -119,8 +120,8 @@ const turned = (key: string): ObjectKey => {
 const pairOf = (service: ObjectKey, { meta }: TrafficTarget): PairKey =>
   `${service}:${keyIn(meta.namespace, meta.name)}`;
 const identityOf = ({ name, namespace }: TargetSubject, otherwise = "") => `${namespace ?? otherwise}/${name}`;
-/** In their order of Unicode, each once. */
-const sorted = (keys: Iterable<string>) => [...new Set(keys)].sort();
+/** In order, each once. */
+const distinct = (keys: Iterable<string>) => [...new Set(keys)].sort();
 /** A field that is left out when it is empty. */
 const filled = <K extends string, T>(name: K, list: readonly T[]) =>
   (list.length === 0 ? {} : { [name]: list }) as { readonly [key in K]?: readonly T[] };
@@ -192,7 +193,7 @@ class DocumentWriter {
           : [],
       ),
     );
-    return sorted(keys.filter((key) => this.#pods.has(key)));
+    return distinct(keys.filter((key) => this.#pods.has(key)));
   }
 
   #pod(key: ObjectKey, { meta, serviceAccount, owners = [], containers, ips }: Pod): PodDocument {
@@ -214,18 +215,18 @@ class DocumentWriter {
 
   /** Of a Service with each target whose destination serves it. */
   #addPairs(each: TopologyService): void {
-    const identities = sorted(
+    const identities = distinct(
       each.ports.flatMap(({ endpoints }) => endpoints.flatMap(({ identity }) => identity ?? [])),
     );
     const service = turned(each.key);
     const targets = identities.flatMap((identity) => this.#targetsOf.get(identity) ?? []);
     const pairs = new Map(targets.map((target) => [pairOf(service, target), target] as const));
-    for (const key of sorted(pairs.keys())) {
+    for (const key of distinct(pairs.keys())) {
       const document = this.#pair(each, service, pairs.get(key) as TrafficTarget);
       this.#pairs.set(key, document);
       add(this.#pairsOf, service, key);
       for (const pod of document.destination.pods ?? []) add(this.#destinationOf, pod, key);
-      for (const pod of sorted((document.sources ?? []).flatMap(({ pods = [] }) => pods)))
+      for (const pod of distinct((document.sources ?? []).flatMap(({ pods = [] }) => pods)))
         add(this.#sourceOf, pod, key);
     }
   }
@@ -237,7 +238,7 @@ class DocumentWriter {
       ({ kind, name, namespace = "" }): TargetSourceDocument => ({
         serviceAccount: name,
         namespace,
-        ...filled("pods", kind === "ServiceAccount" ? sorted(this.#podsOf.get(`${namespace}/${name}`) ?? []) : []),
+        ...filled("pods", kind === "ServiceAccount" ? distinct(this.#podsOf.get(`${namespace}/${name}`) ?? []) : []),
       }),
     );
     return {
@@ -280,17 +281,17 @@ class DocumentWriter {
     }
     const inForce = splitsInForce(this.#mesh.config);
     const callers = new SplitCallers(documents, inForce, (service) => this.#admittedAt(service));
-    const keys = sorted(Object.keys(documents));
+    const keys = distinct(Object.keys(documents));
     for (const key of keys) {
       const { service, backends = [] } = documents[key] as SplitDocument;
       if (!inForce.has(key)) continue;
       add(this.#splitsOf, service, key);
-      for (const backend of sorted(backends.map((each) => each.service))) add(this.#backendOf, backend, key);
+      for (const backend of distinct(backends.map((each) => each.service))) add(this.#backendOf, backend, key);
     }
     return Object.fromEntries(
       keys.map((key) => {
         const { errors, ...split } = documents[key] as SplitDocument;
-        const incoming = inForce.has(key) ? sorted(callers.of(key)) : [];
+        const incoming = inForce.has(key) ? distinct(callers.of(key)) : [];
         return [key, { ...split, ...filled("incoming", incoming), errors }];
       }),
     );
@@ -315,7 +316,7 @@ function podsIn(state: ClusterStateView, within: (namespace: string) => boolean)
     (pod) => isOfMesh(pod, within) && pod.ips.length > 0 && pod.phase !== "Succeeded" && pod.phase !== "Failed",
   );
   const keyed = new Map(pods.map((pod) => [keyIn(pod.meta.namespace, pod.meta.name), pod] as const));
-  return new Map(sorted(keyed.keys()).map((key) => [key, keyed.get(key) as Pod]));
+  return new Map(inKeyOrder(keyed));
 }
 
 function portDocument({ name, port, protocol, targetPort }: Service["ports"][number]): ServicePortDocument {

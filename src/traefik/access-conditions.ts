@@ -3,6 +3,7 @@
  * what one does not let through is left to the router of the next.
  */
 import { type AccessRule, type MeshConfig, type ServicePort, splitAddressPort } from "../config/mesh-config.ts";
+import { inKeyOrder } from "../model/in-key-order.ts";
 import { ALWAYS, allOf, anyOf, type Condition, matcher, NEVER } from "./condition.ts";
 import { matchesCondition, type Unsupported } from "./http-match-condition.ts";
 
@@ -65,8 +66,7 @@ export class AccessConditions {
         if (known === undefined) openings.set(key, { rule, endpoints: [endpoint] });
         else known.endpoints.push(endpoint);
       }
-    return [...openings]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+    return inKeyOrder(openings)
       .map(([key, { rule, endpoints }]) => ({ key, rule, endpoints, condition: this.#condition(rule, transport) }))
       .filter(({ condition }) => condition !== NEVER);
   }

@@ -1,10 +1,10 @@
 /** Routers and services of TCP and UDP, where the entry point alone says which service port is meant. */
 import type { ServicePort } from "../config/mesh-config.ts";
+import { inKeyOrder } from "../model/in-key-order.ts";
 import { ALWAYS, allOf, type Condition, matcher, NEVER } from "./condition.ts";
 import { dialled } from "./http-part.ts";
 import { Names } from "./names.ts";
 import { ServiceBook } from "./service-book.ts";
-import { sorted } from "./sorted.ts";
 import type { FlowServers, TcpRouter, TcpTransport, TraefikConfiguration, UdpRouter } from "./traefik-configuration.ts";
 import type { Translation } from "./translation.ts";
 
@@ -66,10 +66,12 @@ export class TcpPart {
     if (this.#routers.size === 0) return undefined;
     const { services } = this.#book;
     return {
-      routers: sorted(this.#routers),
+      routers: Object.fromEntries(inKeyOrder(this.#routers)),
       // Without servers: it closes what is let in to nobody.
-      services: sorted(Object.entries({ ...services, [BLOCK_ALL]: { loadBalancer: { servers: [] } } })),
-      serversTransports: sorted(this.#transports),
+      services: Object.fromEntries(
+        inKeyOrder(Object.entries({ ...services, [BLOCK_ALL]: { loadBalancer: { servers: [] } } })),
+      ),
+      serversTransports: Object.fromEntries(inKeyOrder(this.#transports)),
     };
   }
 
@@ -122,6 +124,6 @@ export class UdpPart {
 
   finish(): TraefikConfiguration["udp"] {
     if (this.#routers.size === 0) return undefined;
-    return { routers: sorted(this.#routers), services: this.#book.services };
+    return { routers: Object.fromEntries(inKeyOrder(this.#routers)), services: this.#book.services };
   }
 }

@@ -4,13 +4,13 @@
  * under access control one that refuses what is left.
  */
 import { type Middlewares, type ServicePort, splitAddressPort } from "../config/mesh-config.ts";
+import { inKeyOrder } from "../model/in-key-order.ts";
 import { breakerText } from "./breaker-text.ts";
 import { ALWAYS, allOf, anyOf, type Condition, matcher, NEVER } from "./condition.ts";
 import { type Taken, takenBy } from "./http-match-condition.ts";
 import { Names } from "./names.ts";
 import type { Case } from "./route-cases.ts";
 import { ServiceBook } from "./service-book.ts";
-import { sorted } from "./sorted.ts";
 import type {
   HttpMiddleware,
   HttpRouter,
@@ -91,10 +91,10 @@ export class HttpPart {
       ...this.#book.services,
     };
     return {
-      routers: sorted(this.#routers),
-      services: sorted(Object.entries(services)),
-      middlewares: sorted(this.#middlewares),
-      ...(this.#transports.size === 0 ? {} : { serversTransports: sorted(this.#transports) }),
+      routers: Object.fromEntries(inKeyOrder(this.#routers)),
+      services: Object.fromEntries(inKeyOrder(Object.entries(services))),
+      middlewares: Object.fromEntries(inKeyOrder(this.#middlewares)),
+      ...(this.#transports.size === 0 ? {} : { serversTransports: Object.fromEntries(inKeyOrder(this.#transports)) }),
     };
   }
 

@@ -1,10 +1,10 @@
 /** Services of one transport, made as routers ask for them: endpoints, and weights over them. */
 import type { MeshConfig, ServicePort } from "../config/mesh-config.ts";
+import { inKeyOrder } from "../model/in-key-order.ts";
 import type { AccessConditions, Transport } from "./access-conditions.ts";
 import { ALWAYS, allOf, type Condition } from "./condition.ts";
 import { Names } from "./names.ts";
 import type { Case, CaseBackend } from "./route-cases.ts";
-import { sorted } from "./sorted.ts";
 import type { WeightedServices } from "./traefik-configuration.ts";
 import { wholeWeights } from "./whole-weights.ts";
 
@@ -33,7 +33,7 @@ export class ServiceBook<Servers> {
   }
 
   get services(): Readonly<Record<string, Servers | WeightedServices>> {
-    return sorted(this.#services);
+    return Object.fromEntries(inKeyOrder(this.#services));
   }
 
   /** @returns the name, as of the others */

@@ -9,12 +9,13 @@
 import fs from "node:fs";
 import type { Clock, Timer } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
+import { LineQueue } from "./line-queue.ts";
 
 /** How long a line may wait for others. */
 const FLUSH_MS = 50;
 /** Or until so much is together. */
-const FLUSH_CHARS = 64 * 1024;
-const MAX_BUFFERED_CHARS = 4 * 1024 * 1024;
+const FLUSH_BYTES = 64 * 1024;
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Between tries where something is wrong. */
 const RETRY_MS = 1_000;
 /** Where a pipe is full. */
@@ -38,9 +39,8 @@ export interface LineSinkOptions {
 export class LineSink {
   readonly #options: LineSinkOptions;
   readonly #place: string;
-  readonly #maxBatchChars: number;
-  readonly #lines: string[] = [];
-  #bufferedChars = 0;
+  readonly #maxBatchBytes: number;
+  readonly #lines = new LineQueue(MAX_WAITING_BYTES);
   #fd: number | undefined;
   /** There is a place to open: at the start, and where the file was moved away. */
   #unopened = true;
@@ -62,20 +62,19 @@ export class LineSink {
   constructor(options: LineSinkOptions) {
     this.#options = options;
     this.#place = options.file ?? "standard output";
-    this.#maxBatchChars = options.file === undefined ? PIPE_BUF : FLUSH_CHARS;
+    this.#maxBatchBytes = options.file === undefined ? PIPE_BUF : FLUSH_BYTES;
   }
 
-  /** @param line of ASCII, with its line feed */
-  write(line: string): void {
-    if (this.#closing || this.#bufferedChars + line.length > MAX_BUFFERED_CHARS) {
-      if (this.#lost++ === 0) this.#options.log.warn("the access log loses lines: they come faster than they go");
+  /** @param line of ASCII, with its line feed; bytes are free again afterwards */
+  write(line: string | Uint8Array): void {
+    const { log, clock } = this.#options;
+    if (this.#closing || !(typeof line === "string" ? this.#lines.add(line) : this.#lines.addBytes(line))) {
+      if (this.#lost++ === 0) log.warn("the access log loses lines: they come faster than they go");
       return;
     }
-    this.#lines.push(line);
-    this.#bufferedChars += line.length;
     if (this.#busy || this.#writeTimer !== undefined) return;
-    if (this.#bufferedChars >= FLUSH_CHARS) this.#work();
-    else this.#flushTimer ??= this.#options.clock.after(FLUSH_MS, () => this.#work());
+    if (this.#lines.bytes >= FLUSH_BYTES) this.#work();
+    else this.#flushTimer ??= clock.after(FLUSH_MS, () => this.#work());
   }
 
   /** The file was moved away: what comes now goes to a new one of its name. */
@@ -109,7 +108,7 @@ export class LineSink {
     this.#flushTimer = undefined;
     if (this.#closed) this.#giveUp();
     else if (this.#unopened && this.#openTimer === undefined) this.#open();
-    else if (this.#batch === undefined && this.#lines.length === 0) this.#rest();
+    else if (this.#batch === undefined && this.#lines.bytes === 0) this.#rest();
     // Where a new file cannot be had, the old one still takes lines.
     else if (this.#fd !== undefined && this.#writeTimer === undefined) this.#writeOn(this.#fd);
   }
@@ -154,8 +153,12 @@ export class LineSink {
   }
 
   #writeOn(fd: number): void {
-    const batch = this.#batch ?? this.#takeBatch();
-    this.#batch = batch;
+    if (this.#batch === undefined) {
+      this.#batch = this.#lines.take(this.#maxBatchBytes);
+      this.#written = 0;
+    }
+    const batch = this.#batch;
+    if (batch === undefined) return;
     this.#busy = true;
     fs.write(fd, batch, this.#written, null, null, (error, count) => {
       this.#busy = false;
@@ -183,16 +186,6 @@ export class LineSink {
       this.#writeTimer = undefined;
       this.#work();
     });
-  }
-
-  #takeBatch(): Buffer {
-    let count = 0;
-    let chars = 0;
-    do chars += (this.#lines[count++] as string).length;
-    while (count < this.#lines.length && chars + (this.#lines[count] as string).length <= this.#maxBatchChars);
-    this.#bufferedChars -= chars;
-    this.#written = 0;
-    return Buffer.from(this.#lines.splice(0, count).join(""), "latin1");
   }
 
   #giveUp(): void {
