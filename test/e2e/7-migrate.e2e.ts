@@ -82,7 +82,8 @@ function expectNoFailure(what: string, { sent, ok, failed, slowestMs, failures }
   expect(sent).toBeGreaterThan(200);
 }
 
-test("installed beside Traefik Mesh, Tulle stands by, and takes over when it is told", async () => {
+/** Installed beside Traefik Mesh, Tulle stands by, and takes over when it is told. */
+async function installBeside(): Promise<void> {
   await eventually("Traefik Mesh answers", 60, async () => expect(await answeredBy()).toBe(THEIR_PROXY));
   load = await startLoad(URL_OF_WHOAMI, 200);
   const told = await tulle("migrate", "--json");
@@ -97,9 +98,10 @@ test("installed beside Traefik Mesh, Tulle stands by, and takes over when it is 
     await leadsTo(MESH_NAMESPACE);
   });
   expectNoFailure("taken over from Traefik Mesh", taken);
-}, 300_000);
+}
 
-test("the names go back to Traefik Mesh, and are taken over again", async () => {
+/** The names go back to Traefik Mesh, and are taken over again. */
+async function goBackAndForth(): Promise<void> {
   const totals = await load?.while(async () => {
     const { code, text } = await tulle("migrate", "--hand-back", "--namespace", MESH_NAMESPACE, "--timeout", "2m");
     expect([code, text]).toEqual([0, expect.stringContaining(`with Traefik Mesh in namespace ${ORIGINAL} again`)]);
@@ -113,18 +115,20 @@ test("the names go back to Traefik Mesh, and are taken over again", async () => 
   // CoreDNS restarts twice in a row, and may ask a caller to look a name up again.
   expect(failures.filter((each) => !each.includes("EAI_AGAIN"))).toEqual([]);
   expect(failed).toBeLessThan(5);
-}, 180_000);
+}
 
-test("Traefik Mesh's controller, started anew, does not get the names back for long, and nothing breaks", async () => {
+/** Traefik Mesh's controller, started anew, does not get the names back for long, and nothing breaks. */
+async function startControllerAnew(): Promise<void> {
   const totals = await load?.while(async () => {
     await prepareOriginal();
     await leadsTo(MESH_NAMESPACE);
     expect((await corefile()).match(/^traefik\.mesh:53 \{/gm)).toHaveLength(1);
   });
   expectNoFailure("Traefik Mesh's controller started anew", totals ?? fail("no load"));
-}, 120_000);
+}
 
-test("uninstalling Traefik Mesh after that takes nothing of Tulle along", async () => {
+/** Uninstalling Traefik Mesh after that takes nothing of Tulle along. */
+async function uninstallTraefikMesh(): Promise<void> {
   // Its proxies' own connections end with them: the load begins anew, on connections to Tulle's.
   await load?.stop();
   load = await startLoad(URL_OF_WHOAMI, 200);
@@ -139,9 +143,10 @@ test("uninstalling Traefik Mesh after that takes nothing of Tulle along", async 
     await leadsTo(MESH_NAMESPACE);
   });
   expectNoFailure("Traefik Mesh uninstalled", totals);
-}, 180_000);
+}
 
-test("the names move from one mesh of Tulle to another and back, and to the one that is left", async () => {
+/** The names move from one mesh of Tulle to another and back, and to the one that is left. */
+async function moveBetweenMeshes(): Promise<void> {
   const running = load ?? fail("no load");
   const there = await running.while(async () => {
     await install([], OTHER_NAMESPACE);
@@ -158,4 +163,13 @@ test("the names move from one mesh of Tulle to another and back, and to the one 
   const uninstalled = await running.while(() => uninstall(OTHER_NAMESPACE));
   expectNoFailure("the one that stands by uninstalled", uninstalled);
   await leadsTo(MESH_NAMESPACE);
-}, 300_000);
+}
+
+/** Each step begins where the one before it ended. */
+test("the names move from Traefik Mesh to Tulle and back, and between two meshes of Tulle, while calls go on", async () => {
+  await installBeside();
+  await goBackAndForth();
+  await startControllerAnew();
+  await uninstallTraefikMesh();
+  await moveBetweenMeshes();
+}, 900_000);
