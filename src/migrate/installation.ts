@@ -16,6 +16,8 @@ export interface RawObject {
 export interface Installation {
   readonly namespace: string;
   readonly values: Values;
+  /** The controller may have options from where this does not look: a config file, a ConfigMap, a Secret. */
+  readonly readsMore: boolean;
 }
 
 interface Container {
@@ -54,7 +56,7 @@ export function findInstallations(objects: readonly RawObject[]): Installation[]
       const has = (name: string) => within.some((object) => object.kind === "Deployment" && object.name === name);
       if (!has("jaeger")) values.set("tracing.deploy", false);
       if (!has("prometheus-core")) values.set("metrics.deploy", false);
-      return { namespace, values: values.values };
+      return { namespace, values: values.values, readsMore: readsMore(raw) };
     })
     .sort((a, b) => (a.namespace < b.namespace ? -1 : 1));
 }
@@ -93,6 +95,14 @@ function ofController(deployment: Values, values: ValueTree): void {
     }
   }
   ofPods(deployment, "controller", values);
+}
+
+function readsMore(controller: Values): boolean {
+  return containersOf(controller).some(({ flags, env, raw }) => {
+    const named = [...variablesOf(env), ...pairsOf(flags)].some(([name]) => name === "configfile");
+    const isElsewhere = ({ name, valueFrom }: Values) => OPTION.test(String(name)) && valueFrom !== undefined;
+    return named || env.some(isElsewhere) || (Array.isArray(raw["envFrom"]) && raw["envFrom"].length > 0);
+  });
 }
 
 function ofProxy(daemonSet: Values, values: ValueTree): void {
@@ -161,9 +171,11 @@ function pairsOf(flags: readonly string[]): [name: string, value: string][] {
   });
 }
 
+const OPTION = /^(?:TRAEFIK_MESH|MAESH)_([A-Z]+)$/;
+
 function variablesOf(env: readonly Values[]): [name: string, value: string][] {
   return env.flatMap(({ name, value }): [string, string][] => {
-    const [, flag] = /^(?:TRAEFIK_MESH|MAESH)_([A-Z]+)$/.exec(String(name)) ?? [];
+    const [, flag] = OPTION.exec(String(name)) ?? [];
     return flag === undefined || value === undefined ? [] : [[flag.toLowerCase(), String(value)]];
   });
 }

@@ -8,7 +8,7 @@ import type { ObjectRef } from "../model/objects.ts";
 import { buildTopology } from "../topology/build-topology.ts";
 import { accessOf, type OriginalAccess } from "./access-control.ts";
 import { byEffect, type Difference, difference } from "./difference.ts";
-import { findInstallations, type RawObject } from "./installation.ts";
+import { findInstallations, type Installation, type RawObject } from "./installation.ts";
 import { mapValues } from "./map-values.ts";
 import type { OriginalSettings } from "./original-settings.ts";
 import { isFlagOn, proxyFlags } from "./proxy-arguments.ts";
@@ -46,9 +46,8 @@ export function planMigration(input: MigrationInput): Migration {
   const installation = installations.find(({ namespace }) => namespace === (input.namespace ?? namespace));
   const given = input.values ?? installation?.values ?? NOTHING;
   const namespace = input.namespace ?? installation?.namespace ?? "";
-  // Defaults are what Traefik Mesh has where nothing is set, and say nothing of one that was not seen.
   const from = input.values !== undefined ? "values" : installation !== undefined ? "installation" : "defaults";
-  const access = from === "defaults" ? "unknown" : accessOf(given);
+  const access = from === "values" ? accessOf(given) : accessSeenIn(installation);
   const settings = settingsOf(given, namespace, access);
   const { values, differences } = mapValues(given, access);
   const topology = buildTopology(input.state, settings);
@@ -67,6 +66,12 @@ export function planMigration(input: MigrationInput): Migration {
     values,
     differences: all.sort(byEffect),
   };
+}
+
+/** That nothing says "on" means off only where all that could say so was seen. */
+function accessSeenIn(installation: Installation | undefined): OriginalAccess {
+  const said = installation === undefined ? "off" : accessOf(installation.values);
+  return said === "off" && installation?.readsMore !== false ? "unknown" : said;
 }
 
 /** Where there is no Traefik Mesh, nothing of what comes with its chart is wanted. */
