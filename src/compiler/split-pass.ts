@@ -1,5 +1,6 @@
 /** TrafficSplits: routes of their root's service ports, with the backends' service ports as weighted backends. */
-import type { Backend, HttpMatch, MeshConfig, Route } from "../config/mesh-config.ts";
+import { type Backend, type HttpMatch, MAX_PATH, type MeshConfig, type Route } from "../config/mesh-config.ts";
+import { depthsOf } from "../model/depths.ts";
 import { keyOf, refOf, type TrafficSplit } from "../model/objects.ts";
 import { type Problem, type ProblemCode, problem } from "../model/problems.ts";
 import type { RouteMatches } from "./route-matches.ts";
@@ -60,6 +61,14 @@ export function splitRoutes(
   for (const usable of cyclic(inForce)) {
     inForce.delete(usable.root);
     problems.push(problem("SplitCycle", refOf(usable.split), "spec.backends", "its backends lead back to its root"));
+  }
+  for (const [root, depth] of depthsOf(following(inForce))) {
+    const usable = inForce.get(root);
+    // The Service that serves the call is one of them.
+    if (usable === undefined || depth < MAX_PATH) continue;
+    inForce.delete(root);
+    const detail = `with it, calls would pass ${depth + 1} Services`;
+    problems.push(problem("SplitTooDeep", refOf(usable.split), "spec.backends", detail));
   }
   const routes = new Map<string, Route[]>();
   for (const usable of inForce.values()) {
@@ -148,9 +157,17 @@ function readMatches(
   return "unresolved";
 }
 
+/** Roots and their backends. */
+function following(inForce: ReadonlyMap<string, UsableSplit>): Map<string, ReadonlySet<string>> {
+  return new Map([...inForce].map(([root, { backends }]) => [root, new Set(backends.map(({ key }) => key))]));
+}
+
 /** Splits from whose root a way over backends leads back to it. */
 function cyclic(inForce: ReadonlyMap<string, UsableSplit>): UsableSplit[] {
+  const depths = depthsOf(following(inForce));
   return [...inForce.values()].filter((usable) => {
+    // As a rule no way ever leads back, and none has to be followed.
+    if (Number.isFinite(depths.get(usable.root))) return false;
     const seen = new Set<string>();
     const open = usable.backends.map(({ key }) => key);
     for (let key = open.pop(); key !== undefined; key = open.pop()) {

@@ -298,6 +298,9 @@ export type TrafficType = ServicePort["trafficType"];
 export type Workload = z.infer<typeof WorkloadSchema>;
 export type Origin = z.infer<typeof OriginSchema>;
 
+/** How many service ports a call passes at most, where splits lead to splits; the compiler lets no more through. */
+export const MAX_PATH = 16;
+
 /** `namespace/service:port` */
 export function servicePortKeyOf(namespace: string, service: string, portNumber: number): string {
   return `${namespace}/${service}:${portNumber}`;

@@ -203,6 +203,11 @@ export const PROBLEMS = {
     effect: "the split is not in force and its root is served plainly",
     remedy: "take the backend out that leads back to the root",
   },
+  SplitTooDeep: {
+    severity: "error",
+    effect: "the split is not in force and its root is served plainly",
+    remedy: "let fewer splits follow one another",
+  },
   SplitConflict: {
     severity: "error",
     effect: "only the oldest split of a root Service is in force",

@@ -3,8 +3,15 @@
  * stand at the way in, and its weighted services match nothing, so each outcome of the matches is a case of its own, and
  * the first that fits decides.
  */
-import type { HttpMatch, MeshConfig, Origin, Route, ServicePort } from "../config/mesh-config.ts";
-import { splitDepths } from "./split-depths.ts";
+import {
+  type HttpMatch,
+  MAX_PATH,
+  type MeshConfig,
+  type Origin,
+  type Route,
+  type ServicePort,
+} from "../config/mesh-config.ts";
+import { depthsOf } from "../model/depths.ts";
 
 /** One backend with a share of the calls. */
 export interface CaseBackend {
@@ -44,9 +51,8 @@ const TOO_MANY = `the matches of its splits come to more than ${MAX_CASES} cases
 /** Of a case: the rule of its router names the callers of all of them. */
 const MAX_LEAVES = 128;
 const TOO_WIDE = `it leads to more than ${MAX_LEAVES} Services`;
-/** Splits of splits; the compiler lets no cycle through. */
-const MAX_DEPTH = 16;
-const TOO_DEEP = `it is split more than ${MAX_DEPTH} times`;
+/** The compiler lets none through. */
+const TOO_DEEP = `its calls would pass more than ${MAX_PATH} Services`;
 
 type Outcome = Pick<Case, "conditions"> & { readonly backends: readonly CaseBackend[] };
 
@@ -57,7 +63,7 @@ export class RouteCases {
 
   constructor(servicePorts: MeshConfig["servicePorts"]) {
     this.#servicePorts = servicePorts;
-    this.#depths = splitDepths(servicePorts);
+    this.#depths = depthsOf(splitsBehind(servicePorts));
   }
 
   /** In the order in which they are tried. */
@@ -77,7 +83,7 @@ export class RouteCases {
 
   #casesOf(key: string, route: Route): Case[] {
     const { origin, backends } = route;
-    const why = (this.#depths.get(key) ?? 0) > MAX_DEPTH ? TOO_DEEP : obstacle(route);
+    const why = (this.#depths.get(key) ?? 0) >= MAX_PATH ? TOO_DEEP : obstacle(route);
     if (why !== undefined) return [refused(key, route, why)];
     const conditions = conditionsOf(route);
     const weighted = backends.filter(({ weight }) => weight > 0);
@@ -106,6 +112,18 @@ export class RouteCases {
       };
     });
   }
+}
+
+/** Of each service port that is split, those to which its calls go on by routes of theirs. */
+function splitsBehind(servicePorts: MeshConfig["servicePorts"]): Map<string, ReadonlySet<string>> {
+  const behind = new Map<string, ReadonlySet<string>>();
+  for (const [key, { routes }] of Object.entries(servicePorts)) {
+    const goingOn = (routes ?? []).flatMap(({ backends }) =>
+      backends.filter(({ routed, weight, servicePort }) => routed === true && weight > 0 && servicePort !== key),
+    );
+    if (routes !== undefined) behind.set(key, new Set(goingOn.map(({ servicePort }) => servicePort)));
+  }
+  return behind;
 }
 
 /**

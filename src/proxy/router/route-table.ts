@@ -6,7 +6,14 @@
  * Access comes before the split: a caller that may not reach one of the backends reaches none, and takes no turn.
  */
 import { type Change, changedKeys, entryOf } from "../../config/changes.ts";
-import type { AccessMode, Backend, MeshConfig, ServicePort, Workload } from "../../config/mesh-config.ts";
+import {
+  type AccessMode,
+  type Backend,
+  MAX_PATH,
+  type MeshConfig,
+  type ServicePort,
+  type Workload,
+} from "../../config/mesh-config.ts";
 import type { Clock, Random } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type AccessDescription, describeAccess } from "./access-description.ts";
@@ -19,8 +26,6 @@ import { type EntryContext, ServicePortEntry } from "./service-port-entry.ts";
 import type { Caller, Decision, EndpointState, RequestView, RouteTable, ServicePortState } from "./types.ts";
 
 const NO_ENDPOINTS: readonly EndpointState[] = [];
-/** Splits of splits, in one call. The compiler lets no cycle through; this ends one all the same. */
-const MAX_PATH = 16;
 
 export interface RouteTableOptions {
   readonly clock: Clock;
