@@ -330,6 +330,46 @@ describe.skipIf(!CAN)("a proxy that follows another on its ports (Node.js 22.12 
     expect(await first.ended()).toBe(0);
   });
 
+  test("that cannot open a port of its own gives back what it was given, and ends", async () => {
+    const first = start();
+    await at.host.inForceOn(1);
+    const taken = await listening(net.createServer());
+    const second = start({ "metrics-port": taken });
+    expect(await second.ended()).toBe(1);
+    await first.says("the ports are taken back");
+    expect(await statusCode(at.host.ports.health, "/readyz")).toBe(200);
+    await get(at.web, false);
+    const third = start();
+    await third.says("took over");
+    expect(await first.ended()).toBe(0);
+  });
+
+  test("has the ports as soon as the one before has ended, with a configuration or without", async () => {
+    const first = start();
+    await at.host.inForceOn(1);
+    await at.host.forgetSaved();
+    const second = start({ controller: "localhost:1" });
+    await second.says("another proxy has the ports");
+    first.process.kill("SIGTERM");
+    expect(await first.ended()).toBe(0);
+    await second.says("took over");
+    expect(await statusCode(at.host.ports.health, "/healthz")).toBe(200);
+    expect(await statusCode(at.host.ports.health, "/readyz")).toBe(503);
+  });
+
+  test("is given the ports by one that is told to stop meanwhile", async () => {
+    const first = start({ "lame-duck": 5 });
+    await at.host.inForceOn(1);
+    first.process.kill("SIGTERM");
+    await first.says("proxy draining");
+    const second = start();
+    await second.says("took over");
+    expect(first.hasEnded).toBe(false);
+    expect(await statusCode(at.host.ports.health, "/readyz")).toBe(200);
+    expect(await first.ended()).toBe(0);
+    await get(at.web, false);
+  });
+
   test("goes on by itself when the one before is killed", async () => {
     const first = start();
     await at.host.inForceOn(1);

@@ -119,14 +119,24 @@ export class AdminServer {
     });
   }
 
-  /** @param port 0 for any. @returns where it listens */
+  get listening(): boolean {
+    return this.#server.listening;
+  }
+
+  /** @param port 0 for any. @returns where it listens. @throws the error of listen(2); another try may follow */
   async listen(address: string, port: number): Promise<{ address: string; port: number }> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, address, () => {
-        this.#server.off("error", reject);
+      const onError = (error: Error) => {
+        this.#server.off("listening", onListening);
+        reject(error);
+      };
+      const onListening = () => {
+        this.#server.off("error", onError);
         resolve();
-      });
+      };
+      this.#server.once("error", onError);
+      this.#server.once("listening", onListening);
+      this.#server.listen(port, address);
     });
     const bound = this.#server.address() as AddressInfo;
     return { address: bound.address, port: bound.port };

@@ -416,7 +416,7 @@ function addProxy(program: Command, onResult: (code: number) => void): void {
     .addOption(
       setting(
         "--hand-over",
-        "another proxy with this flag and state folder may be started on the same ports, and takes over (Node.js 22.12)",
+        "experimental: another proxy with this flag and state folder may be started on the same ports, and takes over (Node.js 22.12)",
       ).default(false),
     )
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))

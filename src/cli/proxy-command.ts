@@ -83,7 +83,14 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   const onReopen = () => daemon.reopenLogs();
   process.on("SIGUSR1", onReopen);
   // One that waits for its first configuration to take over may be told to stop as well.
-  await Promise.race([daemon.start(), stop.asked]);
+  try {
+    await Promise.race([daemon.start(), stop.asked]);
+  } catch (error) {
+    // What is open would keep the process alive, and look like a proxy that runs.
+    await daemon.stop(0, 0);
+    await tracing?.close();
+    throw error;
+  }
   await Promise.race([daemon.replaced.then(() => log.info("another proxy has taken over")), stop.asked]);
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });
   await daemon.stop(options.lameDuck * 1000, options.drain * 1000);

@@ -1,18 +1,21 @@
 /**
  * How one proxy follows another on the same ports, over a socket in their common state folder. The next one opens the ports
- * of calls beside the one before; when its configuration is in force it asks, and the one before gives up what only one of
- * them can have (this socket, the ports of health, metrics and admin API) and says so. Whichever of them dies, the other
- * serves on.
+ * of calls beside the one before; when its configuration is in force it asks, the one before gives up what only one of
+ * them can have (this socket, the ports of health, metrics and admin API) and says so, and the next one says when it has
+ * them. Whichever of them dies, the other serves on; where the next one ends before it has them, they are taken back.
  */
-import { readFile, unlink, writeFile } from "node:fs/promises";
+import { chmod, readFile, unlink, writeFile } from "node:fs/promises";
 import net from "node:net";
 import type { Clock } from "../model/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 
 const ASK = "take over\n";
 const YIELD = "yours\n";
+const HAVE = "have them\n";
 /** A proxy that hears gives its ports up in milliseconds. */
 const YIELD_MS = 10_000;
+/** Its own user alone may ask for the ports. */
+const MODE = 0o600;
 const MIGRATION = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 export interface HandOverOptions {
@@ -22,11 +25,25 @@ export interface HandOverOptions {
   readonly log: Log;
 }
 
+/** Of a proxy: what only one of two can have. */
+export interface OwnPorts {
+  /** Closes them for the next one. */
+  giveUp(): Promise<void>;
+  /** Opens them again: the next one has ended. */
+  takeBack(): Promise<void>;
+  /** The next one has them. */
+  replaced(): void;
+}
+
 export class HandOver {
   readonly #path: string;
   readonly #options: HandOverOptions;
   #before: net.Socket | undefined;
   #server: net.Server | undefined;
+  /** Those that come after, waiting. */
+  readonly #waiting = new Set<net.Socket>();
+  /** To whom the ports are given. */
+  #next: net.Socket | undefined;
   #closed = false;
 
   constructor(options: HandOverOptions) {
@@ -34,17 +51,11 @@ export class HandOver {
     this.#path = `${options.folder}/hand-over.sock`;
   }
 
-  /** @returns whether another proxy has the ports */
+  /** @returns whether another proxy has the ports. @throws the error of connect(2) where that cannot be known */
   async meet(): Promise<boolean> {
     if (this.#closed) return false;
-    const socket = net.connect(this.#path);
-    const met = await new Promise<boolean>((resolve) => {
-      socket.once("connect", () => resolve(true));
-      socket.once("error", () => resolve(false));
-    });
-    socket.on("error", () => {});
-    this.#before = met ? socket : undefined;
-    return met;
+    this.#before = await connected(this.#path);
+    return this.#before !== undefined;
   }
 
   /** Resolves when the one before is gone, which is not what it was asked for. */
@@ -54,75 +65,167 @@ export class HandOver {
       await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   }
 
-  /** Resolves when the one before has given up, or is gone, or this is closed. @throws Error where it does neither */
-  async takeOver(): Promise<void> {
+  /**
+   * Resolves when the one before has given up, or is gone, or this is closed. Once what it had is open here, `taken` says so.
+   * @returns how it went
+   * @throws Error where it does neither
+   */
+  async takeOver(): Promise<"given" | "gone"> {
     const { clock, log } = this.#options;
     // The one that answers may itself have been followed meanwhile.
-    for (let socket = this.#before; socket !== undefined; socket = this.#before) {
-      const over = await this.#ask(socket, clock);
-      socket.destroy();
+    while (this.#before !== undefined) {
+      const over = await ask(this.#before, clock);
+      if (over === "given") return over;
+      this.#before?.destroy();
       this.#before = undefined;
       if (over === "late") throw new Error("the proxy before this one does not give up its ports");
-      if (over === "gone") log.warn("the proxy before this one ended while it handed over");
-      if (over === "gone") await this.meet();
+      log.warn("the proxy before this one ended while it handed over");
+      await this.meet();
     }
+    return "gone";
+  }
+
+  /** Tells the one before that it may leave. */
+  taken(): void {
+    this.#before?.end(HAVE);
+    this.#before = undefined;
+  }
+
+  /** Asks nobody any more. What was given and not taken goes back. */
+  withdraw(): void {
+    this.#before?.destroy();
+    this.#before = undefined;
   }
 
   /**
-   * Waits for the next one.
-   * @param giveUp frees what only one of them can have
-   * @throws the error of listen(2)
+   * Waits for the next one, if it does not yet.
+   * @throws the error of listen(2), which is EADDRINUSE where another proxy waits there
    */
-  async listen(giveUp: () => Promise<void>): Promise<void> {
-    const server = net.createServer((socket) => this.#onNext(socket, giveUp));
+  async listen(ports: OwnPorts): Promise<void> {
+    if (this.#closed || this.#server !== undefined) return;
+    const server = net.createServer((socket) => void this.#onNext(socket, ports));
+    try {
+      await bound(server, this.#path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+      const other = await connected(this.#path);
+      other?.destroy();
+      if (other !== undefined) throw error;
+      // It is left of one that was killed.
+      await unlink(this.#path);
+      await bound(server, this.#path);
+    }
     this.#server = server;
-    // Nobody answers there, or `meet` would have found him: it is left of one that was killed.
-    await unlink(this.#path).catch(() => {});
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.#path, resolve);
-    });
+    // Of single accepts: the next ones may succeed.
+    server.on("error", (error) => this.#options.log.warn("hand-over", { error: error.message }));
+    if (this.#closed) this.stopListening();
+    else await chmod(this.#path, MODE);
   }
 
-  /** Asks nobody, and is asked by nobody, any more. */
-  close(): void {
-    this.#closed = true;
-    this.#before?.destroy();
-    this.#before = undefined;
-    this.#server?.close();
+  /** Nobody new comes. The name in the file system goes with it. */
+  stopListening(): void {
+    if (this.#server?.listening === true) this.#server.close();
     this.#server = undefined;
   }
 
-  #ask(socket: net.Socket, clock: Clock): Promise<"given" | "gone" | "late"> {
-    return new Promise((resolve) => {
-      const timer = clock.after(YIELD_MS, () => resolve("late"));
-      const over = (how: "given" | "gone") => {
-        timer.cancel();
-        resolve(how);
-      };
-      let text = "";
-      socket.on("data", (bytes: Buffer) => {
-        text += bytes.toString("latin1");
-        if (text === YIELD) over("given");
-      });
-      socket.on("close", () => over("gone"));
-      if (socket.destroyed) over("gone");
-      else socket.write(ASK);
-    });
+  /** Asks nobody, and is asked by nobody, any more. Who waits sees that this one is gone: what it had is to be free by then. */
+  close(): void {
+    this.#closed = true;
+    this.withdraw();
+    this.stopListening();
+    this.#dismiss();
   }
 
-  #onNext(socket: net.Socket, giveUp: () => Promise<void>): void {
-    let text = "";
+  async #onNext(socket: net.Socket, ports: OwnPorts): Promise<void> {
+    this.#waiting.add(socket);
     socket.on("error", () => {});
-    socket.on("data", async (bytes: Buffer) => {
-      text += bytes.toString("latin1");
-      if (text.length > ASK.length) socket.destroy();
-      if (text !== ASK || this.#server === undefined) return;
-      this.close();
-      await giveUp();
-      socket.end(YIELD);
-    });
+    socket.on("close", () => this.#waiting.delete(socket));
+    if (!(await heard(socket, ASK))) socket.destroy();
+    // Who asks beside the next one is dismissed when that is over, and looks who is there then.
+    else if (this.#next === undefined && !this.#closed) await this.#give(socket, ports);
   }
+
+  async #give(socket: net.Socket, ports: OwnPorts): Promise<void> {
+    this.#next = socket;
+    // The name is free for the next one by that.
+    this.stopListening();
+    await ports.giveUp();
+    socket.write(YIELD);
+    if (await heard(socket, HAVE)) ports.replaced();
+    else if (!this.#closed) {
+      socket.destroy();
+      this.#options.log.warn("the next proxy ended before it had the ports");
+      await ports.takeBack();
+      this.#options.log.info("the ports are taken back");
+      this.#next = undefined;
+    }
+    this.#dismiss();
+  }
+
+  #dismiss(): void {
+    for (const socket of this.#waiting) socket.destroy();
+  }
+}
+
+/** @returns undefined where nobody is there. @throws the error of connect(2) that does not tell */
+async function connected(path: string): Promise<net.Socket | undefined> {
+  const socket = net.connect(path);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("error", reject);
+    });
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED") return undefined;
+    throw error;
+  }
+  socket.on("error", () => {});
+  // Its end is not seen otherwise.
+  socket.resume();
+  return socket;
+}
+
+/** @throws the error of listen(2) */
+async function bound(server: net.Server, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+/** The two speak in turn, so nothing comes while nobody listens. @returns false where something else is said, or the end */
+function heard(socket: net.Socket, words: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    let text = "";
+    const over = (yes: boolean) => {
+      socket.off("data", onData);
+      socket.off("close", onClose);
+      resolve(yes);
+    };
+    const onClose = () => over(false);
+    const onData = (bytes: Buffer) => {
+      text += bytes.toString("latin1");
+      if (text === words || !words.startsWith(text)) over(text === words);
+    };
+    socket.on("data", onData);
+    socket.on("close", onClose);
+    if (socket.destroyed) over(false);
+  });
+}
+
+async function ask(socket: net.Socket, clock: Clock): Promise<"given" | "gone" | "late"> {
+  socket.write(ASK);
+  return new Promise((resolve) => {
+    const timer = clock.after(YIELD_MS, () => resolve("late"));
+    void heard(socket, YIELD).then((given) => {
+      timer.cancel();
+      resolve(given ? "given" : "gone");
+    });
+  });
 }
 
 /**

@@ -68,6 +68,9 @@ export interface ProxyDaemonOptions {
 const ADMIN_ADDRESS = "127.0.0.1";
 /** How long a connection waits for the configuration that knows its caller. */
 const NEWCOMER_WAIT_MS = 1_000;
+/** How often, and how far apart, it is tried to open the ports of a process that has just ended. */
+const FREED_TRIES = 20;
+const FREED_MS = 100;
 
 /** How a node's proxy is set up, in this process or in a worker. */
 export function nodeProxyOptions(
@@ -109,6 +112,8 @@ export class ProxyDaemon {
   readonly replaced: Promise<void>;
   #onReplaced = () => {};
   #isReplaced = false;
+  /** The next one has the ports, or is about to. */
+  #hasGivenUp = false;
   readonly #stop = new AbortController();
   #client: ConfigClient | undefined;
   #stream: Promise<void> = Promise.resolve();
@@ -157,16 +162,28 @@ export class ProxyDaemon {
    */
   async start(): Promise<void> {
     await this.#proxy.start();
-    const follows = await this.#meet();
-    if (!follows) await this.#openOwnPorts();
+    const handOver = (await this.#meet()) ? this.#handOver : undefined;
+    if (handOver === undefined) await this.#openOwnPorts();
     await this.#followController();
-    if (!follows) return;
-    await Promise.race([this.#inForce, this.#handOver?.gone()]);
+    if (handOver === undefined) return;
+    await Promise.race([this.#inForce, handOver.gone()]);
     // It may be told to stop while it waits: the one before goes on, then.
-    if (!this.#draining) await this.#handOver?.takeOver();
-    if (this.#draining) return;
-    await this.#openOwnPorts();
-    this.#options.log.info("took over from the proxy before this one");
+    if (!this.#draining) await this.#takeOver(handOver);
+  }
+
+  async #takeOver(handOver: HandOver): Promise<void> {
+    const { log } = this.#options;
+    if ((await handOver.takeOver()) === "given") await this.#openOwnPorts();
+    // What a process had is free a moment after its end is seen.
+    else await this.#openFreedPorts(FREED_TRIES);
+    if (this.#draining) {
+      await this.#closeOwnPorts();
+      return;
+    }
+    handOver.taken();
+    // The one before may have written an older one last.
+    if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+    log.info("took over from the proxy before this one");
   }
 
   /** @returns whether there is a proxy to take over from */
@@ -182,19 +199,60 @@ export class ProxyDaemon {
     return follows;
   }
 
-  /** Those that calls do not come to: one process has them at a time. */
+  /**
+   * Those that calls do not come to, and that are not open yet: one process has them at a time.
+   * @throws the error of listen(2); another try may follow
+   */
   async #openOwnPorts(): Promise<void> {
     const { address, healthPort, metricsPort, adminPort } = this.#options;
-    await this.#health.listen(address, healthPort);
-    await this.#metrics.listen(address, metricsPort);
-    await this.#admin.listen(ADMIN_ADDRESS, adminPort);
-    await this.#handOver?.listen(() => this.#giveUp());
+    await this.#handOver?.listen({
+      giveUp: () => this.#giveUp(),
+      takeBack: () => this.#takeBack(),
+      replaced: () => {
+        this.#isReplaced = true;
+        this.#onReplaced();
+      },
+    });
+    const open = async (server: AdminServer, on: string, port: number) => {
+      if (!this.#draining && !server.listening) await server.listen(on, port);
+    };
+    await open(this.#health, address, healthPort);
+    await open(this.#metrics, address, metricsPort);
+    await open(this.#admin, ADMIN_ADDRESS, adminPort);
+  }
+
+  /** @param tries how often it is tried. @throws the error of listen(2), the last time */
+  async #openFreedPorts(tries: number): Promise<void> {
+    for (let tried = 1; ; tried++) {
+      try {
+        await this.#openOwnPorts();
+        return;
+      } catch (error) {
+        if (this.#draining) return;
+        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || tried >= tries) throw error;
+        await new Promise<void>((resolve) => void this.#options.clock.after(FREED_MS, resolve));
+      }
+    }
+  }
+
+  async #closeOwnPorts(): Promise<void> {
+    this.#handOver?.stopListening();
+    await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
   }
 
   async #giveUp(): Promise<void> {
-    this.#isReplaced = true;
-    await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
-    this.#onReplaced();
+    this.#hasGivenUp = true;
+    await Promise.all([this.#saved.leave(), this.#closeOwnPorts()]);
+  }
+
+  async #takeBack(): Promise<void> {
+    this.#hasGivenUp = false;
+    if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+    await this.#openFreedPorts(Number.POSITIVE_INFINITY).catch((error) =>
+      this.#options.log.error("the ports of health, metrics and admin API could not be taken back", {
+        error: (error as Error).message,
+      }),
+    );
   }
 
   async #followController(): Promise<void> {
@@ -216,7 +274,7 @@ export class ProxyDaemon {
       apply: async (snapshot, changes) => {
         const closed = await this.#apply(snapshot, changes);
         // The file is the next one's.
-        if (!this.#isReplaced) this.#saved.save(snapshot);
+        if (!this.#hasGivenUp) this.#saved.save(snapshot);
         return closed;
       },
       onConnected: (connected) => this.#onConnected(connected),
@@ -228,19 +286,25 @@ export class ProxyDaemon {
   /**
    * Not ready from now on, but serving: the cluster needs a while to send its calls elsewhere, and callers are asked
    * with each answer to connect anew. Then nothing new is accepted, and what is under way may finish. Where another proxy
-   * has taken over, new calls go there from the beginning.
+   * has taken over, new calls go there from the beginning; one that asks only now is given the ports as well.
    */
   async stop(lameDuckMs: number, drainMs: number): Promise<void> {
     this.#draining = true;
-    this.#handOver?.close();
+    this.#handOver?.withdraw();
     this.#proxy.startDraining();
+    const lameDuck =
+      lameDuckMs === 0
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => void this.#options.clock.after(lameDuckMs, resolve));
+    await Promise.race([this.replaced, lameDuck]);
     if (this.#isReplaced) await Promise.all([this.#proxy.leavePorts(), this.#dns.leavePort()]);
-    await new Promise<void>((resolve) => void this.#options.clock.after(lameDuckMs, resolve));
+    await lameDuck;
     this.#stop.abort();
     this.#recent.close();
     await this.#proxy.close(drainMs);
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
-    await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
+    await this.#closeOwnPorts();
+    this.#handOver?.close();
     this.#process.close();
   }
 

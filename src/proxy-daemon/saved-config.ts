@@ -12,6 +12,7 @@ const WRITE_MS = 1_000;
 
 export class SavedConfig {
   readonly #path: string;
+  readonly #newPath: string;
   readonly #clock: Clock;
   readonly #log: Log;
   #pending: LiveSnapshot | undefined;
@@ -21,6 +22,8 @@ export class SavedConfig {
 
   constructor(folder: string, clock: Clock, log: Log) {
     this.#path = `${folder}/mesh-config.json`;
+    // While one proxy hands over to another, both write.
+    this.#newPath = `${this.#path}.${process.pid}.new`;
     this.#clock = clock;
     this.#log = log;
   }
@@ -61,11 +64,18 @@ export class SavedConfig {
     return this.#writing;
   }
 
+  /** Leaves the file to another process: nothing is written from then on, until something is saved again. */
+  leave(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = this.#pending = undefined;
+    return this.#writing;
+  }
+
   async #write(snapshot: LiveSnapshot): Promise<void> {
     try {
       // Whole or not at all, whenever the power goes.
-      await writeFile(`${this.#path}.new`, JSON.stringify(snapshot));
-      await rename(`${this.#path}.new`, this.#path);
+      await writeFile(this.#newPath, JSON.stringify(snapshot));
+      await rename(this.#newPath, this.#path);
       this.#failed = false;
     } catch (error) {
       if (!this.#failed)
