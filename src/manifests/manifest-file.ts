@@ -1,7 +1,7 @@
 /** One file of manifests: its documents as objects, and where in it each field stands. */
 import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";
 import { type Decoded, decodeObject } from "../model/decode/decode-object.ts";
-import { keyOf, type ObjectRef } from "../model/objects.ts";
+import { formatRef, type ObjectRef } from "../model/objects.ts";
 import { type Problem, problem } from "../model/problems.ts";
 
 /** Anchors may be used as often as people do; a document that multiplies itself is an attack. */
@@ -64,29 +64,43 @@ export function parseManifest(path: string, text: string): ManifestFile {
   return { path, entries: syntax.length === 0 ? entries : [], syntax, text };
 }
 
-/**
- * The line of a field, or of the nearest thing around it that is there.
- * @param field as problems write it: `spec.ports[0].port`
- * @returns undefined where the file has no such object
- */
-export function lineOfField(file: ManifestFile, ref: ObjectRef, field: string): number | undefined {
-  const lines = new LineCounter();
-  for (const document of parseDocuments(file.text, lines)) {
-    if (document.errors.length > 0) return undefined;
-    for (const each of objectsOf(document)) {
-      const decoded = decodeObject(each.raw);
-      if (decoded !== undefined && isSame(decoded.ref, ref)) return lineOf(each, parseField(field), lines);
-    }
+/** Where fields stand in a file. It is read for the first question, once for all of them: keep this no longer than those. */
+export class FieldLines {
+  readonly #file: ManifestFile;
+  readonly #lines = new LineCounter();
+  #objects: ReadonlyMap<string, RawObject> | undefined;
+
+  constructor(file: ManifestFile) {
+    this.#file = file;
   }
-  return undefined;
+
+  /**
+   * The line of a field, or of the nearest thing around it that is there.
+   * @param field as problems write it: `spec.ports[0].port`
+   * @returns undefined where the file has no such object
+   */
+  lineOf(ref: ObjectRef, field: string): number | undefined {
+    this.#objects ??= this.#read();
+    const object = this.#objects.get(formatRef(ref));
+    return object === undefined ? undefined : lineOf(object, parseField(field), this.#lines);
+  }
+
+  /** What stands before the first document that cannot be read; of objects of one name, the first. */
+  #read(): Map<string, RawObject> {
+    const objects = new Map<string, RawObject>();
+    for (const document of parseDocuments(this.#file.text, this.#lines)) {
+      if (document.errors.length > 0) break;
+      for (const each of objectsOf(document)) {
+        const ref = decodeObject(each.raw)?.ref;
+        if (ref !== undefined && !objects.has(formatRef(ref))) objects.set(formatRef(ref), each);
+      }
+    }
+    return objects;
+  }
 }
 
 export function fileRef(path: string): ObjectRef {
   return { kind: "File", namespace: "", name: path };
-}
-
-function isSame(a: ObjectRef, b: ObjectRef): boolean {
-  return a.kind === b.kind && keyOf(a) === keyOf(b);
 }
 
 function parseDocuments(text: string, lineCounter: LineCounter): Document.Parsed[] {

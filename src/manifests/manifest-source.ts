@@ -17,7 +17,7 @@ import { formatProblem, type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Found, type FoundFile, findFiles, NO_FILE, STANDARD_INPUT } from "./find-files.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
-import { fileRef, type LocatedProblem, lineOfField, type ManifestFile, parseManifest } from "./manifest-file.ts";
+import { FieldLines, fileRef, type LocatedProblem, type ManifestFile, parseManifest } from "./manifest-file.ts";
 import { materialize } from "./materialize.ts";
 
 export interface ManifestSourceOptions {
@@ -117,10 +117,11 @@ export class ManifestSource {
    */
   locate(found: readonly Problem[]): LocatedProblem[] {
     const located = new Map<string, LocatedProblem>();
+    const lines = new Map<ManifestFile, FieldLines>();
     for (const each of found) {
       const written = this.#asWritten(each);
       const name = formatProblem(written);
-      if (!located.has(name)) located.set(name, this.#place(written));
+      if (!located.has(name)) located.set(name, this.#place(written, lines));
     }
     return [...located.values()];
   }
@@ -131,10 +132,12 @@ export class ManifestSource {
     return { ...found, object: template, field: found.field.replace(/^spec\b/, "spec.template.spec") };
   }
 
-  #place(found: Problem): LocatedProblem {
-    const place = this.#places.get(formatRef(found.object));
-    if (place === undefined) return { problem: found, file: "", line: 0 };
-    return { problem: found, file: place.parsed.path, line: lineOfField(place.parsed, found.object, found.field) ?? 1 };
+  #place(found: Problem, lines: Map<ManifestFile, FieldLines>): LocatedProblem {
+    const parsed = this.#places.get(formatRef(found.object))?.parsed;
+    if (parsed === undefined) return { problem: found, file: "", line: 0 };
+    const fields = lines.get(parsed) ?? new FieldLines(parsed);
+    lines.set(parsed, fields);
+    return { problem: found, file: parsed.path, line: fields.lineOf(found.object, found.field) ?? 1 };
   }
 
   /** Waits until no file was written to just now, and nothing vanishes while it is looked at. */
@@ -321,12 +324,13 @@ function isWithin(path: string, place: string): boolean {
 /** What a file says of itself and of its single objects. */
 function problemsOf(parsed: ManifestFile): LocatedProblem[] {
   const problems = [...parsed.syntax];
+  const fields = new FieldLines(parsed);
   for (const { ref, problems: own, line } of parsed.entries)
     for (const each of own)
       problems.push({
         problem: each,
         file: parsed.path,
-        line: (ref.name === UNNAMED ? undefined : lineOfField(parsed, ref, each.field)) ?? line,
+        line: (ref.name === UNNAMED ? undefined : fields.lineOf(ref, each.field)) ?? line,
       });
   return problems;
 }
