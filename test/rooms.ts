@@ -39,7 +39,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   compiler: { rooms: ["topology", "config", "model"], packages: ["re2js"], tests: GOLDEN },
   traefik: { rooms: ["admin", "config", "model"], tests: GOLDEN },
   coredns: { rooms: ["model"] },
-  migrate: { rooms: ["topology", "model"], tests: ["manifests"] },
+  migrate: { rooms: ["topology", "compiler", "model"], tests: ["manifests"] },
   "shared-ports": { rooms: [], node: ["dgram"] },
   dns: { rooms: ["config", "model", "telemetry", "shared-ports"], node: ["net", "dgram"], packages: ["dns-packet"] },
 

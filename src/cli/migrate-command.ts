@@ -90,13 +90,17 @@ async function fromManifests(file: readonly string[]): Promise<Sources> {
   return { state: source.state, workloads: await workloadsIn(file, input) };
 }
 
-/** @throws UsageError where there is such a file already: it may be somebody's */
+/** @throws UsageError where it cannot be written, or is there already: it may be somebody's */
 async function writeNew(path: string, text: string): Promise<void> {
   try {
     await writeFile(path, text, { flag: "wx" });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    throw new UsageError(`--out ${path}: there is such a file already, and it is left as it is`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = {
+      EEXIST: "there is such a file already, and it is left as it is",
+      ENOENT: "there is no such folder; make it, or name another",
+    }[code ?? ""];
+    throw new UsageError(`--out ${path}: ${why ?? message}`);
   }
 }
 

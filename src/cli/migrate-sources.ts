@@ -15,11 +15,17 @@ export async function readValues(path: string): Promise<Values> {
   try {
     values = parseValues(await readFile(path, "utf8"));
   } catch (error) {
-    throw new UsageError(`--values ${path}: ${(error as Error).message}`);
+    throw new UsageError(`--values ${path}: ${whyUnread(error as NodeJS.ErrnoException)}`);
   }
   if (values === undefined)
     throw new UsageError(`--values ${path}: these are no values, such as \`helm get values\` prints`);
   return values;
+}
+
+function whyUnread({ code, message }: NodeJS.ErrnoException): string {
+  const remedy = "`helm get values` prints it";
+  if (code === "ENOENT") return `there is no such file; ${remedy}`;
+  return code === "MULTIPLE_DOCS" ? `one YAML document is expected; ${remedy}` : message;
 }
 
 /**

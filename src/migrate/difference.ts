@@ -48,6 +48,11 @@ export const DIFFERENCES = {
     means: "the value is none of Traefik Mesh's chart that Tulle knows, and is not in the new file",
     todo: "look in docs/values.md for what it did, or drop it",
   },
+  TracerLost: {
+    effect: "lost",
+    means: "there are several tracers in the old values, and Tulle sends spans to one",
+    todo: "let that one pass the spans on, or write the other into tracing.endpoint: docs/tracing.md",
+  },
   TracerSpeaksOtlp: {
     effect: "lost",
     means: "the tracer's own protocol is not spoken; the new file has the port of OTLP on the same host",
@@ -68,6 +73,11 @@ export const DIFFERENCES = {
     effect: "lost",
     means: "an environment variable was for Traefik, and Tulle does not read it",
     todo: "drop it, or set what it did in the values",
+  },
+  ValueNeedless: {
+    effect: "differs",
+    means: "the value is not needed any more, and is not in the new file",
+    todo: "",
   },
   SmiVersionsOld: {
     effect: "differs",

@@ -30,8 +30,13 @@ const same: Rule = ({ path, value, to }) => to.set(path, value);
 const text: Rule = ({ path, value, to }) => to.set(path, String(value));
 const level: Rule = ({ path, value, to }) => to.set(path, logLevel(String(value)));
 const list: Rule = ({ path, value, to }) => to.set(path, textsOf(value));
+/** Read as a whole elsewhere: by accessOf, or by addParts. */
+const taken: Rule = () => {};
 /** What it was for is done in another way, or by itself. */
-const needless: Rule = () => {};
+const needless =
+  (why: string): Rule =>
+  ({ lose }) =>
+    lose("ValueNeedless", why);
 const lost =
   (why: string): Rule =>
   ({ path, value, lose }) =>
@@ -49,18 +54,21 @@ const sampling: Rule = ({ value, to }) => {
 };
 const byService = "it is by Service in Tulle: annotations tulle.dev/connect-timeout, request-timeout and idle-timeout";
 const onlyPrometheus = "Prometheus is what Tulle speaks: docs/metrics.md";
+const noLimits = "Tulle's own proxies open what they need";
+const noPolls = "Tulle's own proxies hear of a change at once";
 const ownImage = "the chart has an image that goes with it";
+const givenImage = "the image is Tulle's: --set image.repository=REGISTRY/tulle,image.tag=TAG";
 
 /** Paths with `*` are of whatever is below; these come after the exact ones. */
 const RULES: readonly (readonly [string, Rule])[] = [
-  ["acl", needless],
-  ["smi", needless],
-  ["kubedns", needless],
+  ["acl", taken],
+  ["smi", taken],
+  ["kubedns", needless("what the cluster has for DNS is found out")],
   ["clusterDomain", text],
   ["defaultMode", text],
   ["logLevel", level],
   ["logFormat", text],
-  ["limits.*", needless],
+  ["limits.*", needless(noLimits)],
   ["controller.logLevel", level],
   ["controller.logFormat", text],
   ["controller.watchNamespaces", list],
@@ -68,7 +76,7 @@ const RULES: readonly (readonly [string, Rule])[] = [
   ["controller.image.pullPolicy", ({ value, to }) => to.set("image.pullPolicy", value)],
   ["controller.image.pullSecret", pullSecret],
   ["controller.image.pullSecrets", pullSecret],
-  ["controller.image.*", needless],
+  ["controller.image.*", needless(givenImage)],
   ["controller.resources", resources],
   ["controller.nodeSelector", same],
   ["controller.tolerations", same],
@@ -79,9 +87,9 @@ const RULES: readonly (readonly [string, Rule])[] = [
   ["proxy.logFormat", text],
   ["proxy.image.pullSecret", pullSecret],
   ["proxy.image.pullSecrets", pullSecret],
-  ["proxy.image.*", needless],
-  ["proxy.pollInterval", needless],
-  ["proxy.pollTimeout", needless],
+  ["proxy.image.*", needless(givenImage)],
+  ["proxy.pollInterval", needless(noPolls)],
+  ["proxy.pollTimeout", needless(noPolls)],
   ["proxy.forwardingTimeouts.*", lost(byService)],
   ["proxy.env", environment],
   ["proxy.envFrom", same],
@@ -91,8 +99,8 @@ const RULES: readonly (readonly [string, Rule])[] = [
   ["proxy.tolerations", same],
   ["proxy.annotations", same],
   ["proxy.podAnnotations", same],
-  ["tracing.deploy", needless],
-  ["tracing.jaeger.enabled", needless],
+  ["tracing.deploy", taken],
+  ["tracing.jaeger.enabled", taken],
   ["tracing.jaeger.localAgentHostPort", endpoint(4317)],
   ["tracing.jaeger.samplingServerURL", lost("tracing.sampling is the share of traces that are recorded")],
   [
@@ -103,7 +111,7 @@ const RULES: readonly (readonly [string, Rule])[] = [
     },
   ],
   ["tracing.zipkin.sampleRate", sampling],
-  ["tracing.zipkin.*", needless],
+  ["tracing.zipkin.*", needless("the form of spans is fixed: docs/tracing.md")],
   ["tracing.datadog.localAgentHostPort", endpoint(4317)],
   ["tracing.datadog.*", lost("the agent's own settings have these")],
   ["tracing.instana.localAgentHost", endpoint(4317)],
@@ -111,8 +119,8 @@ const RULES: readonly (readonly [string, Rule])[] = [
   ["tracing.haystack.*", lost("Tulle does not speak to Haystack")],
   ["tracing.image.*", lost(ownImage)],
   ["tracing.*", lost("docs/tracing.md has what there is")],
-  ["metrics.deploy", needless],
-  ["metrics.prometheus.enabled", needless],
+  ["metrics.deploy", taken],
+  ["metrics.prometheus.enabled", taken],
   ["metrics.prometheus.storageClassName", same],
   ["metrics.prometheus.resources", resourcesOfPart],
   ["metrics.prometheus.service", lost("port-forward to it, or give it an Ingress")],
@@ -137,6 +145,14 @@ const WHOLE = new Set([
   "metrics.grafana.service",
 ]);
 
+/** Where spans went: the first of these that is set is where they go. */
+const TRACERS = [
+  "tracing.zipkin.httpEndpoint",
+  "tracing.jaeger.localAgentHostPort",
+  "tracing.datadog.localAgentHostPort",
+  "tracing.instana.localAgentHost",
+];
+
 /**
  * @param given what the user set, as `helm get values` prints it; the chart's defaults are known here
  * @param access what `acl` and `smi` come to; not known: it is left to the user
@@ -145,12 +161,16 @@ export function mapValues(given: Values, access: OriginalAccess): MappedValues {
   const values = renamed(given);
   const to = new ValueTree();
   const differences: Difference[] = [];
+  const tracer = TRACERS.find((path) => isSet(valueAt(values, path)));
   if (access === "unknown") differences.push(difference("AccessControlUnknown", FILE, "acl", ""));
   else to.set("acl", access);
   for (const [path, value] of leavesOf(values, (each) => WHOLE.has(each))) {
-    const lose: Lose = (code, detail) => differences.push(difference(code, FILE, path, detail));
     const rule = ruleOf(path);
+    const field = writtenAs(path, given, rule !== undefined);
+    const lose: Lose = (code, detail) => differences.push(difference(code, FILE, field, detail));
     if (rule === undefined) lose("ValueUnknown", shownValue(path, value));
+    else if (TRACERS.includes(path) && path !== tracer)
+      lose("TracerLost", `${shownValue(path, value)}; the new file has the one of ${tracer}`);
     else rule({ path, value, to, lose });
   }
   addParts(values, to);
@@ -167,6 +187,17 @@ function ruleOf(path: string): Rule | undefined {
 /** Before its version 3 the chart called the proxies `mesh`. */
 function renamed({ mesh, ...values }: Values): Values {
   return isTree(mesh) ? { ...values, proxy: { ...mesh, ...(isTree(values["proxy"]) ? values["proxy"] : {}) } } : values;
+}
+
+/** As the user's file names it. */
+function writtenAs(path: string, given: Values, isKnown: boolean): string {
+  const old = path.replace(/^proxy\./, "mesh.");
+  if (old === path || isSet(valueAt(given, path)) || !isSet(valueAt(given, old))) return path;
+  return isKnown ? `${old} (now ${path})` : old;
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 /** Jaeger, Prometheus and Grafana come by themselves with the original's chart. */

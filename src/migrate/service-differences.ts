@@ -1,4 +1,5 @@
 /** What is different for a Service: its name, its ports, its annotations. */
+import { parseBreaker } from "../compiler/breaker-parser.ts";
 import { keyOf, type ObjectRef, refOf, type Service } from "../model/objects.ts";
 import type { Topology } from "../topology/topology.ts";
 import { type Difference, difference } from "./difference.ts";
@@ -90,8 +91,24 @@ function ofKeys(services: readonly Service[]): Difference[] {
   );
 }
 
-/** What made the original leave out a Service of HTTP, where Tulle leaves out the annotation alone. */
+/** Whether the original left it out of the mesh for a wrong annotation: of its calls none can break. */
+export function wasLeftOut(service: Service, settings: OriginalSettings): boolean {
+  return wrongAnnotations(service, settings).length > 0;
+}
+
 function ofAnnotations(service: Service, settings: OriginalSettings): Difference[] {
+  return wrongAnnotations(service, settings).map((key) =>
+    difference(
+      "AnnotationDropped",
+      refOf(service),
+      `metadata.annotations["${fullName(service, key)}"]`,
+      `"${originalAnnotation(service, key)}"`,
+    ),
+  );
+}
+
+/** What made the original leave out a Service of HTTP, where Tulle leaves out the annotation alone. */
+function wrongAnnotations(service: Service, settings: OriginalSettings): string[] {
   if (trafficTypeOf(service, settings) !== "http") return [];
   const wrong = (key: string, is: (text: string) => boolean) => {
     const text = originalAnnotation(service, key);
@@ -104,28 +121,18 @@ function ofAnnotations(service: Service, settings: OriginalSettings): Difference
     originalAnnotation(service, "ratelimit-burst") !== undefined
       ? [...wrong("ratelimit-average", isCount), ...wrong("ratelimit-burst", isCount)]
       : []),
-    ...wrong("circuit-breaker-expression", looksLikeExpression),
-  ].map((key) =>
-    difference(
-      "AnnotationDropped",
-      refOf(service),
-      `metadata.annotations["${fullName(service, key)}"]`,
-      `"${originalAnnotation(service, key)}"`,
-    ),
-  );
+    // Traefik makes no router with any other.
+    ...wrong("circuit-breaker-expression", (text) => "expression" in parseBreaker(text)),
+  ];
 }
 
 function fullName({ meta }: Service, key: string): string {
   return (meta.annotations[PREFIX + key] === undefined ? LEGACY_PREFIX : PREFIX) + key;
 }
 
-/** Traefik makes no router with any other. `tulle check` parses it whole. */
-function looksLikeExpression(text: string): boolean {
-  return /(?:NetworkErrorRatio|ResponseCodeRatio|LatencyAtQuantileMS)\([^)]*\)\s*(?:[<>]=?|[=!]=)/.test(text);
-}
-
 function ofCertificate(service: Service, settings: OriginalSettings): Difference[] {
   if (originalAnnotation(service, "scheme") !== "https" || trafficTypeOf(service, settings) !== "http") return [];
+  if (wasLeftOut(service, settings)) return [];
   const detail = settings.insecureSkipVerify ? "so far nothing was checked (insecureSkipVerify)" : "";
   return [difference("CertificateChecked", refOf(service), "metadata.annotations", detail)];
 }

@@ -3,7 +3,7 @@ import { keyOf, refOf, type Service, type TrafficSplit } from "../model/objects.
 import type { Topology } from "../topology/topology.ts";
 import { type Difference, difference } from "./difference.ts";
 import type { OriginalSettings } from "./original-settings.ts";
-import { originalAnnotation, trafficTypeOf } from "./service-differences.ts";
+import { originalAnnotation, trafficTypeOf, wasLeftOut } from "./service-differences.ts";
 
 /** The only version that the original reads. */
 const READ = "v1alpha3";
@@ -41,7 +41,8 @@ function ofSplit(split: TrafficSplit, { services }: Topology, settings: Original
     found.push(difference("SplitPortsOfBackends", object, "spec.backends", `Service ${rootOf(split)} is of ${type}`));
     if (settings.acl) found.push(difference("SplitUnderAccessControl", object, "", `Service ${rootOf(split)}`));
   } else {
-    if (settings.acl) found.push(difference("SplitCallersChecked", object, "", `Service ${rootOf(split)}`));
+    if (settings.acl && !wasLeftOut(root, settings))
+      found.push(difference("SplitCallersChecked", object, "", `Service ${rootOf(split)}`));
     // The second pass went to a port of the proxies, which speak no TLS.
     if (isHttps(root)) found.push(difference("SplitHttps", object, "", `Service ${rootOf(split)}`));
   }

@@ -10,7 +10,7 @@ import {
 import type { Topology, TopologyService } from "../topology/topology.ts";
 import { type Difference, difference } from "./difference.ts";
 import type { OriginalSettings } from "./original-settings.ts";
-import { trafficTypeOf } from "./service-differences.ts";
+import { trafficTypeOf, wasLeftOut } from "./service-differences.ts";
 
 /** The only versions that the original reads. */
 const READ = { TrafficTarget: "v1alpha2", HTTPRouteGroup: "v1alpha3", TCPRoute: "v1alpha3" } as const;
@@ -42,12 +42,13 @@ function ofTarget(attached: Attached, topology: Topology, settings: OriginalSett
   const { target, services } = attached;
   // Not read at all so far, so nothing about it is different.
   if (target.version !== READ.TrafficTarget) return [];
-  const types = services.map(({ service }) => ({ service, type: trafficTypeOf(service, settings) }));
+  const served = services.filter(({ service }) => !wasLeftOut(service, settings));
+  const types = served.map(({ service }) => ({ service, type: trafficTypeOf(service, settings) }));
   const ofType = (wanted: string) => types.filter(({ type }) => type === wanted).map(({ service }) => service);
   return [
     ...ofRules(target, ofType("http"), ofType("tcp")),
-    ...ofPort(target, services),
-    ...ofSubjects(target),
+    ...ofPort(target, served),
+    ...(served.length === 0 && services.length > 0 ? [] : ofSubjects(target)),
     ...ofMatches(target, topology),
   ];
 }
