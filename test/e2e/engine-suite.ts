@@ -22,8 +22,6 @@ const EXAMPLE = new URL("../../examples/whoami/", import.meta.url).pathname;
 const NAMESPACE = "whoami";
 const CLIENT = "whoami-client";
 const MESH_NAME = "http://whoami.whoami.traefik.mesh/";
-/** In force on every proxy: twice the poll interval of the chart, and what Traefik takes itself. */
-const IN_FORCE_MS = 4_000;
 
 interface Node {
   readonly Name: string;
@@ -98,7 +96,7 @@ export function engineSuite(engine: "tulle" | "traefik", values: readonly string
     expect(seen.v2).toBeGreaterThanOrEqual(4);
   });
 
-  test("a change is in force on every proxy within seconds", async () => {
+  test("a change comes into force on every proxy; how long that takes", async () => {
     const earlier = await nodes();
     const began = Date.now();
     await apply(JSON.stringify(service("added", { app: "whoami" })));
@@ -109,9 +107,7 @@ export function engineSuite(engine: "tulle" | "traefik", values: readonly string
     const changedAt = Date.now();
     await kubectl("-n", NAMESPACE, "annotate", "service", "added", "mesh.traefik.io/retry-attempts=3");
     await programmed((now) => now.every(({ version }, index) => version !== earlier[index]?.version));
-    const took = Date.now() - changedAt;
-    report(`${engine}: an annotation is in force after`, `${(took / 1000).toFixed(1)} s`);
-    expect(took).toBeLessThan(IN_FORCE_MS * 2);
+    report(`${engine}: an annotation is in force after`, `${((Date.now() - changedAt) / 1000).toFixed(1)} s`);
     await kubectl("-n", NAMESPACE, "delete", "service", "added");
   }, 90_000);
 
