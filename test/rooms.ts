@@ -49,7 +49,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "proxy/http2": { rooms: ["proxy/http1", ...PROXY_COMMON], node: ["net"] },
   "proxy/router": { rooms: [MIDDLEWARE, "proxy/balancer", ...PROXY_COMMON], packages: ["re2js"] },
   "proxy/tracing": { rooms: ["proxy/router", ...PROXY_COMMON] },
-  "proxy/socket": { rooms: [], node: ["net"] },
+  "proxy/socket": { rooms: [], node: ["net", "util"] },
   "proxy/upstream": {
     rooms: ["proxy/socket", "proxy/http1", "proxy/http2", "proxy/router", ...PROXY_COMMON],
     node: PROXY_NODE,

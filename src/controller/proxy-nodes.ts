@@ -60,7 +60,10 @@ export class ProxyNodes {
     return compactJson(nodeData(told.data, service, placedNumbers(told.data.config, service)));
   }
 
-  /** Each proxy follows one replica; the others are asked for theirs. */
+  /**
+   * Each proxy follows one replica; the others are asked for theirs. While one proxy hands over to another there are two of
+   * one name: of those that follow one replica the newer is told of, as connections are in their order.
+   */
   async #inForce(pods: readonly Pod[]): Promise<InForce[]> {
     const { server, peers } = this.#options;
     const streams = new Map(server.status().map((status) => [status.pod, status] as const));

@@ -138,6 +138,31 @@ describe("a request that passes", () => {
     expect((await caller.end()).split("200 OK").length - 1).toBe(count);
   }, 60_000);
 
+  test("may come one by one from a caller that does not read, at a bounded number of answers", async () => {
+    const body = "x".repeat(10_000);
+    const server = await answering(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    const proxy = await proxyTo(server);
+    const caller = await proxy.caller();
+    caller.socket.pause();
+    const other = await proxy.caller();
+    const forwarded = () => server.received.split("GET /own ").length - 1;
+    const most = 2000;
+    let sent = 0;
+    while (sent < most && forwarded() === sent) {
+      caller.send("GET /own HTTP/1.1\r\nHost: h\r\n\r\n");
+      sent++;
+      // Another caller's answers give the proxy turns.
+      for (let turn = 0; turn < 20 && forwarded() < sent; turn++) {
+        const answers = other.received.length;
+        other.send(GET);
+        await other.until(() => other.received.length >= answers + body.length && other.received.endsWith("x"));
+      }
+    }
+    expect(sent).toBeLessThan(most);
+    caller.socket.resume();
+    await caller.until(() => caller.received.split("200 OK").length - 1 === sent);
+  });
+
   test.each([
     ["of a length", "Content-Length: 5\r\n", "hello"],
     [

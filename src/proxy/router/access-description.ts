@@ -50,7 +50,7 @@ function judge(rule: CompiledRule, podPort: number, entry: ServicePortEntry, cal
   if (call.isFlow || rule.matchers.length === 0) return { ...found, obstacle: "" };
   const matches = rule.matchers.map((matcher) => ({
     name: matcher.source.name,
-    misfit: matcher.misfit(call, true),
+    misfit: matcher.misfit(call),
   }));
   return { ...found, matches, obstacle: matches.some(({ misfit }) => misfit === "") ? "" : "match" };
 }

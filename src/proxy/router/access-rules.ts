@@ -20,7 +20,7 @@ export class CompiledRule {
     this.source = source;
     this.origin = source.origin;
     this.sources = new Set(source.sources);
-    this.matchers = (source.http?.matches ?? []).map((match) => new HttpMatcher(match, programs));
+    this.matchers = (source.http?.matches ?? []).map((match) => new HttpMatcher(match, programs, "access"));
     this.opensAllHttp =
       source.http !== undefined && (this.matchers.length === 0 || this.matchers.some(({ always }) => always));
   }

@@ -98,7 +98,7 @@ export class AccessView {
   /** Of the first matcher that fits. */
   #originOf(group: ConditionalGroup, call: Call): Origin | undefined {
     for (let index = 0; index < group.matchers.length; index++) {
-      const misfit = (group.matchers[index] as HttpMatcher).misfit(call, true);
+      const misfit = (group.matchers[index] as HttpMatcher).misfit(call);
       if (misfit === "") return group.origins[index];
       if (misfit === "ambiguousPath") this.blockedByPath = true;
     }

@@ -29,7 +29,7 @@ export class CompiledRoute {
       source.filters !== undefined ||
       source.requestTimeoutMs !== undefined ||
       source.backends.some(({ filters }) => filters !== undefined);
-    this.#matchers = source.matches.map((match) => new HttpMatcher(match, programs));
+    this.#matchers = source.matches.map((match) => new HttpMatcher(match, programs, "route"));
     this.#fitsAll = this.#matchers.length === 0 || this.#matchers.some(({ always }) => always);
     this.#callerNamespaces = source.callerNamespaces === undefined ? undefined : new Set(source.callerNamespaces);
     const parts = source.backends.map(({ servicePort, weight }) => ({ key: servicePort, weight }));
@@ -48,7 +48,7 @@ export class CompiledRoute {
     if (this.#fitsAll || call.isFlow) return this.#fitsAll;
     for (let index = 0; index < this.#matchers.length; index++) {
       const matcher = this.#matchers[index] as HttpMatcher;
-      if (matcher.misfit(call, false) !== "") continue;
+      if (matcher.misfit(call) !== "") continue;
       this.fittedPrefix = matcher.prefix;
       return true;
     }

@@ -10,7 +10,7 @@ import type { RequestView } from "./types.ts";
 function misfit(match: HttpMatch, view: RequestView, forAccess = false): Misfit {
   const call = new Call();
   call.begin({ address: "127.0.0.1", workload: undefined, identity: undefined }, view);
-  return new HttpMatcher(match, new RegexPrograms(silentLog)).misfit(call, forAccess);
+  return new HttpMatcher(match, new RegexPrograms(silentLog), forAccess ? "access" : "route").misfit(call);
 }
 
 const header = (type: "exact" | "regex", value: string): HttpMatch => ({ headers: [{ name: "x-a", type, value }] });
@@ -74,15 +74,19 @@ describe("where access is decided", () => {
 
 test("only a match without conditions always fits", () => {
   const programs = new RegexPrograms(silentLog);
-  expect(new HttpMatcher({}, programs).always).toBe(true);
-  expect(new HttpMatcher({ ...regex(".*"), headers: [] }, programs).always).toBe(true);
-  expect(new HttpMatcher(regex("/.*"), programs).always).toBe(false);
-  expect(new HttpMatcher({ methods: [] }, programs).always).toBe(false);
+  expect(new HttpMatcher({}, programs, "route").always).toBe(true);
+  expect(new HttpMatcher({ ...regex(".*"), headers: [] }, programs, "route").always).toBe(true);
+  expect(new HttpMatcher(regex("/.*"), programs, "route").always).toBe(false);
+  expect(new HttpMatcher({ methods: [] }, programs, "route").always).toBe(false);
 });
 
 test("released, it leaves no program behind", () => {
   const programs = new RegexPrograms(silentLog);
-  const matcher = new HttpMatcher({ ...regex("/a.b"), ...header("regex", "x+"), ...query("regex", "y+") }, programs);
+  const matcher = new HttpMatcher(
+    { ...regex("/a.b"), ...header("regex", "x+"), ...query("regex", "y+") },
+    programs,
+    "route",
+  );
   expect(programs.size).toBe(3);
   matcher.release(programs);
   expect(programs.size).toBe(0);

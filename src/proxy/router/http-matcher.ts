@@ -1,4 +1,7 @@
-/** HttpMatch, compiled when a snapshot arrives: all of its conditions hold, or the first that does not is named. */
+/**
+ * HttpMatch, compiled when a snapshot arrives: all of its conditions hold, or the first that does not is named. What the last
+ * call came to is remembered by the number of the request: within one number only one Call may be asked about.
+ */
 import type { FieldMatch, HttpMatch } from "../../config/mesh-config.ts";
 import type { Call } from "./call.ts";
 import { compilePath, type PathCondition } from "./path-condition.ts";
@@ -14,18 +17,20 @@ export class HttpMatcher {
   readonly always: boolean;
   /** Value of the prefix match, or "". */
   readonly prefix: string;
+  /** An ambiguous path fits no path condition that decides. */
+  readonly #forAccess: boolean;
   readonly #methods: readonly string[] | undefined;
   readonly #path: PathCondition | undefined;
   readonly #headers: readonly FieldCondition[];
   readonly #query: readonly FieldCondition[];
   /** What the last call came to: backends of a split are often opened by the same rule. */
   #lastSerial = 0;
-  #lastForAccess = false;
   #lastMisfit: Misfit = "";
 
-  constructor(source: HttpMatch, programs: RegexPrograms) {
+  constructor(source: HttpMatch, programs: RegexPrograms, use: "route" | "access") {
     const { path, methods, headers = [], query = [] } = source;
     this.source = source;
+    this.#forAccess = use === "access";
     this.prefix = path?.type === "prefix" ? path.value : "";
     this.#methods = methods;
     this.#path = path === undefined ? undefined : compilePath(path, programs);
@@ -35,25 +40,21 @@ export class HttpMatcher {
     this.always = methods === undefined && this.#path === undefined && conditions === 0;
   }
 
-  /**
-   * @param call with its request
-   * @param forAccess an ambiguous path fits no path condition that decides
-   */
-  misfit(call: Call, forAccess: boolean): Misfit {
-    if (this.#lastSerial !== call.serial || this.#lastForAccess !== forAccess) {
-      this.#lastMisfit = this.#match(call, forAccess);
+  /** @param call with its request */
+  misfit(call: Call): Misfit {
+    if (this.#lastSerial !== call.serial) {
+      this.#lastMisfit = this.#match(call);
       this.#lastSerial = call.serial;
-      this.#lastForAccess = forAccess;
     }
     return this.#lastMisfit;
   }
 
-  #match(call: Call, forAccess: boolean): Misfit {
+  #match(call: Call): Misfit {
     if (this.#methods !== undefined && !isAmong(this.#methods, call.request.method)) return "method";
     let ambiguous = false;
     if (this.#path !== undefined) {
       const { decoded, ambiguous: pathAmbiguous } = call.path();
-      if (forAccess && pathAmbiguous && this.#path.decides) ambiguous = true;
+      if (this.#forAccess && pathAmbiguous && this.#path.decides) ambiguous = true;
       else if (decoded === undefined ? this.#path.decides : !this.#path.fits(decoded)) return "path";
     }
     for (let index = 0; index < this.#headers.length; index++) {

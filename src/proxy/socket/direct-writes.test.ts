@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { constants } from "node:os";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { DirectWrites, type StreamBinding, streamBinding } from "./direct-writes.ts";
 
 let server: net.Server;
@@ -133,7 +134,74 @@ describe.each(ways)("%s", (_, binding) => {
 
 test("texts that leave at once cost the stream nothing", async () => {
   const { socket } = await pair();
+  const ofStream = vi.spyOn(socket, "write");
   new DirectWrites(streamBinding()).write(socket, "hello");
-  // The stream has not seen it.
-  expect((socket as unknown as { _writableState: { pendingcb: number } })._writableState.pendingcb).toBe(0);
+  expect(ofStream).not.toHaveBeenCalled();
 });
+
+test("a socket that held a text back is written past the stream again once that has left", async () => {
+  const { socket, peer } = await pair();
+  const writes = new DirectWrites(streamBinding());
+  fill(writes, socket);
+  const ofStream = vi.spyOn(socket, "write");
+  const drained = new Promise<void>((resolve) => socket.write("waits behind it", () => resolve()));
+  writes.write(socket, "waits as well");
+  expect(ofStream).toHaveBeenCalledTimes(2);
+  peer.resume();
+  await drained;
+  while (socket.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+  writes.write(socket, "past it");
+  expect(ofStream).toHaveBeenCalledTimes(2);
+});
+
+test("a write that fails while it waits is an error of the socket, by its name", async () => {
+  const binding = streamBinding() as StreamBinding;
+  const requests: InstanceType<StreamBinding["WriteWrap"]>[] = [];
+  class Kept extends binding.WriteWrap {
+    constructor() {
+      super();
+      requests.push(this);
+    }
+  }
+  const { socket } = await pair();
+  fill(new DirectWrites({ ...binding, WriteWrap: Kept }), socket);
+  const failed = once(socket, "error");
+  requests[0]?.oncomplete(-constants.errno.EPIPE);
+  expect((await failed)[0]).toMatchObject({ code: "EPIPE", errno: -constants.errno.EPIPE, syscall: "write" });
+  expect(socket.destroyed).toBe(true);
+});
+
+describe("there is no way past the stream where", () => {
+  const own = (name: string) => (process as unknown as { binding(name: string): object }).binding(name);
+  const without: [string, (name: string) => unknown][] = [
+    ["bindings are forbidden", () => raise()],
+    ["handles do not write texts", (name) => (name === "tcp_wrap" ? { TCP: class {} } : own(name))],
+    ["handles have another name", (name) => (name === "tcp_wrap" ? {} : own(name))],
+    [
+      "requests have another name",
+      (name) => (name === "stream_wrap" ? { ...own(name), WriteWrap: undefined } : own(name)),
+    ],
+    [
+      "nothing tells whether a write waits",
+      (name) => (name === "stream_wrap" ? { ...own(name), streamBaseState: [] } : own(name)),
+    ],
+  ];
+  test.each(without)("%s", (_, binding) => {
+    expect(streamBinding(binding)).toBeUndefined();
+  });
+
+  test("a socket has no handle of the name that we know", async () => {
+    const { socket } = await pair();
+    const written: string[] = [];
+    const bare = Object.assign(Object.create(socket) as net.Socket, {
+      _handle: undefined,
+      write: (text: string) => written.push(text) > 0,
+    });
+    expect(new DirectWrites(streamBinding()).write(bare, "hello")).toBe(true);
+    expect(written).toEqual(["hello"]);
+  });
+});
+
+function raise(): never {
+  throw new Error("forbidden");
+}

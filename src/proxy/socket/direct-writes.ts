@@ -7,6 +7,7 @@
  * same in Node.js 20 to 24; where they are not there, texts go by `socket.write`.
  */
 import type net from "node:net";
+import { getSystemErrorName } from "node:util";
 
 /** A handle keeps it while the write waits there, and calls it then; one that left at once is free for the next. */
 interface WriteRequest {
@@ -15,6 +16,7 @@ interface WriteRequest {
 }
 
 interface WriteHandle {
+  /** @returns what went wrong at once, as the system numbers errors; else 0 */
   writeLatin1String(request: WriteRequest, text: string): number;
 }
 
@@ -24,11 +26,21 @@ export interface StreamBinding {
   readonly kLastWriteWasAsync: number;
 }
 
-/** Node.js's own, or undefined where it is not what we know. */
-export function streamBinding(): StreamBinding | undefined {
+interface TcpBinding {
+  readonly TCP: { readonly prototype: Partial<WriteHandle> };
+}
+
+const ownBinding = (name: string): unknown => (process as unknown as { binding(name: string): unknown }).binding(name);
+
+/**
+ * Node.js's own, or undefined where it is not what we know.
+ * @param binding what the runtime has by that name; throws where it has nothing
+ */
+export function streamBinding(binding: (name: string) => unknown = ownBinding): StreamBinding | undefined {
   try {
-    const { binding } = process as unknown as { binding(name: string): Partial<StreamBinding> };
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding("stream_wrap");
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding("stream_wrap") as Partial<StreamBinding>;
+    const { TCP } = binding("tcp_wrap") as TcpBinding;
+    if (typeof TCP.prototype.writeLatin1String !== "function") return undefined;
     if (typeof WriteWrap !== "function" || typeof streamBaseState?.[kLastWriteWasAsync ?? -1] !== "number")
       return undefined;
     return { WriteWrap, streamBaseState, kLastWriteWasAsync: kLastWriteWasAsync as number };
@@ -59,8 +71,9 @@ export class DirectWrites {
    */
   write(socket: net.Socket, text: string): boolean {
     const request = this.#request;
-    const handle = (socket as unknown as { readonly _handle: WriteHandle | null })._handle;
-    if (request === undefined || handle === null || !this.#isFree(socket)) return socket.write(text, "latin1");
+    const handle = (socket as unknown as { readonly _handle?: WriteHandle | null })._handle;
+    if (request === undefined || handle === null || handle === undefined || !this.#isFree(socket))
+      return socket.write(text, "latin1");
     // A socket that is broken says so again, to whom it should.
     if (handle.writeLatin1String(request, text) !== 0) return socket.write(text, "latin1");
     const { streamBaseState, kLastWriteWasAsync } = this.#binding as StreamBinding;
@@ -78,8 +91,14 @@ export class DirectWrites {
     this.#waiting.add(socket);
     request.oncomplete = (status) => {
       this.#waiting.delete(socket);
-      if (status < 0) socket.destroy(Object.assign(new Error("a write failed"), { errno: status, syscall: "write" }));
+      if (status < 0) socket.destroy(writeError(status));
     };
     this.#request = new (this.#binding as StreamBinding).WriteWrap();
   }
+}
+
+/** As the stream's. */
+function writeError(errno: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(errno);
+  return Object.assign(new Error(`write ${code}`), { errno, code, syscall: "write" });
 }

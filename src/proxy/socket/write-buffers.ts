@@ -14,7 +14,10 @@ const USUAL_BYTES = READ_BYTES + HEAD_ROOM_BYTES;
 const WIDE_BYTES = WIDE_READ_BYTES + HEAD_ROOM_BYTES;
 /** Kept for reuse. */
 const MAX_SPARE = 64;
-/** There are no more of them, so that many slow readers do not hold four times the memory: 8.5 MiB. */
+/**
+ * There are no more of them, so that many slow readers do not hold four times the memory: 8.5 MiB. A piece that was read wide
+ * when the last of them went has memory of its own, so a few more may wait.
+ */
 const MAX_WIDE = 32;
 /**
  * Up to here a piece has memory of its own size. A buffer is taken until its write is done, and how much a socket holds
