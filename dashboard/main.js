@@ -43,9 +43,10 @@ let view;
 function show() {
   const [place = "", query = ""] = decodeHash().split("?", 2);
   const [name = "", ...path] = place.split("/");
-  const known = VIEWS[name] ?? (name === "service" ? MORE.service : undefined) ?? VIEWS[FIRST];
+  // A Service without a name is all of them.
+  const current = name === "service" ? MORE.service.parent : Object.hasOwn(VIEWS, name) ? name : FIRST;
+  const known = name === "service" && path.join("") !== "" ? MORE.service : VIEWS[current];
   if (known === undefined) return;
-  const current = known === MORE.service ? MORE.service.parent : known === VIEWS[name] ? name : FIRST;
   for (const [each, link] of links) setAttribute(link, "aria-current", each === current && "page");
   view?.close?.();
   view = known.make(store, path, new URLSearchParams(query));

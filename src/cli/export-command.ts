@@ -22,6 +22,7 @@ export async function runExport(options: ExportOptions): Promise<number> {
   if (!FORMATS.includes(options.format))
     throw new UsageError(`--format "${options.format}" is not known: it is one of ${FORMATS.join(", ")}`);
   await refuseMissing(options);
+  if (options.file === undefined) stderrLog().warn("no manifests are given (-f): this is the whoami example");
   const { source, addresses, accessControl } = await openManifests(options, stderrLog());
   const update = await source.load();
   const { config, problems } = compileMesh(source.state, {

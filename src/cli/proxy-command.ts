@@ -52,8 +52,8 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   const tracing = await openTracing(options, of, workers === 1 ? log : undefined);
   const daemon = new ProxyDaemon({
     controller,
-    ca: () => readFile(caFile),
-    token: async () => (await readFile(tokenFile, "utf8")).trim(),
+    ca: () => readGiven("--ca-file", caFile),
+    token: async () => (await readGiven("--token-file", tokenFile)).toString("utf8").trim(),
     stateFolder: stateDir,
     name: podName,
     version,
@@ -99,6 +99,16 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   process.off("SIGUSR1", onReopen);
   stop.release();
   return EXIT_FINE;
+}
+
+/** @throws Error that names the option */
+async function readGiven(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`${option} ${path}: ${code === "ENOENT" ? "there is no such file" : message}`);
+  }
 }
 
 function workerArguments(

@@ -8,13 +8,14 @@ import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { meshNamespace } from "./mesh-namespace.ts";
-import { noLocal } from "./mesh-view.ts";
+import { LocalView, noLocal } from "./mesh-view.ts";
 import { ProxyTaps } from "./proxy-taps.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { readTapLine, TapTable } from "./tap-line.ts";
 import { readTap } from "./tap-reader.ts";
 import { UsageError } from "./usage-error.ts";
+import { warnAbsent } from "./warn-absent.ts";
 
 export interface TapOptions extends ClusterOptions {
   readonly local?: boolean;
@@ -38,7 +39,10 @@ export async function runTap(to: string | undefined, options: TapOptions, versio
   const stop = stopSignals();
   const screen = new Screen(options.json === true, filter.count, () => stop.controller.abort());
   try {
-    if (options.local === true) return await tapLocal(options.admin, query, screen, stop.signal);
+    if (options.local === true) {
+      await warnAbsent(new LocalView(options.admin, () => systemClock.now(), stop.signal), to, log);
+      return await tapLocal(options.admin, query, screen, stop.signal);
+    }
     await tapCluster(options, version, query, screen, stop.signal);
     return EXIT_FINE;
   } catch (error) {

@@ -10,6 +10,7 @@ import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { quietRow, SORT_KEYS, type SortKey, sortedRows, type TopRow, topRows } from "./top-rows.ts";
 import { topTable } from "./top-table.ts";
+import { warnAbsent } from "./warn-absent.ts";
 
 export interface TopOptions extends ViewOptions {
   readonly callers?: boolean;
@@ -33,6 +34,7 @@ export async function runTop(scope: string | undefined, options: TopOptions, ver
   const stop = stopSignals();
   try {
     const view = await openView(options, version, stop.signal);
+    await warnAbsent(view, scope, log);
     const output = outputOf(options, view, () => stop.controller.abort());
     try {
       await watch(view, scope, options, output, stop.signal);

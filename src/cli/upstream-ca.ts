@@ -21,9 +21,13 @@ export async function readUpstreamCa({ upstreamCaFile }: UpstreamCaOptions): Pro
   if (upstreamCaFile === undefined) return {};
   try {
     const trustedCa = await readFile(upstreamCaFile, "utf8");
+    if (!trustedCa.includes("-----BEGIN CERTIFICATE-----")) throw new Error("there is no PEM certificate in it");
     new X509Certificate(trustedCa);
     return { trustedCa };
   } catch (error) {
-    throw new UsageError(`--upstream-ca-file ${upstreamCaFile}: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UsageError(
+      `--upstream-ca-file ${upstreamCaFile}: ${code === "ENOENT" ? "there is no such file" : message}`,
+    );
   }
 }

@@ -102,6 +102,7 @@ const OF_SOURCES = [
   "FolderWithoutManifests",
   "ManifestSyntax",
   "ManifestInvalid",
+  "NoManifest",
   "DuplicateObject",
   "UnknownVersion",
   "KindUnknown",

@@ -74,7 +74,8 @@ export class ConfigClient {
       }
       onConnected?.(false);
       if (signal.aborted) return;
-      if (reason !== said) log.warn("no config stream: running on what is in force", { reason });
+      const inForce = this.#snapshot === undefined ? "nothing is in force yet" : "running on what is in force";
+      if (reason !== said) log.warn(`no config stream: ${inForce}`, { reason });
       said = reason;
       const delay = this.#delayMs * (0.5 + random());
       this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
@@ -92,7 +93,9 @@ export class ConfigClient {
 
   async #connection(): Promise<void> {
     const { host, port, serverName, signal, clock } = this.#options;
-    const [ca, token] = await Promise.all([this.#options.ca(), this.#options.token()]);
+    // One after the other: where both are missing, the same one is told each time.
+    const ca = await this.#options.ca();
+    const token = await this.#options.token();
     if (signal.aborted) return;
     const name = serverName ?? host;
     const socket = tls.connect({

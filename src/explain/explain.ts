@@ -439,7 +439,8 @@ function refusal(entry: ServicePortState, failure: Failure): string {
       : trafficType === "tcp"
         ? `a reset (${failure})`
         : `silence (${failure})`;
-  return `${what}. ${sentence}`;
+  // Where to ask is for who reads it elsewhere.
+  return `${what}. ${sentence.replace(/; `tulle explain`[^.]*/, "")}`;
 }
 
 function describeFinding({ rule, obstacle, matches, podPort, destination }: AccessFinding): string {

@@ -57,7 +57,10 @@ export function parseManifest(path: string, text: string): ManifestFile {
       }
       for (const each of raws) {
         const decoded = decodeObject(each.raw);
-        if (decoded !== undefined) entries.push({ ...decoded, line: lineOf(each, [], lines) });
+        if (decoded === undefined) continue;
+        const other = otherThanObject(each.raw);
+        const problems = other === "" ? decoded.problems : [problem("NoManifest", fileRef(path), "", other)];
+        entries.push({ ...decoded, problems, line: lineOf(each, [], lines) });
       }
     }
   }
@@ -116,6 +119,14 @@ function objectsOf(document: Document.Parsed): RawObject[] {
   if (typeof kind === "string" && kind.endsWith("List") && Array.isArray(items))
     return items.map((item: unknown, index) => ({ document, path: ["items", index], raw: item }));
   return [{ document, path: [], raw }];
+}
+
+/** What it is, where nothing of it looks like an object of Kubernetes; "" where something does. */
+function otherThanObject(raw: unknown): string {
+  if (Array.isArray(raw)) return "it is a list";
+  if (typeof raw !== "object" || raw === null) return `it is ${typeof raw === "string" ? "a text" : String(raw)}`;
+  const known = ["apiVersion", "kind", "metadata"].some((key) => Object.hasOwn(raw, key));
+  return known ? "" : "it has no apiVersion, kind and metadata";
 }
 
 function lineOf(object: RawObject, field: readonly (string | number)[], lines: LineCounter): number {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../model/clock.ts";
+import { problem } from "../model/problems.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { LoopbackAddresses } from "./loopback-addresses.ts";
 import { ManifestSource, type ManifestUpdate } from "./manifest-source.ts";
@@ -108,8 +109,8 @@ describe("a load", () => {
     const update = await source.load();
     expect([update.files, services(source)]).toEqual([2, ["a"]]);
     expect(told(update)).toEqual([
-      "ManifestInvalid (without name) values.yaml:1",
-      "ManifestInvalid (without name) values.yaml:3",
+      expect.stringMatching(/^NoManifest .*values.yaml values.yaml:1$/),
+      expect.stringMatching(/^NoManifest .*values.yaml values.yaml:3$/),
     ]);
   });
 
@@ -257,6 +258,10 @@ describe("a watch", () => {
     await put("a.yaml", `${service("a")}kind: [\n`);
     expect(told(await update())).toEqual([expect.stringMatching(/^ManifestSyntax/)]);
     expect(services(source)).toEqual(["a", "b"]);
+    // What is in force of a file that cannot be read now stands where it stood.
+    const kept = { kind: "Service", namespace: "default", name: "b" };
+    const [located] = source.locate([problem("AnnotationInvalid", kept, "metadata.name", "")]);
+    expect(located?.line).toBeGreaterThan(1);
     await put("a.yaml", service("a", 81) + service("b", 99999));
     expect(told(await update())).toEqual([expect.stringMatching(/^ManifestInvalid b/)]);
     expect(services(source)).toEqual(["a", "b"]);

@@ -47,6 +47,8 @@ const POLL_MS = 2000;
 interface LoadedFile {
   readonly stamp: string;
   readonly parsed: ManifestFile;
+  /** The last form whose YAML could be read: what is in force stands there. */
+  readonly readable: ManifestFile;
   /** What is in force of it, by the name that the file gives it. */
   readonly good: ReadonlyMap<string, readonly DecodedObject[]>;
 }
@@ -133,7 +135,7 @@ export class ManifestSource {
   }
 
   #place(found: Problem, lines: Map<ManifestFile, FieldLines>): LocatedProblem {
-    const parsed = this.#places.get(formatRef(found.object))?.parsed;
+    const parsed = this.#places.get(formatRef(found.object))?.readable;
     if (parsed === undefined) return { problem: found, file: "", line: 0 };
     const fields = lines.get(parsed) ?? new FieldLines(parsed);
     lines.set(parsed, fields);
@@ -168,7 +170,8 @@ export class ManifestSource {
     try {
       const text = path === STANDARD_INPUT ? (this.#options.input ?? "") : await readText(path);
       const parsed = parseManifest(path, text);
-      return { stamp, parsed, good: goodOf(parsed, kept) };
+      const readable = parsed.syntax.length === 0 ? parsed : (before?.readable ?? parsed);
+      return { stamp, parsed, readable, good: goodOf(parsed, kept) };
     } catch (error) {
       this.#unread++;
       // It went after it was listed, alone or with its folder: the next look tells which.

@@ -32,6 +32,11 @@ export const PROBLEMS = {
     effect: "the object stays as it was before, or is left out",
     remedy: "correct the field",
   },
+  NoManifest: {
+    severity: "error",
+    effect: "it is no Kubernetes manifest, and nothing of it is in the mesh",
+    remedy: "write objects with apiVersion, kind and metadata, or leave it out",
+  },
   DuplicateObject: {
     severity: "error",
     effect: "the first one is in force",

@@ -14,7 +14,8 @@ test.each<[string, TraceProtocol | undefined, string]>([
 });
 
 test.each<[string, TraceProtocol | undefined, RegExp]>([
-  ["otel", undefined, /^Port \(none\) does not say the protocol: .*otlp-grpc, otlp-http, otlp-json, zipkin/],
+  ["otel", undefined, /^"otel" is no URL such as http:/],
+  ["http://otel", undefined, /^Port \(none\) does not say the protocol: .*otlp-grpc, otlp-http, otlp-json, zipkin/],
   ["http://otel:9999", undefined, /^Port 9999 does not say/],
   ["jaeger-agent.traefik-mesh.svc:6831", undefined, /Jaeger takes OTLP: port 4317 or 4318\.$/],
   ["http://otel:4317/v1/traces", undefined, /is otlp-http meant/],

@@ -26,7 +26,8 @@ const JAEGER_PORTS = ["5775", "6831", "6832", "14250", "14268"];
  */
 export function collectorOf(endpoint: string, protocol: TraceProtocol | undefined): Collector | string {
   const url = parse(endpoint);
-  if (url === undefined) return `"${endpoint}" is no URL such as http://otel-collector.observability:4317.`;
+  const isName = !endpoint.includes("/") && !endpoint.includes(":") && protocol === undefined;
+  if (url === undefined || isName) return `"${endpoint}" is no URL such as http://otel-collector.observability:4317.`;
   if (url.username !== "" || url.password !== "") return "Who sends is told by a header, not in the URL.";
   if (protocol === undefined && JAEGER_PORTS.includes(url.port))
     return `Port ${url.port} is one of Jaeger's own protocols, which it has given up. Jaeger takes OTLP: port 4317 or 4318.`;
