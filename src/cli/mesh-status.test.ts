@@ -15,6 +15,7 @@ const DNS = {
   provider: "CoreDNS",
   inForce: true,
   owner: "tulle",
+  ownerGone: false,
   waitsFor: [],
   faults: [],
   warnings: [],
@@ -142,6 +143,12 @@ describe.each<[string, MeshStatus, string, RegExp]>([
     mesh([controller({}, { dns: { ...DNS, inForce: false, owner: "maesh" } })], [proxy()]),
     "warning cluster DNS",
     /^the mesh in namespace maesh has .* stands by: tulle migrate --take-over --namespace tulle$/,
+  ],
+  [
+    "names of a mesh that is gone",
+    mesh([controller({}, { dns: { ...DNS, inForce: false, owner: "maesh", ownerGone: true } })], [proxy()]),
+    "warning cluster DNS",
+    /^the mesh names were those of the mesh in namespace maesh, which is gone/,
   ],
   [
     "DNS that is not in force yet",

@@ -35,6 +35,8 @@ export interface DnsState {
   readonly inForce: boolean;
   /** Namespace of the mesh that has the mesh names; "" where nobody said. */
   readonly owner: string;
+  /** Nothing of that mesh is there any more. */
+  readonly ownerGone: boolean;
   /** Why a take-over that was asked for has not happened yet. */
   readonly waitsFor: readonly string[];
   readonly faults: readonly string[];
@@ -204,13 +206,18 @@ function ofLeader(namespace: string, running: readonly ControllerState[], said: 
   ];
 }
 
-function ofDns({ mode, inForce, owner, waitsFor, faults, warnings }: DnsState, namespace: string): Finding[] {
+function ofDns(
+  { mode, inForce, owner, ownerGone, waitsFor, faults, warnings }: DnsState,
+  namespace: string,
+): Finding[] {
   const object = "cluster DNS";
   if (owner !== "" && owner !== namespace)
     return [
       doubtful(
         object,
-        `the mesh in namespace ${owner} has the mesh names, and this one stands by: tulle migrate --take-over --namespace ${namespace}`,
+        ownerGone
+          ? `the mesh names were those of the mesh in namespace ${owner}, which is gone: this one takes them over within a minute, as soon as nothing keeps it from that`
+          : `the mesh in namespace ${owner} has the mesh names, and this one stands by: tulle migrate --take-over --namespace ${namespace}`,
       ),
       ...waitsFor.map((each) => doubtful(object, `to take over, it waits: ${each}`)),
       ...faults.map((fault) => wrong(object, fault)),

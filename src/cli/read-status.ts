@@ -20,6 +20,7 @@ const DnsSchema = z.object({
   provider: z.string().default(""),
   inForce: z.boolean(),
   owner: z.string().default(""),
+  ownerGone: z.boolean().default(false),
   waitsFor: texts,
   faults: texts,
   warnings: texts,

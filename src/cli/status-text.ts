@@ -71,10 +71,11 @@ function noteOf({
 }
 
 function dnsLine(
-  { mode, provider, inForce, owner }: NonNullable<ControllerState["said"]>["dns"],
+  { mode, provider, inForce, owner, ownerGone }: NonNullable<ControllerState["said"]>["dns"],
   namespace: string,
 ): string {
-  if (owner !== "" && owner !== namespace) return `cluster DNS: mesh names with the mesh in namespace ${owner}`;
+  if (owner !== "" && owner !== namespace)
+    return `cluster DNS: mesh names with the mesh in namespace ${owner}${ownerGone ? ", which is gone" : ""}`;
   const by = provider === "" ? "" : ` by ${provider}`;
   return `cluster DNS: mesh names ${inForce ? "in force" : "not in force"}${by} (${mode})`;
 }

@@ -49,6 +49,8 @@ export interface DnsStatus {
   readonly inForce: boolean;
   /** Namespace of the mesh that has the domains; empty: not known yet, or `manual`. */
   readonly owner: string;
+  /** Nothing of that mesh is there any more. */
+  readonly ownerGone: boolean;
   /** Why a take-over that was asked for, or is due, has not happened yet. */
   readonly waitsFor: readonly string[];
   readonly warnings: readonly string[];
@@ -111,6 +113,7 @@ export class DnsKeeper {
       provider: "",
       inForce: false,
       owner: "",
+      ownerGone: false,
       waitsFor: [],
       warnings: [],
       faults: [],
@@ -193,7 +196,7 @@ export class DnsKeeper {
     return atEase && waitsFor.length === 0 ? LOOK_MS : HURRY_MS;
   }
 
-  #standBy({ owner, waitsFor }: DnsStanding): void {
+  #standBy({ owner, ownerGone, waitsFor }: DnsStanding): void {
     if (!this.#standsBy || this.#status.owner !== owner)
       this.#options.log.info("the mesh in another namespace has the mesh domains: this one stands by", { owner });
     for (const sentence of waitsFor) this.#sayOnce(`the mesh domains are not taken over yet: ${sentence}`);
@@ -202,7 +205,8 @@ export class DnsKeeper {
     this.#hadForce = false;
     const { mode } = this.#options;
     const faults = this.#resting ? [this.#takenBack.fault] : [];
-    this.#status = { ...this.#status, mode, inForce: false, owner, waitsFor, warnings: [], faults, byHand: "" };
+    const standing = { inForce: false, owner, ownerGone, waitsFor };
+    this.#status = { ...this.#status, ...standing, mode, warnings: [], faults, byHand: "" };
   }
 
   #restSentences(): string[] {
@@ -234,7 +238,8 @@ export class DnsKeeper {
     this.#standsBy = false;
     const { count: takenBack } = this.#takenBack;
     const provider = nameOf(plan.provider);
-    this.#status = { mode, provider, inForce, owner, waitsFor: [], warnings, faults, takenBack, byHand };
+    const standing = { owner, ownerGone: false, waitsFor: [] };
+    this.#status = { ...standing, mode, provider, inForce, warnings, faults, takenBack, byHand };
   }
 
   async #putInForce(look: OwnersLook): Promise<void> {

@@ -550,6 +550,7 @@ describe("Traefik Mesh in the same cluster", () => {
     lacking.push("no proxy is ready");
     await look(first);
     expect(corefile()).toBe(patched);
+    expect(first.status).toMatchObject({ owner: "old", ownerGone: true });
   });
 
   test("that took the names of a mesh that is gone keeps them too", async () => {

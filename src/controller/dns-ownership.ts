@@ -33,6 +33,8 @@ export interface DnsStanding {
   readonly owns: boolean;
   /** Namespace of the mesh that has the domains. */
   readonly owner: string;
+  /** Nothing of the owner is there any more: this mesh takes over soon. */
+  readonly ownerGone: boolean;
   /** Why a take-over that was asked for, or is due, has not happened yet. */
   readonly waitsFor: readonly string[];
   /** Of the owner: what has to be on record while it changes cluster DNS. */
@@ -112,10 +114,18 @@ export class DnsOwnership {
       const handsBackTo = originals.find((each) => each.serves && each.namespace === own?.handBack);
       const from = record.namespace === namespace && record.from !== undefined ? { from: record.from } : {};
       const hands = handsBackTo === undefined ? {} : { handsBackTo };
-      return { owns: true, owner: namespace, waitsFor: [], record: { ...mine, ...from }, originals, ...hands };
+      return {
+        owns: true,
+        owner: namespace,
+        ownerGone: false,
+        waitsFor: [],
+        record: { ...mine, ...from },
+        originals,
+        ...hands,
+      };
     }
     const alive = owner.alive || !this.#isGone(owner.namespace);
-    const standsBy = { owns: false, owner: owner.namespace, record, originals };
+    const standsBy = { owns: false, owner: owner.namespace, ownerGone: !owner.alive, record, originals };
     const asked = own?.asked ?? (alive ? undefined : "force");
     if (asked === undefined) {
       if (own?.handBack !== undefined) await this.answered(api);
@@ -125,7 +135,7 @@ export class DnsOwnership {
     const waitsFor = [...resting, ...(await this.#options.lacks(owner.namespace, asked)), ...lost];
     if (waitsFor.length > 0) return { ...standsBy, waitsFor };
     const from = { namespace: owner.namespace, domains: [...owner.domains] };
-    return { owns: true, owner: namespace, waitsFor: [], record: { ...mine, from }, originals };
+    return { owns: true, owner: namespace, ownerGone: false, waitsFor: [], record: { ...mine, from }, originals };
   }
 
   /** Traefik Mesh where cluster DNS leads, or led, to it: what somebody labels as if it were, is none. */
