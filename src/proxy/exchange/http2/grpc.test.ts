@@ -250,7 +250,9 @@ describe("what a caller gives up, the endpoint hears of", () => {
 
   test("as a deadline", async () => {
     const { client } = await connect();
-    const error = await codeOf(client.say("hang", { deadline: Date.now() + 50 }));
+    // All connections are there, so that the call is at the endpoint well before it is given up.
+    await client.say("hello");
+    const error = await codeOf(client.say("hang", { deadline: Date.now() + 500 }));
     expect(error.code).toBe(status.DEADLINE_EXCEEDED);
     expect(metadataSeen?.getMap()).not.toHaveProperty("x-tulle-reason");
     while (cancelled === 0) await new Promise(setImmediate);
