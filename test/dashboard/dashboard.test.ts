@@ -245,6 +245,11 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
     expect(await page.title()).not.toMatch(/^(owned|1)$/);
   });
 
+  test("the address of a Service without its name leads to all Services", async () => {
+    const page = await open("#service");
+    await page.getByRole("heading", { level: 1, name: "Services" }).waitFor();
+  });
+
   test("a Service's page says its routes, endpoints, callers, access and the proxies that have it in force", async () => {
     const page = await open(VIEWS.service);
     await page.getByText("tulle-local runs this configuration").waitFor();
