@@ -71,7 +71,9 @@ test("the clean clone's command is the same in .ci/run, CONTRIBUTING.md and READ
   expect(
     read(".ci/run")
       .split("\n")
-      .filter((line) => line.startsWith("npm")),
+      .filter((line) => line.startsWith("npm"))
+      // What else it runs comes after.
+      .slice(0, commands.length),
   ).toEqual(commands);
   expect(read("CONTRIBUTING.md")).toContain(commands.join(" && "));
   expect(read("README.md")).toContain(commands.join(" && "));
