@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Clock } from "../model/clock.ts";
 import { systemClock } from "../model/clock.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
@@ -187,6 +187,45 @@ test("a server that is not there is an error, and found once it is there", async
   expect((await failure(api.request("GET", PODS))).status).toBe(0);
   server = await ScriptedApiServer.start(port);
   expect(await api.request("GET", PODS)).toMatchObject({ kind: "List" });
+});
+
+describe("many requests that wait for one connection", () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  beforeEach(() => {
+    warnings.length = 0;
+    process.on("warning", onWarning);
+    onTestFinished(() => void process.off("warning", onWarning));
+  });
+  const askOften = (api: ApiClient) => Array.from({ length: 50 }, () => api.request("GET", PODS));
+
+  test("all get it", async () => {
+    await Promise.all(askOften(client()));
+    expect(server.exchanges).toHaveLength(50);
+    expect(server.connections).toBe(1);
+    expect(warnings).toEqual([]);
+  });
+
+  test("all get the error where there is none, and none of the next ones does", async () => {
+    const { port } = server;
+    const api = client();
+    await server.close();
+    const errors = await Promise.all(askOften(api).map(failure));
+    expect(new Set(errors.map(({ message }) => message)).size).toBe(1);
+    expect(errors[0]?.message).toContain("ECONNREFUSED");
+    expect(warnings).toEqual([]);
+    server = await ScriptedApiServer.start(port);
+    await Promise.all(askOften(api));
+  });
+
+  test("all get the error where it is closed meanwhile", async () => {
+    const api = client();
+    const errors = askOften(api).map(failure);
+    await Promise.resolve();
+    api.close();
+    await Promise.all(errors);
+    expect(warnings).toEqual([]);
+  });
 });
 
 test("credentials that cannot be had are an error that says so", async () => {

@@ -80,6 +80,8 @@ interface Opening {
 export class ApiClient {
   readonly #options: ApiClientOptions;
   #session: http2.ClientHttp2Session | undefined;
+  /** Of `#session`: all that wait for it share one promise, or each would be a listener of its own there. */
+  #up: Promise<http2.ClientHttp2Session> | undefined;
   #pinging: Timer | undefined;
   #closed = false;
 
@@ -221,7 +223,11 @@ export class ApiClient {
   async #connected(): Promise<http2.ClientHttp2Session> {
     if (this.#closed) throw new ApiError("the client is closed");
     const known = this.#session;
-    if (known !== undefined && !known.closed && !known.destroyed) return known.connecting ? connected(known) : known;
+    if (known === undefined || known.closed || known.destroyed) this.#up = this.#connect();
+    return this.#up as Promise<http2.ClientHttp2Session>;
+  }
+
+  #connect(): Promise<http2.ClientHttp2Session> {
     const { access, log } = this.#options;
     const session = http2.connect(access.server, { ...access.tls, settings: { initialWindowSize: WINDOW_BYTES } });
     this.#session = session;
