@@ -9,6 +9,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Entrypoint, emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
 import { canSharePorts } from "../src/shared-ports/port-sharing.ts";
+import { readReport } from "../src/traffic/report-schema.ts";
+import { totalTraffic } from "../src/traffic/traffic-report.ts";
 import { freePorts, ProxyHost, type RunningProxy } from "./running-proxy.ts";
 
 const CAN = canSharePorts(process.versions.node);
@@ -267,6 +269,7 @@ describe.skipIf(!CAN)("a proxy that follows another on its ports (Node.js 22.12 
   });
   const start = (flags: Record<string, string | number | true> = {}): RunningProxy =>
     at.host.start({ "hand-over": true, workers: 1, "lame-duck": 1, drain: 2, ...flags });
+  const json = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).json();
   const statusCode = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 
   test.each([1, 2])(
@@ -303,6 +306,60 @@ describe.skipIf(!CAN)("a proxy that follows another on its ports (Node.js 22.12 
       expect(load.failures).toEqual([]);
     },
   );
+
+  test.each([1, 2])(
+    "goes on counting where the one before is, and loses no call that it ends with, with %i worker(s)",
+    { timeout: 60_000 },
+    async (workers) => {
+      const counted = async () => totalTraffic(readReport(await json(at.host.ports.admin, "/api/traffic"))).exchanges;
+      const sum = (counts: readonly number[]) => counts.reduce((total, each) => total + each, 0);
+      const first = start({ workers });
+      await at.host.inForceOn(1);
+      const load = new Load();
+      load.add("keep-alive", 4, () => keepAlive(at.web));
+      load.add("h2c", 2, () => multiplexed(at.h2c));
+      await load.goesOn(50);
+      const before = sum(await counted());
+      expect(before).toBeGreaterThan(0);
+      const second = start({ workers });
+      await second.says("took over");
+      expect(sum(await counted())).toBeGreaterThanOrEqual(before);
+      await load.goesOn(50);
+      await load.stop();
+      expect(await first.ended()).toBe(0);
+      const made = sum([...load.calls.values()]);
+      // The last counts come with the end of the one before, or just after it.
+      while (sum(await counted()) < made) await nextTurn();
+      expect(await counted()).toEqual([0, 0, made, 0, 0, 0]);
+      expect(load.failures).toEqual([]);
+    },
+  );
+
+  test("that is stopped when it is given the ports gets nothing: the one before answers there again", {
+    timeout: 60_000,
+  }, async () => {
+    const first = start();
+    await at.host.inForceOn(1);
+    const call = keepAlive(at.web);
+    await call();
+    first.process.kill("SIGSTOP");
+    const second = start();
+    await second.says("asked for its ports");
+    second.process.kill("SIGSTOP");
+    first.process.kill("SIGCONT");
+    await first.says("the next proxy does not answer");
+    await first.says("the ports are taken back");
+    expect(await statusCode(at.host.ports.health, "/readyz")).toBe(200);
+    expect(await statusCode(at.host.ports.metrics, "/metrics")).toBe(200);
+    await call();
+    second.process.kill("SIGCONT");
+    expect(await second.ended()).toBe(1);
+    expect(second.log).toContain("took its ports back");
+    await get(at.web, false);
+    const third = start();
+    await third.says("took over");
+    expect(await first.ended()).toBe(0);
+  });
 
   test("takes nothing over from another state folder, and ends as the ports of health are taken", async () => {
     const first = start();

@@ -144,6 +144,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "config",
       "config-stream",
       "admin",
+      "lines",
       "model",
       "telemetry",
     ],

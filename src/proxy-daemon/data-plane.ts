@@ -36,6 +36,8 @@ export interface DataPlane extends TapSource {
   standing(): ProxyStanding;
   /** Since the start. */
   traffic(): Promise<TrafficReport>;
+  /** Adds what another process has counted, which is told as of this one from then on. */
+  inherit(passed: TrafficReport): void;
   /** In their order; empty where the figures of this process say all. */
   workers(): readonly WorkerFigures[];
 }
@@ -150,6 +152,10 @@ export class OwnDataPlane implements DataPlane {
     const report = this.#ledger.report();
     await letOthersRun();
     return report;
+  }
+
+  inherit(passed: TrafficReport): void {
+    this.#ledger.add(passed);
   }
 
   trafficNow(): TrafficReport {

@@ -3,10 +3,14 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } f
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
+import { IDLE } from "../proxy/traffic/proxy-standing.ts";
 import { silentLog } from "../telemetry/log.ts";
+import { NO_TRAFFIC } from "../traffic/traffic-report.ts";
 import { HandOver, type OwnPorts } from "./hand-over.ts";
+import type { HandedCounts } from "./handed-counts.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -18,6 +22,10 @@ beforeEach(() => {
 });
 
 const clock = new ManualClock();
+const counts = (connections: number): HandedCounts => ({
+  traffic: NO_TRAFFIC,
+  standing: { ...IDLE, connections },
+});
 
 function proxy(): HandOver {
   const made = new HandOver({ folder, clock, log: silentLog });
@@ -41,7 +49,10 @@ function ports(handOver?: HandOver): Told {
   };
   const own: Told = {
     said,
-    giveUp: async () => say("gave up"),
+    giveUp: async () => {
+      say("gave up");
+      return counts(7);
+    },
     takeBack: async () => {
       await handOver?.listen(own);
       say("took back");
@@ -57,6 +68,17 @@ function ports(handOver?: HandOver): Told {
   return own;
 }
 
+const GIVEN = { how: "given", counts: counts(7) };
+const GONE = { how: "gone", counts: undefined };
+
+/** More than a socket holds when it is told often. */
+const many = Object.fromEntries(
+  Array.from({ length: 500 }, (_, index) => [
+    `shop/web-${index}:80`,
+    { breaker: undefined, connections: 1, waiting: 0, ejected: 0, ejections: 0, retriesRefused: 0 },
+  ]),
+);
+
 /** One that waits for others. */
 async function running(): Promise<{ handOver: HandOver; own: Told }> {
   const handOver = proxy();
@@ -70,10 +92,10 @@ test("the one before gives up when it is asked, and is replaced when the next on
   const next = proxy();
   expect(await next.meet()).toBe(true);
   expect(own.said).toEqual([]);
-  expect(await next.takeOver()).toBe("given");
+  expect(await next.takeOver()).toEqual(GIVEN);
   expect(own.said).toEqual(["gave up"]);
   await next.listen(ports());
-  next.taken();
+  await next.taken();
   await own.until("replaced");
   expect(own.said).toEqual(["gave up", "replaced"]);
   expect(await proxy().meet()).toBe(true);
@@ -88,10 +110,130 @@ test("what was given and not taken goes back, and is given to another", async ()
   await own.until("took back");
   const next = proxy();
   expect(await next.meet()).toBe(true);
-  expect(await next.takeOver()).toBe("given");
-  next.taken();
+  expect(await next.takeOver()).toEqual(GIVEN);
+  await next.taken();
   await own.until("replaced");
   expect(own.said).toEqual(["gave up", "took back", "gave up", "replaced"]);
+});
+
+describe("the next one says nothing once it was given the ports", () => {
+  test("for 5 s: the one before has them back, and another gets them", async () => {
+    const { own } = await running();
+    const frozen = proxy();
+    await frozen.meet();
+    await frozen.takeOver();
+    clock.advance(4_999);
+    await setImmediate();
+    expect(own.said).toEqual(["gave up"]);
+    clock.advance(1);
+    await own.until("took back");
+    const next = proxy();
+    expect(await next.meet()).toBe(true);
+    expect(await next.takeOver()).toEqual(GIVEN);
+    await next.taken();
+    await own.until("replaced");
+    // The one that comes to itself learns that it has nothing.
+    const inUse = new Error("EADDRINUSE");
+    expect(frozen.reasonFor(inUse).message).toContain("took its ports back");
+    expect(next.reasonFor(inUse)).toBe(inUse);
+    await expect(frozen.taken()).rejects.toThrow("took its ports back");
+    expect(own.said).toEqual(["gave up", "took back", "gave up", "replaced"]);
+  });
+
+  test("but had said it before the time was over: what had come is heard first", async () => {
+    const { own } = await running();
+    const next = proxy();
+    await next.meet();
+    await next.takeOver();
+    const taken = next.taken();
+    // As of one that was stopped itself: the timer is the first that it sees.
+    clock.advance(5_000);
+    await taken;
+    await own.until("replaced");
+    expect(own.said).toEqual(["gave up", "replaced"]);
+  });
+});
+
+describe("one that was replaced", () => {
+  async function replaced(): Promise<{ handOver: HandOver; next: HandOver; heard: number[]; ended: Promise<void> }> {
+    const { handOver } = await running();
+    const next = proxy();
+    await next.meet();
+    await next.takeOver();
+    await next.taken();
+    const heard: number[] = [];
+    const ended = next.follow(({ standing }) => heard.push(standing.connections));
+    return { handOver, next, heard, ended };
+  }
+
+  test("tells what it counts until it has ended, and not one word is lost", async () => {
+    const { handOver, heard, ended } = await replaced();
+    handOver.tell(counts(3));
+    handOver.tell(counts(2));
+    handOver.tell(counts(0));
+    await handOver.farewell();
+    handOver.close();
+    await ended;
+    expect(heard).toEqual([3, 2, 0]);
+  });
+
+  test("is heard while its next one drains as well", async () => {
+    const { handOver, next, heard, ended } = await replaced();
+    next.withdraw();
+    handOver.tell(counts(1));
+    await handOver.farewell();
+    await ended;
+    expect(heard).toEqual([1]);
+  });
+
+  test("does not wait for a next one that is gone, nor longer than a second for one that does not hear", async () => {
+    const { handOver, next, ended } = await replaced();
+    next.close();
+    await ended;
+    handOver.tell(counts(1));
+    await handOver.farewell();
+    const path = join(folder, "hand-over.sock");
+    const own = ports();
+    const other = proxy();
+    await other.listen(own);
+    const deaf = net.connect(path);
+    deaf.write("take over\n");
+    await once(deaf, "data");
+    deaf.write("have them\n");
+    await own.until("replaced");
+    deaf.pause();
+    const waiting = clock.pending;
+    for (let line = 0; line < 50; line++) other.tell({ ...counts(1), standing: { ...IDLE, servicePorts: many } });
+    const over = other.farewell();
+    expect(clock.pending).toBe(waiting + 1);
+    clock.advance(1_000);
+    await over;
+    deaf.destroy();
+  });
+
+  test("and says what cannot be read, is followed all the same", async () => {
+    const path = join(folder, "hand-over.sock");
+    const sockets: net.Socket[] = [];
+    const server = net.createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => {});
+      socket.on("data", (bytes) =>
+        socket.write(bytes.toString() === "take over\n" ? "yours {}\n" : "go on\nnonsense\n"),
+      );
+    });
+    server.listen(path);
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const next = proxy();
+    await next.meet();
+    expect(await next.takeOver()).toEqual({ how: "given", counts: undefined });
+    await next.taken();
+    const heard: HandedCounts[] = [];
+    const ended = next.follow((told) => heard.push(told));
+    for (const socket of sockets) socket.end();
+    await ended;
+    expect(heard).toEqual([]);
+  });
 });
 
 describe("the one before closes", () => {
@@ -102,7 +244,7 @@ describe("the one before closes", () => {
     const gone = next.gone();
     handOver.close();
     await gone;
-    expect(await next.takeOver()).toBe("gone");
+    expect(await next.takeOver()).toEqual(GONE);
   });
 
   test("in the instant in which it is asked: nobody waits for an answer", async () => {
@@ -111,7 +253,7 @@ describe("the one before closes", () => {
     await next.meet();
     const over = next.takeOver();
     handOver.close();
-    expect(await over).toBe("gone");
+    expect(await over).toEqual(GONE);
   });
 
   test("before it listens: it listens no more", async () => {
@@ -131,8 +273,8 @@ test("one that asks while another is given the ports is led to that one", async 
   const over = third.takeOver();
   const seconds = ports();
   await second.listen(seconds);
-  second.taken();
-  expect(await over).toBe("given");
+  await second.taken();
+  expect(await over).toEqual(GIVEN);
   expect(seconds.said).toEqual(["gave up"]);
 });
 

@@ -18,10 +18,11 @@ import type { Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
-import { TrafficWindow } from "../traffic/traffic-window.ts";
 import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
 import { HandOver, migrateConnections } from "./hand-over.ts";
+import { CountsTeller, type HandedCounts } from "./handed-counts.ts";
 import { KeptMetrics } from "./kept-metrics.ts";
+import { NodeCounts } from "./node-counts.ts";
 import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
 import { tapRoute } from "./tap-route.ts";
@@ -123,7 +124,9 @@ export class ProxyDaemon {
   #draining = false;
   #dnsListens = false;
   readonly #process = new ProcessMeter();
-  readonly #recent: TrafficWindow;
+  readonly #counts: NodeCounts;
+  /** While another proxy has the ports. */
+  #teller: CountsTeller | undefined;
   readonly #applyTimes = new DurationHistogram();
   readonly #kept: KeptMetrics;
   /** Seconds since the epoch. */
@@ -139,7 +142,7 @@ export class ProxyDaemon {
         ? new OwnDataPlane({ ...nodeProxyOptions(options), onReopened })
         : new WorkerPool({ ...workers, clock, log, onReopened });
     this.#kept = new KeptMetrics({ clock, metrics: () => this.#metricsNow() });
-    this.#recent = new TrafficWindow({ clock, read: () => this.#proxy.traffic() });
+    this.#counts = new NodeCounts({ clock, plane: this.#proxy });
     this.#dns = new DnsServer({ zones: [this.#zone], clock, log, sharesPort: handOver });
     this.#saved = new SavedConfig(stateFolder, clock, log);
     this.#handOver = handOver ? new HandOver({ folder: stateFolder, clock, log }) : undefined;
@@ -173,14 +176,21 @@ export class ProxyDaemon {
 
   async #takeOver(handOver: HandOver): Promise<void> {
     const { log } = this.#options;
-    if ((await handOver.takeOver()) === "given") await this.#openOwnPorts();
+    const { how, counts } = await handOver.takeOver();
+    // Before anybody can read them here.
+    if (counts !== undefined) await this.#counts.inherit(counts);
+    if (how === "given")
+      await this.#openOwnPorts().catch((error: Error) => {
+        throw handOver.reasonFor(error);
+      });
     // What a process had is free a moment after its end is seen.
     else await this.#openFreedPorts(FREED_TRIES);
     if (this.#draining) {
       await this.#closeOwnPorts();
       return;
     }
-    handOver.taken();
+    await handOver.taken();
+    void this.#counts.follow(handOver);
     // The one before may have written an older one last.
     if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
     log.info("took over from the proxy before this one");
@@ -210,6 +220,7 @@ export class ProxyDaemon {
       takeBack: () => this.#takeBack(),
       replaced: () => {
         this.#isReplaced = true;
+        this.#teller?.tellTo((counts) => this.#handOver?.tell(counts));
         this.#onReplaced();
       },
     });
@@ -240,9 +251,11 @@ export class ProxyDaemon {
     await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
   }
 
-  async #giveUp(): Promise<void> {
+  async #giveUp(): Promise<HandedCounts> {
     this.#hasGivenUp = true;
     await Promise.all([this.#saved.leave(), this.#closeOwnPorts()]);
+    this.#teller = new CountsTeller({ clock: this.#options.clock, read: () => this.#counts.all() });
+    return this.#teller.take();
   }
 
   async #takeBack(): Promise<void> {
@@ -300,12 +313,20 @@ export class ProxyDaemon {
     if (this.#isReplaced) await Promise.all([this.#proxy.leavePorts(), this.#dns.leavePort()]);
     await lameDuck;
     this.#stop.abort();
-    this.#recent.close();
+    this.#counts.close();
     await this.#proxy.close(drainMs);
+    if (this.#isReplaced) await this.#tellLastCounts();
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
     await this.#closeOwnPorts();
     this.#handOver?.close();
     this.#process.close();
+  }
+
+  async #tellLastCounts(): Promise<void> {
+    this.#teller?.close();
+    const last = await this.#teller?.take();
+    if (last !== undefined) this.#handOver?.tell(last);
+    await this.#handOver?.farewell();
   }
 
   /** Files of the access log were moved away. */
@@ -382,7 +403,7 @@ export class ProxyDaemon {
       },
       "/api/traffic/recent": {
         says: "of that, what has passed in the last 30 s, at most 10 s ago",
-        answer: () => compactJson(this.#recent.report()),
+        answer: () => compactJson(this.#counts.recent()),
       },
       "/api/service-port/{namespace}/{service}/{port}": {
         says: "what is in force for one port of a Service",
@@ -404,7 +425,7 @@ export class ProxyDaemon {
     yield buildInfo(this.#options.version);
     yield* trafficMetrics(traffic);
     yield* [
-      ...standingMetrics(proxy.standing()),
+      ...standingMetrics(this.#counts.standing()),
       ...configMetrics({
         version: this.#snapshot?.version ?? "",
         appliedAt: this.#appliedAt,

@@ -185,6 +185,10 @@ export class WorkerPool implements DataPlane {
     return this.#ledger.report();
   }
 
+  inherit(passed: TrafficReport): void {
+    this.#ledger.add(passed);
+  }
+
   workers(): readonly WorkerFigures[] {
     return this.#places.flatMap(({ figures }) => (figures === undefined ? [] : [figures]));
   }

@@ -12,13 +12,15 @@ const STEP_MS = WINDOW_MS / STEPS;
 
 export interface TrafficWindowOptions {
   readonly clock: Clock;
-  /** What has passed since the counters began, which was when this is made. */
+  /** What has passed since the counters began. */
   read(): Promise<TrafficReport>;
+  /** What they had when this is made; absent: nothing. */
+  readonly before?: TrafficReport;
 }
 
 export class TrafficWindow {
   readonly #options: TrafficWindowOptions;
-  #last = NO_TRAFFIC;
+  #last: TrafficReport;
   /** What passed in each step, the newest last. */
   #steps: TrafficReport[] = [];
   /** Of the steps; absent: nobody has asked since the last one. */
@@ -27,6 +29,7 @@ export class TrafficWindow {
 
   constructor(options: TrafficWindowOptions) {
     this.#options = options;
+    this.#last = options.before ?? NO_TRAFFIC;
     this.#timer = this.#later();
   }
 
