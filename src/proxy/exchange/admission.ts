@@ -40,6 +40,11 @@ export function admit(path: readonly ServicePortState[], callerAddress: string, 
   }
 }
 
+/** What came of an admitted call, for the breakers that it passed. @param status as the caller got it */
+export function recordOutcome(path: readonly ServicePortState[], status: number, durationMs: number): void {
+  for (let index = 0; index < path.length; index++) path[index]?.breaker?.record(status, durationMs);
+}
+
 /** What is refused costs no token, whoever refused it. */
 function giveBack(path: readonly ServicePortState[], callerAddress: string, count: number): void {
   for (let index = 0; index < count; index++) path[index]?.rateLimit?.giveBack(callerAddress);

@@ -1,22 +1,7 @@
-import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { UpstreamConnection } from "../upstream/upstream-connection.ts";
 import type { Downstream } from "./downstream.ts";
-
-/** A request as it goes out. */
-export interface OutgoingRequest {
-  readonly method: string;
-  /** For endpoints that speak HTTP/1.1; "" where the endpoint cannot. */
-  readonly text: string;
-  /** For those that speak HTTP/2; empty where the endpoint cannot. */
-  readonly fields: readonly string[];
-  /** The content comes in the framing of `text`; else without any. */
-  readonly framed: boolean;
-  /** `text` and `fields` say how long the content is, or that there is none. */
-  readonly lengthKnown: boolean;
-  readonly upgrade: boolean;
-  readonly answerChanges: readonly HeaderChange[];
-}
+import type { OutgoingRequest } from "./outgoing-request.ts";
 
 /** One try of a request at an endpoint, whatever that speaks. It writes the answer to the caller itself. */
 export interface UpstreamTry {
@@ -51,12 +36,9 @@ export interface UpstreamTry {
   dropTunnel(): void;
 }
 
-/** The exchange, as its tries see it. Nothing is called before the method that began the try returned. */
+/** Who has a request tried. Nothing is called before the method that began the try returned. */
 export interface TryOwner {
-  readonly downstream: Downstream;
   readonly outgoing: OutgoingRequest;
-  /** Another request may come on the caller's connection. */
-  readonly mayFollow: boolean;
   /** The try can send. */
   onTryReady(): void;
   /** The connection that was opened for HTTP/1.1 speaks HTTP/2 (ALPN, RFC 7301). The try is over. */
@@ -70,18 +52,26 @@ export interface TryOwner {
   takesAnswer(status: number): boolean;
   /** @param whole all of the answer was read */
   onAnswerDeclined(whole: boolean): void;
+  /** It came to nothing. @param untouched the endpoint says that it has not acted on the request, or cannot have */
+  onTryFailed(failure: Failure, untouched: boolean): void;
+}
+
+/** The exchange, as the try sees it that writes its answer. */
+export interface AnswerOwner {
+  readonly downstream: Downstream;
+  /** Another request may come on the caller's connection. */
+  readonly mayFollow: boolean;
   /** A byte moved. */
   onTryProgress(): void;
   /** Content of the answer was passed on: so much, without its framing. */
   onAnswerContent(bytes: number): void;
   /** Trailers of the answer, or the fields of a head that is all of it. @param fields name, value, name, value … */
   onAnswerTrailers(fields: readonly string[]): void;
+  /** The endpoint takes more of the request. */
   onTryDrain(): void;
   /** The answer is written whole, in the step in which its last byte came: `onTryProgress` was called for that. */
   onAnswered(): void;
   onSwitched(): void;
   onTunnelBytes(bytes: Buffer): void;
   onTunnelEnd(): void;
-  /** @param untouched the endpoint says that it has not acted on the request, or cannot have */
-  onTryFailed(failure: Failure, untouched: boolean): void;
 }

@@ -9,13 +9,14 @@ import { bareLineFeed, CHUNKED, type HeadFault, MAX_HEAD_BYTES, UNTIL_CLOSE } fr
 import type { EndpointState } from "../../router/types.ts";
 import { wasReset } from "../../socket/reset-socket.ts";
 import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "../../upstream/upstream-connection.ts";
-import type { TryOwner, UpstreamTry } from "../upstream-try.ts";
+import type { AnswerOwner, TryOwner, UpstreamTry } from "../upstream-try.ts";
 import type { ParsedAnswerHead } from "./parsed-answer-head.ts";
 import { trailerFields, trailerText } from "./trailers.ts";
 
 export class Http1Try implements UpstreamTry, UpstreamUser {
   readonly resetCode = undefined;
   readonly #owner: TryOwner;
+  readonly #answer: AnswerOwner;
   readonly #pools: UpstreamPools;
   readonly #head: ParsedAnswerHead;
   readonly #body = new BodyReader();
@@ -34,8 +35,9 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   answerBegun = false;
   status = 0;
 
-  constructor(owner: TryOwner, pools: UpstreamPools, head: ParsedAnswerHead) {
+  constructor(owner: TryOwner, answer: AnswerOwner, pools: UpstreamPools, head: ParsedAnswerHead) {
     this.#owner = owner;
+    this.#answer = answer;
     this.#pools = pools;
     this.#head = head;
   }
@@ -135,9 +137,9 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   onUpstreamData(bytes: Buffer, length: number): void {
-    this.#owner.onTryProgress();
+    this.#answer.onTryProgress();
     if (this.#tunnel) {
-      this.#owner.onTunnelBytes(bytes.subarray(0, length));
+      this.#answer.onTunnelBytes(bytes.subarray(0, length));
       return;
     }
     this.answerBegun = true;
@@ -146,8 +148,8 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   onUpstreamEnd(): void {
-    this.#owner.onTryProgress();
-    if (this.#tunnel) this.#owner.onTunnelEnd();
+    this.#answer.onTryProgress();
+    if (this.#tunnel) this.#answer.onTunnelEnd();
     else if (this.#headRead && this.#body.end() && !wasReset((this.#connection as UpstreamConnection).socket)) {
       this.#reusable = false;
       this.#ended();
@@ -159,7 +161,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   onUpstreamDrain(): void {
-    this.#owner.onTryDrain();
+    this.#answer.onTryDrain();
   }
 
   // ── the answer ──
@@ -213,7 +215,8 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   /** @returns index where another head begins, after an interim one; -1 when heads are over */
   #onHead(input: Buffer, from: number, end: number): number {
     const { parser } = this.#head;
-    const { outgoing, downstream } = this.#owner;
+    const { outgoing } = this.#owner;
+    const { downstream } = this.#answer;
     const { headEnd } = parser;
     this.#head.set(input, from, headEnd);
     // RFC 9110 §7.8: no switch that was not asked for.
@@ -228,20 +231,22 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   #switch(input: Buffer, headEnd: number, end: number): void {
-    const { downstream, outgoing } = this.#owner;
+    const { outgoing } = this.#owner;
+    const { downstream } = this.#answer;
     this.#headRead = true;
     this.#tunnel = true;
     this.status = 101;
     this.#owner.takesAnswer(101);
     downstream.writeHead(this.#head, "asSaid", outgoing.answerChanges, true);
     downstream.flush();
-    this.#owner.onSwitched();
-    if (end > headEnd) this.#owner.onTunnelBytes(input.subarray(headEnd, end));
+    this.#answer.onSwitched();
+    if (end > headEnd) this.#answer.onTunnelBytes(input.subarray(headEnd, end));
   }
 
   #onFinalHead(input: Buffer, headEnd: number, end: number): void {
     const { parser } = this.#head;
-    const { downstream, outgoing, mayFollow } = this.#owner;
+    const { outgoing } = this.#owner;
+    const { downstream, mayFollow } = this.#answer;
     const { framing } = parser;
     this.#unframes = framing === CHUNKED && !downstream.takesChunks;
     this.#reusable =
@@ -268,7 +273,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   #onContent(input: Buffer, from: number, end: number): void {
     const body = this.#body;
-    const { downstream } = this.#owner;
+    const { downstream } = this.#answer;
     const contentBefore = body.contentBytes;
     let at = from;
     if (this.#unframes) {
@@ -281,7 +286,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       if (!body.bad) downstream.writeContent(input, from, body.passEnd);
       if (body.done && body.trailer.length > 0) downstream.writeContent(body.trailer, 0, body.trailer.length);
     }
-    this.#owner.onAnswerContent(body.contentBytes - contentBefore);
+    this.#answer.onAnswerContent(body.contentBytes - contentBefore);
     if (body.bad) this.#malformed();
     else if (body.done) {
       // More than the answer: nobody asked for it, and it must not be taken for the next one (RFC 9112 §9.2).
@@ -291,22 +296,22 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   }
 
   #ended(): void {
-    const { downstream } = this.#owner;
+    const { downstream } = this.#answer;
     const trailers = this.#unframes ? trailerFields(this.#body.trailer) : undefined;
-    if (trailers !== undefined) this.#owner.onAnswerTrailers(trailers);
+    if (trailers !== undefined) this.#answer.onAnswerTrailers(trailers);
     downstream.writeEnd(trailers);
     downstream.flush();
-    this.#owner.onAnswered();
+    this.#answer.onAnswered();
   }
 
   /** What has not left yet of the answer never will; if that is all of it, the caller can still be told. */
   #malformed(): void {
-    this.#owner.downstream.discard();
+    this.#answer.downstream.discard();
     this.#owner.onTryFailed("UpstreamMalformed", false);
   }
 
   #flush(): void {
-    if (!this.#owner.downstream.flush()) this.pauseReading();
+    if (!this.#answer.downstream.flush()) this.pauseReading();
   }
 }
 

@@ -6,11 +6,12 @@ import type { EndpointState } from "../../router/types.ts";
 import type { Http2Session, Http2Sessions, SessionUser } from "../../upstream/http2-sessions.ts";
 import type { UpstreamConnection } from "../../upstream/upstream-connection.ts";
 import type { AnswerFraming } from "../message-heads.ts";
-import type { TryOwner, UpstreamTry } from "../upstream-try.ts";
+import type { AnswerOwner, TryOwner, UpstreamTry } from "../upstream-try.ts";
 import type { FieldsAnswerHead } from "./fields-heads.ts";
 
 export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   readonly #owner: TryOwner;
+  readonly #answer: AnswerOwner;
   readonly #sessions: Http2Sessions;
   readonly #head: FieldsAnswerHead;
   #session: Http2Session | undefined;
@@ -24,8 +25,9 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   /** Streams are no tunnels. */
   readonly ended = false;
 
-  constructor(owner: TryOwner, sessions: Http2Sessions, head: FieldsAnswerHead) {
+  constructor(owner: TryOwner, answer: AnswerOwner, sessions: Http2Sessions, head: FieldsAnswerHead) {
     this.#owner = owner;
+    this.#answer = answer;
     this.#sessions = sessions;
     this.#head = head;
   }
@@ -118,49 +120,50 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   // ── the answer ──
 
   onInterim(status: number, fields: string[]): void {
-    this.#owner.onTryProgress();
+    this.#answer.onTryProgress();
     this.answerBegun = true;
-    const { downstream } = this.#owner;
+    const { downstream } = this.#answer;
     this.#head.set(status, fields);
     downstream.writeInterim(this.#head);
     downstream.flush();
   }
 
   onHead(status: number, fields: string[], ended: boolean): void {
-    this.#owner.onTryProgress();
+    this.#answer.onTryProgress();
     this.answerBegun = true;
     this.status = status;
     if (!this.#owner.takesAnswer(status)) {
       this.#owner.onAnswerDeclined(ended);
       return;
     }
-    const { downstream, outgoing, mayFollow } = this.#owner;
+    const { outgoing } = this.#owner;
+    const { downstream, mayFollow } = this.#answer;
     this.#head.set(status, fields);
     downstream.writeHead(this.#head, this.#framing(status, ended), outgoing.answerChanges, mayFollow);
     if (ended) {
-      this.#owner.onAnswerTrailers(fields);
+      this.#answer.onAnswerTrailers(fields);
       this.#ended(undefined);
     } else this.#flush();
   }
 
   onData(bytes: Buffer, from: number, end: number): void {
-    this.#owner.onTryProgress();
-    this.#owner.onAnswerContent(end - from);
-    this.#owner.downstream.writeContent(bytes, from, end);
+    this.#answer.onTryProgress();
+    this.#answer.onAnswerContent(end - from);
+    this.#answer.downstream.writeContent(bytes, from, end);
     this.#flush();
   }
 
   onEnd(trailers: string[] | undefined): void {
-    this.#owner.onTryProgress();
+    this.#answer.onTryProgress();
     this.#ended(trailers);
   }
 
   #ended(trailers: string[] | undefined): void {
-    const { downstream } = this.#owner;
-    if (trailers !== undefined) this.#owner.onAnswerTrailers(trailers);
+    const { downstream } = this.#answer;
+    if (trailers !== undefined) this.#answer.onAnswerTrailers(trailers);
     downstream.writeEnd(trailers);
     downstream.flush();
-    this.#owner.onAnswered();
+    this.#answer.onAnswered();
   }
 
   onReset(code: number, byPeer: boolean): void {
@@ -172,7 +175,7 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   }
 
   onDrain(): void {
-    this.#owner.onTryDrain();
+    this.#answer.onTryDrain();
   }
 
   #framing(status: number, ended: boolean): AnswerFraming {
@@ -182,7 +185,7 @@ export class Http2Try implements UpstreamTry, Http2StreamUser, SessionUser {
   }
 
   #flush(): void {
-    if (!this.#owner.downstream.flush()) this.pauseReading();
+    if (!this.#answer.downstream.flush()) this.pauseReading();
   }
 
   #reset(): void {
