@@ -1,33 +1,24 @@
-/** Frames on their way out: collected in one buffer, so that what is written within one step leaves as one write. */
+/** Frames (RFC 9113 §6) on their way out: collected in one buffer, so that what is written within one step leaves as one write. */
 import type net from "node:net";
-import { FRAME_HEADER_BYTES } from "./frames.ts";
+import {
+  ACK,
+  CONTINUATION,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_BYTES,
+  GOAWAY,
+  HEADERS,
+  PING,
+  PREFACE,
+  RST_STREAM,
+  SETTINGS,
+  WINDOW_UPDATE,
+} from "./frames.ts";
+import { CHUNK_BYTES, type Chunk, type OutputChunks } from "./output-chunks.ts";
 
-const CHUNK_BYTES = 32 * 1024;
-/** A chunk with less room than this is not worth passing on. */
-const WORTH_KEEPING_BYTES = 2 * 1024;
-const MAX_SPARE_CHUNKS = 16;
-
-interface Chunk {
-  readonly bytes: Buffer;
-  used: number;
-}
-
-/**
- * Chunks with room left, of all connections of a thread. What was flushed of a chunk is never written again, so a socket
- * may take its time with it.
- */
-export class OutputChunks {
-  readonly #spare: Chunk[] = [];
-
-  take(): Chunk {
-    return this.#spare.pop() ?? { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), used: 0 };
-  }
-
-  giveBack(chunk: Chunk): void {
-    if (CHUNK_BYTES - chunk.used >= WORTH_KEEPING_BYTES && this.#spare.length < MAX_SPARE_CHUNKS)
-      this.#spare.push(chunk);
-  }
-}
+const PING_BYTES = 8;
 
 export class FrameOutput {
   readonly #socket: net.Socket;
@@ -47,42 +38,82 @@ export class FrameOutput {
     this.#chunks = chunks;
   }
 
-  /** A frame's header; the payload follows with `text` and `bytes`. (RFC 9113 §4.1) */
-  header(payloadBytes: number, type: number, flags: number, streamId: number): void {
-    const { bytes, used } = this.#room(FRAME_HEADER_BYTES);
-    bytes[used] = payloadBytes >>> 16;
-    bytes[used + 1] = payloadBytes >>> 8;
-    bytes[used + 2] = payloadBytes;
-    bytes[used + 3] = type;
-    bytes[used + 4] = flags;
-    bytes.writeUInt32BE(streamId, used + 5);
-    this.#advance(FRAME_HEADER_BYTES);
+  /** What a client says first. */
+  preface(): void {
+    this.#text(PREFACE);
   }
 
-  uint32(value: number): void {
-    const { bytes, used } = this.#room(4);
-    bytes.writeUInt32BE(value, used);
-    this.#advance(4);
+  /** @param pairs setting, value, setting, value … */
+  settings(pairs: readonly number[]): void {
+    this.#header(pairs.length * 3, SETTINGS, 0, 0);
+    for (let at = 0; at < pairs.length; at += 2) {
+      this.#uint16(pairs[at] as number);
+      this.#uint32(pairs[at + 1] as number);
+    }
+    this.scheduleFlush();
   }
 
-  uint16(value: number): void {
-    const { bytes, used } = this.#room(2);
-    bytes.writeUInt16BE(value, used);
-    this.#advance(2);
+  settingsAck(): void {
+    this.#header(0, SETTINGS, ACK, 0);
+    this.scheduleFlush();
   }
 
-  /** @param text one character a byte, at most a frame's payload */
-  text(text: string): void {
-    const { bytes, used } = this.#room(text.length);
-    bytes.write(text, used, "latin1");
-    this.#advance(text.length);
+  /** @param block fields as HPACK writes them, one character a byte; in as many frames as it takes */
+  headers(streamId: number, block: string, end: boolean): void {
+    let type = HEADERS;
+    let flags = end ? END_STREAM : 0;
+    for (let at = 0; at < block.length; at += FRAME_PAYLOAD_BYTES) {
+      const piece = block.slice(at, at + FRAME_PAYLOAD_BYTES);
+      if (at + piece.length === block.length) flags |= END_HEADERS;
+      this.#header(piece.length, type, flags, streamId);
+      this.#text(piece);
+      type = CONTINUATION;
+      flags = 0;
+    }
+    this.scheduleFlush();
   }
 
   /** Copies at most a frame's payload. */
-  bytes(source: Uint8Array, from: number, end: number): void {
-    const { bytes, used } = this.#room(end - from);
-    bytes.set(source.subarray(from, end), used);
-    this.#advance(end - from);
+  data(streamId: number, bytes: Uint8Array, from: number, to: number, end: boolean): void {
+    this.#header(to - from, DATA, end ? END_STREAM : 0, streamId);
+    if (to > from) this.#bytes(bytes, from, to);
+    this.scheduleFlush();
+  }
+
+  rstStream(streamId: number, code: number): void {
+    this.#header(4, RST_STREAM, 0, streamId);
+    this.#uint32(code);
+    this.scheduleFlush();
+  }
+
+  /** @param streamId 0 for the connection's window */
+  windowUpdate(streamId: number, bytes: number): void {
+    this.#header(4, WINDOW_UPDATE, 0, streamId);
+    this.#uint32(bytes);
+    this.scheduleFlush();
+  }
+
+  /** @param payload of eight characters */
+  ping(payload: string): void {
+    this.#header(PING_BYTES, PING, 0, 0);
+    this.#text(payload);
+    this.scheduleFlush();
+  }
+
+  /** @param bytes what the ping had, from `from` on */
+  pingAck(bytes: Buffer, from: number): void {
+    this.#header(PING_BYTES, PING, ACK, 0);
+    this.#bytes(bytes, from, from + PING_BYTES);
+    this.scheduleFlush();
+  }
+
+  /** @param reason for whoever reads the peer's log; one character a byte */
+  goaway(lastStream: number, code: number, reason: string): void {
+    this.#header(8 + reason.length, GOAWAY, 0, 0);
+    this.#uint32(lastStream);
+    this.#uint32(code);
+    if (reason !== "") this.#text(reason);
+    this.scheduleFlush();
   }
 
   /** Has what was written leave once all sockets that are readable now were read, so that more of it leaves at once. */
@@ -101,6 +132,46 @@ export class FrameOutput {
     if (!this.#corked) return;
     this.#corked = false;
     this.#socket.uncork();
+  }
+
+  // ── bytes of a frame ──
+
+  /** A frame's header; the payload follows with `#text` and `#bytes`. (RFC 9113 §4.1) */
+  #header(payloadBytes: number, type: number, flags: number, streamId: number): void {
+    const { bytes, used } = this.#room(FRAME_HEADER_BYTES);
+    bytes[used] = payloadBytes >>> 16;
+    bytes[used + 1] = payloadBytes >>> 8;
+    bytes[used + 2] = payloadBytes;
+    bytes[used + 3] = type;
+    bytes[used + 4] = flags;
+    bytes.writeUInt32BE(streamId, used + 5);
+    this.#advance(FRAME_HEADER_BYTES);
+  }
+
+  #uint32(value: number): void {
+    const { bytes, used } = this.#room(4);
+    bytes.writeUInt32BE(value, used);
+    this.#advance(4);
+  }
+
+  #uint16(value: number): void {
+    const { bytes, used } = this.#room(2);
+    bytes.writeUInt16BE(value, used);
+    this.#advance(2);
+  }
+
+  /** @param text one character a byte, at most a frame's payload */
+  #text(text: string): void {
+    const { bytes, used } = this.#room(text.length);
+    bytes.write(text, used, "latin1");
+    this.#advance(text.length);
+  }
+
+  /** Copies at most a frame's payload. */
+  #bytes(source: Uint8Array, from: number, end: number): void {
+    const { bytes, used } = this.#room(end - from);
+    bytes.set(source.subarray(from, end), used);
+    this.#advance(end - from);
   }
 
   #room(length: number): Chunk {

@@ -4,46 +4,33 @@
  * its owner's business.
  */
 import type net from "node:net";
-import type { Clock } from "../../model/clock.ts";
 import { FloodGuard } from "./flood-guard.ts";
-import { FrameOutput, type OutputChunks } from "./frame-output.ts";
+import { FrameOutput } from "./frame-output.ts";
 import { type FrameHandler, FrameReader } from "./frame-reader.ts";
 import {
-  ACK,
   COMPRESSION_ERROR,
-  CONTINUATION,
-  DATA,
   DEFAULT_WINDOW_BYTES,
   ENABLE_PUSH,
-  END_HEADERS,
-  END_STREAM,
   ENHANCE_YOUR_CALM,
   FLOW_CONTROL_ERROR,
-  FRAME_PAYLOAD_BYTES,
   FRAME_SIZE_ERROR,
-  GOAWAY,
-  HEADERS,
   INITIAL_WINDOW_SIZE,
   INTERNAL_ERROR,
   MAX_CONCURRENT_STREAMS,
   MAX_FIELD_LIST_BYTES,
-  MAX_FRAME_SIZE,
   MAX_HEADER_LIST_SIZE,
   MAX_WINDOW_BYTES,
   NO_ERROR,
-  PING,
-  PREFACE,
   PROTOCOL_ERROR,
   REFUSED_STREAM,
-  RST_STREAM,
-  SETTINGS,
   STREAM_CLOSED,
-  WINDOW_UPDATE,
 } from "./frames.ts";
 import { type BlockOutcome, HpackDecoder } from "./hpack-decoder.ts";
 import { NO_DYNAMIC_TABLE } from "./hpack-encoder.ts";
+import type { Http2Owner, Http2Shared } from "./http2-owner.ts";
 import { Http2Stream, type StreamCarrier } from "./http2-stream.ts";
-import { areTrailers, type MessageHead, UNKNOWN_LENGTH } from "./message-rules.ts";
+import { PeerSettings } from "./peer-settings.ts";
+import { WaitingStreams } from "./waiting-streams.ts";
 
 /** Replies to PING, SETTINGS and bad streams that wait for a peer which does not read. */
 const MAX_WAITING_REPLIES = 1_000;
@@ -52,34 +39,7 @@ const REMEMBERED_RESETS = 256;
 /** What the connection as a whole may have on its way; streams bound what is kept. */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 const STREAM_WINDOW_BYTES = 128 * 1024;
-/** What a peer is assumed to allow before it said so (§6.5.2 asks for no less). */
-const ASSUMED_MAX_STREAMS = 100;
 const PING_PAYLOAD = "tulle   ";
-
-/** What all connections of a thread share. */
-export interface Http2Shared {
-  readonly clock: Clock;
-  readonly chunks: OutputChunks;
-  readonly head: MessageHead;
-}
-
-export interface Http2Owner {
-  /**
-   * Of a server: a request came. The owner sets the stream's user, or answers.
-   * @param head valid during the call
-   */
-  onRequest(stream: Http2Stream, head: MessageHead, fields: string[]): void;
-  /** A request whose fields are too many (RFC 6585 §5): it waits for an answer and nothing else. */
-  onHeadTooLarge(stream: Http2Stream): void;
-  /** The peer's settings came: it speaks HTTP/2. */
-  onReady(): void;
-  /** A stream is over; others may now begin, or the connection be idle. */
-  onStreamOver(): void;
-  /** The peer begins or takes no more streams. */
-  onGoaway(): void;
-  /** Nothing more is read; what was written still leaves. @param reason for a log; "" where all is in order */
-  onFatal(reason: string): void;
-}
 
 export class Http2Connection implements StreamCarrier, FrameHandler {
   readonly #isServer: boolean;
@@ -92,8 +52,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   readonly #guard: FloodGuard;
   readonly #maxStreams: number;
   readonly #streams = new Map<number, Http2Stream>();
-  /** Those with content that no window took, in the order in which they are served. */
-  readonly #waiting = new Set<Http2Stream>();
+  readonly #waiting = new WaitingStreams();
   readonly #resets = new Set<number>();
 
   #ready = false;
@@ -109,8 +68,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   #sendWindow = DEFAULT_WINDOW_BYTES;
   #receiveWindow = CONNECTION_WINDOW_BYTES;
   #owed = 0;
-  #peerWindowBytes = DEFAULT_WINDOW_BYTES;
-  #peerMaxStreams = ASSUMED_MAX_STREAMS;
+  readonly #peer = new PeerSettings();
   #blockSent = false;
   #waitingReplies = 0;
 
@@ -138,15 +96,11 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     const settings: number[] = [INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES, MAX_HEADER_LIST_SIZE, MAX_FIELD_LIST_BYTES];
     if (this.#isServer) settings.push(MAX_CONCURRENT_STREAMS, this.#maxStreams);
     else {
-      this.#output.text(PREFACE);
+      this.#output.preface();
       settings.push(ENABLE_PUSH, 0);
     }
-    this.#output.header(settings.length * 3, SETTINGS, 0, 0);
-    for (let at = 0; at < settings.length; at += 2) {
-      this.#output.uint16(settings[at] as number);
-      this.#output.uint32(settings[at + 1] as number);
-    }
-    this.#writeWindowUpdate(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
+    this.#output.settings(settings);
+    this.#output.windowUpdate(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
   }
 
   get streams(): number {
@@ -155,7 +109,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
 
   /** Of a client: whether another stream may begin. */
   get canOpen(): boolean {
-    const allowed = this.#streams.size < this.#peerMaxStreams && this.#nextStream < MAX_WINDOW_BYTES;
+    const allowed = this.#streams.size < this.#peer.maxStreams && this.#nextStream < MAX_WINDOW_BYTES;
     return !this.#dead && !this.#goawayReceived && allowed;
   }
 
@@ -171,7 +125,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
 
   /** Of a client, where `canOpen`. @param ofHead the method is HEAD */
   open(ofHead: boolean): Http2Stream {
-    const stream = new Http2Stream(this.#nextStream, this, this.#peerWindowBytes, STREAM_WINDOW_BYTES);
+    const stream = new Http2Stream(this.#nextStream, this, this.#peer.windowBytes, STREAM_WINDOW_BYTES);
     stream.ofHead = ofHead;
     this.#nextStream += 2;
     this.#streams.set(stream.id, stream);
@@ -204,7 +158,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   drain(): void {
     if (this.#goawaySent || this.#dead) return;
     this.#goawaySent = true;
-    this.#writeGoaway(this.#isServer ? MAX_WINDOW_BYTES : 0, NO_ERROR, "");
+    this.#output.goaway(this.#isServer ? MAX_WINDOW_BYTES : 0, NO_ERROR, "");
     if (!this.#isServer) return;
     this.#awaitsDrainPing = true;
     this.ping();
@@ -213,16 +167,14 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   /** Asks the peer for a sign of life; its bytes are that sign. */
   ping(): void {
     if (this.#dead) return;
-    this.#output.header(PING_PAYLOAD.length, PING, 0, 0);
-    this.#output.text(PING_PAYLOAD);
-    this.#output.scheduleFlush();
+    this.#output.ping(PING_PAYLOAD);
   }
 
   /** Ends it with a reason that the peer can read. */
   fail(code: number, reason: string): void {
     if (this.#dead) return;
     this.#stop();
-    this.#writeGoaway(this.#lastPeerStream, code, reason);
+    this.#output.goaway(this.#lastPeerStream, code, reason);
     this.#output.flush();
     this.#abandonAll(code, false);
     this.#owner.onFatal(reason);
@@ -239,29 +191,14 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   }
 
   writeHeaders(stream: Http2Stream, fields: string, end: boolean): void {
-    let block = fields;
-    if (!this.#blockSent) {
-      this.#blockSent = true;
-      block = NO_DYNAMIC_TABLE + fields;
-    }
-    let type = HEADERS;
-    let flags = end ? END_STREAM : 0;
-    for (let at = 0; at < block.length; at += FRAME_PAYLOAD_BYTES) {
-      const piece = block.slice(at, at + FRAME_PAYLOAD_BYTES);
-      if (at + piece.length === block.length) flags |= END_HEADERS;
-      this.#output.header(piece.length, type, flags, stream.id);
-      this.#output.text(piece);
-      type = CONTINUATION;
-      flags = 0;
-    }
-    this.#output.scheduleFlush();
+    const block = this.#blockSent ? fields : NO_DYNAMIC_TABLE + fields;
+    this.#blockSent = true;
+    this.#output.headers(stream.id, block, end);
   }
 
   writeData(stream: Http2Stream, bytes: Uint8Array, from: number, to: number, end: boolean): void {
     this.#sendWindow -= to - from;
-    this.#output.header(to - from, DATA, end ? END_STREAM : 0, stream.id);
-    if (to > from) this.#output.bytes(bytes, from, to);
-    this.#output.scheduleFlush();
+    this.#output.data(stream.id, bytes, from, to, end);
   }
 
   writeReset(stream: Http2Stream, code: number): void {
@@ -269,7 +206,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   }
 
   writeCredit(stream: Http2Stream, bytes: number): void {
-    this.#writeWindowUpdate(stream.id, bytes);
+    this.#output.windowUpdate(stream.id, bytes);
   }
 
   waitForRoom(stream: Http2Stream): void {
@@ -298,7 +235,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     else if (length > 0 || ends || this.#spend(1)) {
       this.#creditConnection();
       if (stream === undefined) this.#onStrayData(id);
-      else this.#onStreamData(stream, length);
+      else if (this.#judge(stream, stream.takeData(length))) this.#dataStream = stream;
     }
   }
 
@@ -306,35 +243,17 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     if (!this.#resets.has(id)) this.#refuseStream(id, STREAM_CLOSED);
   }
 
-  #onStreamData(stream: Http2Stream, length: number): void {
-    if (stream.remoteEnded) this.#breakStream(stream, STREAM_CLOSED);
-    else if (!stream.headSeen) this.#breakStream(stream, PROTOCOL_ERROR);
-    else if (length > stream.receiveWindow) this.#breakStream(stream, FLOW_CONTROL_ERROR);
-    else {
-      stream.received(length);
-      this.#dataStream = stream;
-    }
-  }
-
   onDataBytes(bytes: Buffer, from: number, to: number): void {
     const stream = this.#dataStream;
     if (stream === undefined || stream.over) return;
-    if (stream.expected !== UNKNOWN_LENGTH) {
-      // §8.1.1: more content than was announced.
-      if (to - from > stream.expected) {
-        this.#breakStream(stream, PROTOCOL_ERROR);
-        return;
-      }
-      stream.expected -= to - from;
-    }
-    stream.user?.onData(bytes, from, to);
+    this.#judge(stream, stream.takeContent(bytes, from, to));
   }
 
   onDataEnd(): void {
     const stream = this.#dataStream;
     this.#dataStream = undefined;
     if (stream === undefined || stream.over) return;
-    if (this.#dataEnds) this.#endMessage(stream, undefined);
+    if (this.#dataEnds) this.#judge(stream, stream.takeEnd(undefined));
     else stream.creditReceived();
   }
 
@@ -345,7 +264,8 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     const stream = this.#streams.get(id);
     if (outcome === "bad") this.fail(COMPRESSION_ERROR, "a field block cannot be decoded");
     else if (dependsOnItself) this.#onBadPriority(id, stream, PROTOCOL_ERROR);
-    else if (stream !== undefined) this.#onMessageFields(stream, fields, ends, outcome);
+    else if (stream !== undefined)
+      this.#judge(stream, stream.takeFields(this.#shared.head, fields, ends, outcome === "tooLarge"));
     else if (this.#resets.has(id) || id > this.#lastTaken) this.#noteStream(id);
     else if (this.#isServer && id > this.#lastPeerStream) this.#onNewRequest(id, fields, ends, outcome);
     else if (this.#isIdle(id)) this.fail(PROTOCOL_ERROR, "HEADERS on an idle stream");
@@ -359,7 +279,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     if (this.#streams.size >= this.#maxStreams) this.#refuseStream(id, REFUSED_STREAM);
     else if (!wellFormed) this.#refuseStream(id, PROTOCOL_ERROR);
     else {
-      const stream = new Http2Stream(id, this, this.#peerWindowBytes, STREAM_WINDOW_BYTES);
+      const stream = new Http2Stream(id, this, this.#peer.windowBytes, STREAM_WINDOW_BYTES);
       stream.headSeen = true;
       this.#streams.set(id, stream);
       if (ends) stream.endRemote();
@@ -369,49 +289,6 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
         this.#owner.onRequest(stream, head, fields);
       }
     }
-  }
-
-  #onMessageFields(stream: Http2Stream, fields: string[], ends: boolean, outcome: BlockOutcome): void {
-    if (stream.remoteEnded) this.#breakStream(stream, STREAM_CLOSED);
-    else if (outcome === "tooLarge") this.#breakStream(stream, ENHANCE_YOUR_CALM);
-    else if (!stream.headSeen) this.#onResponse(stream, fields, ends);
-    // §8.1: trailers end the message.
-    else if (ends && areTrailers(fields)) this.#endMessage(stream, fields);
-    else this.#breakStream(stream, PROTOCOL_ERROR);
-  }
-
-  #onResponse(stream: Http2Stream, fields: string[], ends: boolean): void {
-    const { head } = this.#shared;
-    const wellFormed = head.readResponse(fields);
-    const { status, contentLength } = head;
-    if (!wellFormed || (status < 200 && ends)) {
-      this.#breakStream(stream, PROTOCOL_ERROR);
-      return;
-    }
-    if (status < 200) {
-      stream.user?.onInterim(status, fields);
-      return;
-    }
-    stream.headSeen = true;
-    const bodiless = stream.ofHead || status === 204 || status === 304;
-    stream.expected = bodiless ? 0 : contentLength;
-    if (ends && stream.expected > 0) {
-      this.#breakStream(stream, PROTOCOL_ERROR);
-      return;
-    }
-    const { user } = stream;
-    if (ends) stream.endRemote();
-    user?.onHead(status, fields, ends);
-  }
-
-  #endMessage(stream: Http2Stream, trailers: string[] | undefined): void {
-    if (stream.expected > 0) {
-      this.#breakStream(stream, PROTOCOL_ERROR);
-      return;
-    }
-    const { user } = stream;
-    stream.endRemote();
-    user?.onEnd(trailers);
   }
 
   /** Priorities themselves are deprecated and ignored (§5.3.2). */
@@ -440,7 +317,7 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     for (let at = from; at < to && !this.#dead; at += 6)
       this.#onSetting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2));
     if (this.#dead || !this.#mayReply()) return;
-    this.#output.header(0, SETTINGS, ACK, 0);
+    this.#output.settingsAck();
     if (!this.#ready) {
       this.#ready = true;
       this.#owner.onReady();
@@ -449,27 +326,13 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   }
 
   #onSetting(setting: number, value: number): void {
-    switch (setting) {
-      case ENABLE_PUSH:
-        if (value > 1 || (value === 1 && !this.#isServer)) this.fail(PROTOCOL_ERROR, "bad ENABLE_PUSH");
-        return;
-      case MAX_CONCURRENT_STREAMS:
-        this.#peerMaxStreams = value;
-        return;
-      case INITIAL_WINDOW_SIZE:
-        this.#onWindowSize(value);
-        return;
-      case MAX_FRAME_SIZE:
-        if (value < FRAME_PAYLOAD_BYTES || value > 0xff_ffff) this.fail(PROTOCOL_ERROR, "bad MAX_FRAME_SIZE");
-        return;
-      default:
-      // Of the table's size we make no use, of the list's no promise; unknown ones are ignored (§6.5.2).
-    }
+    const before = this.#peer.windowBytes;
+    const fault = this.#peer.take(setting, value, this.#isServer);
+    if (fault !== "") this.fail(PROTOCOL_ERROR, fault);
+    else if (setting === INITIAL_WINDOW_SIZE) this.#onWindowSize(value, value - before);
   }
 
-  #onWindowSize(bytes: number): void {
-    const change = bytes - this.#peerWindowBytes;
-    this.#peerWindowBytes = bytes;
+  #onWindowSize(bytes: number, change: number): void {
     let good = bytes <= MAX_WINDOW_BYTES;
     for (const stream of this.#streams.values()) good = stream.widen(change) && good;
     if (!good) this.fail(FLOW_CONTROL_ERROR, "bad INITIAL_WINDOW_SIZE");
@@ -478,13 +341,12 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   onPing(ack: boolean, bytes: Buffer, from: number): void {
     if (!ack) {
       if (!this.#mayReply()) return;
-      this.#output.header(PING_PAYLOAD.length, PING, ACK, 0);
-      this.#output.bytes(bytes, from, from + PING_PAYLOAD.length);
+      this.#output.pingAck(bytes, from);
     } else if (this.#awaitsDrainPing) {
       // All that the peer began before it read our GOAWAY has come.
       this.#awaitsDrainPing = false;
       this.#lastTaken = this.#lastPeerStream;
-      this.#writeGoaway(this.#lastTaken, NO_ERROR, "");
+      this.#output.goaway(this.#lastTaken, NO_ERROR, "");
       this.#owner.onStreamOver();
     }
   }
@@ -530,6 +392,13 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
     if (this.#isServer && id > this.#lastPeerStream) this.#lastPeerStream = id;
   }
 
+  /** Resets the stream for what came on it, if need be. @returns whether that was as it should be */
+  #judge(stream: Http2Stream, code: number): boolean {
+    if (code === NO_ERROR) return true;
+    this.#breakStream(stream, code);
+    return false;
+  }
+
   /** A stream error (§5.4.2) on one that lives. */
   #breakStream(stream: Http2Stream, code: number): void {
     if (stream.over || !this.#mayReply()) return;
@@ -545,43 +414,18 @@ export class Http2Connection implements StreamCarrier, FrameHandler {
   #writeRst(id: number, code: number): void {
     this.#resets.add(id);
     if (this.#resets.size > REMEMBERED_RESETS) this.#resets.delete(this.#resets.values().next().value as number);
-    this.#output.header(4, RST_STREAM, 0, id);
-    this.#output.uint32(code);
-    this.#output.scheduleFlush();
-  }
-
-  #writeWindowUpdate(id: number, bytes: number): void {
-    this.#output.header(4, WINDOW_UPDATE, 0, id);
-    this.#output.uint32(bytes);
-    this.#output.scheduleFlush();
-  }
-
-  #writeGoaway(last: number, code: number, reason: string): void {
-    this.#output.header(8 + reason.length, GOAWAY, 0, 0);
-    this.#output.uint32(last);
-    this.#output.uint32(code);
-    if (reason !== "") this.#output.text(reason);
-    this.#output.scheduleFlush();
+    this.#output.rstStream(id, code);
   }
 
   #creditConnection(): void {
     if (this.#owed < CONNECTION_WINDOW_BYTES >>> 1) return;
-    this.#writeWindowUpdate(0, this.#owed);
+    this.#output.windowUpdate(0, this.#owed);
     this.#receiveWindow += this.#owed;
     this.#owed = 0;
   }
 
-  /** Serves the streams that wait, in turn, a frame each, until none of them can move. */
   #sendWaiting(): void {
-    let stuck = 0;
-    while (this.#waiting.size > stuck && this.#sendWindow > 0 && this.socketReady) {
-      const stream = this.#waiting.values().next().value as Http2Stream;
-      this.#waiting.delete(stream);
-      const moved = stream.sendPending();
-      if (!stream.hasPending) continue;
-      this.#waiting.add(stream);
-      stuck = moved ? 0 : stuck + 1;
-    }
+    this.#waiting.serve(this);
     this.#output.scheduleFlush();
   }
 

@@ -1,6 +1,15 @@
-import { CANCEL, FRAME_PAYLOAD_BYTES, MAX_WINDOW_BYTES, NO_ERROR } from "./frames.ts";
+import {
+  CANCEL,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  FRAME_PAYLOAD_BYTES,
+  MAX_WINDOW_BYTES,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  STREAM_CLOSED,
+} from "./frames.ts";
 import { encodeFields } from "./hpack-encoder.ts";
-import { UNKNOWN_LENGTH } from "./message-rules.ts";
+import { areTrailers, type MessageHead, UNKNOWN_LENGTH } from "./message-rules.ts";
 
 /** What a stream asks of its connection. */
 export interface StreamCarrier {
@@ -33,7 +42,7 @@ export interface Http2StreamUser {
   onDrain(): void;
 }
 
-/** One stream of a connection, RFC 9113 §5: its two ends, its windows, and what waits for them. */
+/** One stream of a connection, RFC 9113 §5: its two ends, what may come on it, its windows, and what waits for them. */
 export class Http2Stream {
   readonly id: number;
   readonly #carrier: StreamCarrier;
@@ -130,13 +139,66 @@ export class Http2Stream {
     this.#giveCredit();
   }
 
-  // ── what the connection calls ──
+  // ── what comes on it: each returns NO_ERROR, or the code of what is wrong, with which the connection resets it ──
 
-  /** Content came, padding included in `bytes`. */
-  received(bytes: number): void {
-    this.receiveWindow -= bytes;
-    this.#owed += bytes;
+  /** A frame of content comes. @param length with its padding */
+  takeData(length: number): number {
+    if (this.remoteEnded) return STREAM_CLOSED;
+    if (!this.headSeen) return PROTOCOL_ERROR;
+    if (length > this.receiveWindow) return FLOW_CONTROL_ERROR;
+    this.receiveWindow -= length;
+    this.#owed += length;
+    return NO_ERROR;
   }
+
+  /** Content of such a frame. @param bytes valid during the call */
+  takeContent(bytes: Buffer, from: number, to: number): number {
+    if (this.expected !== UNKNOWN_LENGTH) {
+      // §8.1.1: more content than was announced.
+      if (to - from > this.expected) return PROTOCOL_ERROR;
+      this.expected -= to - from;
+    }
+    this.user?.onData(bytes, from, to);
+    return NO_ERROR;
+  }
+
+  /** The message is over. */
+  takeEnd(trailers: string[] | undefined): number {
+    if (this.expected > 0) return PROTOCOL_ERROR;
+    const { user } = this;
+    this.endRemote();
+    user?.onEnd(trailers);
+    return NO_ERROR;
+  }
+
+  /** Fields that are no request: a response, or trailers. @param head to read them with; @param tooLarge they are not whole */
+  takeFields(head: MessageHead, fields: string[], ends: boolean, tooLarge: boolean): number {
+    if (this.remoteEnded) return STREAM_CLOSED;
+    if (tooLarge) return ENHANCE_YOUR_CALM;
+    if (!this.headSeen) return this.#takeResponse(head, fields, ends);
+    // §8.1: trailers end the message.
+    return ends && areTrailers(fields) ? this.takeEnd(fields) : PROTOCOL_ERROR;
+  }
+
+  #takeResponse(head: MessageHead, fields: string[], ends: boolean): number {
+    const wellFormed = head.readResponse(fields);
+    const { status, contentLength } = head;
+    if (!wellFormed || (status < 200 && ends)) return PROTOCOL_ERROR;
+    const { user } = this;
+    if (status < 200) {
+      user?.onInterim(status, fields);
+      return NO_ERROR;
+    }
+    this.headSeen = true;
+    const bodiless = this.ofHead || status === 204 || status === 304;
+    this.expected = bodiless ? 0 : contentLength;
+    if (ends && this.expected > 0) return PROTOCOL_ERROR;
+    if (ends) this.endRemote();
+    user?.onHead(status, fields, ends);
+    return NO_ERROR;
+  }
+
+  // ── what the connection calls ──
 
   /** After content was passed on: the peer may send as much again, unless whoever takes it is behind. */
   creditReceived(): void {

@@ -1,11 +1,12 @@
 /** HTTP/2 connections to endpoints, which many exchanges share. */
 import type { Clock } from "../../model/clock.ts";
 import type { Failure } from "../../model/failures.ts";
-import { OutputChunks } from "../http2/frame-output.ts";
 import { NO_ERROR } from "../http2/frames.ts";
-import { Http2Connection, type Http2Owner, type Http2Shared } from "../http2/http2-connection.ts";
+import { Http2Connection } from "../http2/http2-connection.ts";
+import type { Http2Owner, Http2Shared } from "../http2/http2-owner.ts";
 import type { Http2Stream } from "../http2/http2-stream.ts";
 import { MessageHead } from "../http2/message-rules.ts";
+import { OutputChunks } from "../http2/output-chunks.ts";
 import type { EndpointState } from "../router/types.ts";
 import type { UpstreamConnection, UpstreamPools, UpstreamUser } from "./upstream-connection.ts";
 
