@@ -155,6 +155,38 @@ test("a socket that held a text back is written past the stream again once that 
   expect(ofStream).toHaveBeenCalledTimes(2);
 });
 
+/** How a socket ends while a text waits in its handle. */
+const ends: [string, (of: { socket: net.Socket; peer: net.Socket }) => void][] = [
+  ["is destroyed", ({ socket }) => socket.destroy()],
+  ["is destroyed with an error", ({ socket }) => socket.destroy(new Error("enough"))],
+  ["is reset by itself", ({ socket }) => socket.resetAndDestroy()],
+  ["is reset by its peer", ({ peer }) => peer.resetAndDestroy()],
+  [
+    "ends and loses its peer",
+    ({ socket, peer }) => {
+      socket.end("last");
+      peer.destroy();
+    },
+  ],
+];
+test.each(ends)("a socket that %s while a text waits is kept by nobody", async (_, end) => {
+  const writes = new DirectWrites(streamBinding());
+  const both = [await pair(), await pair()] as const;
+  for (const { socket } of both) {
+    socket.on("error", () => {});
+    fill(writes, socket);
+  }
+  expect(writes.waiting).toBe(2);
+  // Not `once` of node:events, which the error would end first.
+  const closed = new Promise((resolve) => both[0].socket.once("close", resolve));
+  end(both[0]);
+  await closed;
+  expect(writes.waiting).toBe(1);
+  both[1].peer.resume();
+  while (writes.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(both[1].socket.destroyed).toBe(false);
+});
+
 test("a write that fails while it waits is an error of the socket, by its name", async () => {
   const binding = streamBinding() as StreamBinding;
   const requests: InstanceType<StreamBinding["WriteWrap"]>[] = [];

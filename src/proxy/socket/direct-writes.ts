@@ -64,6 +64,11 @@ export class DirectWrites {
     this.#request = binding && new binding.WriteWrap();
   }
 
+  /** Sockets that hold a text back. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /**
    * @param socket plain TCP, connected
    * @param text a character a byte
