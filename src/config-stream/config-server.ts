@@ -34,6 +34,8 @@ export interface PeerIdentity extends ProxyIdentity {
 /** A proxy that can be asked. */
 export interface AskableProxy {
   readonly pod: string;
+  /** Since it came. */
+  readonly connectedMs: number;
   /** @returns says that the answer is not wanted any more */
   ask(path: string, reader: AnswerReader): () => void;
 }
@@ -62,6 +64,8 @@ export interface ProxyStatus extends ProxyIdentity {
   readonly closedEntrypoints: readonly string[];
   /** Milliseconds from publishing, or from its coming where that was later, to the acknowledgement; of the last one. */
   readonly lagMs: number;
+  /** Since it came. */
+  readonly connectedMs: number;
 }
 
 /** Versions that a proxy may come back with and get a delta from. */
@@ -279,6 +283,10 @@ class Subscriber implements AskableProxy {
     return this.#identity?.pod ?? "";
   }
 
+  get connectedMs(): number {
+    return this.#options.clock.now() - this.#connectedAt;
+  }
+
   get canBeAsked(): boolean {
     return this.#identity?.role === "proxy" && this.#answers && !this.#socket.destroyed;
   }
@@ -299,6 +307,7 @@ class Subscriber implements AskableProxy {
       error: this.#error,
       closedEntrypoints: this.#closedEntrypoints,
       lagMs: this.#lagMs,
+      connectedMs: this.connectedMs,
     };
   }
 

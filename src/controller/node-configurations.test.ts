@@ -6,8 +6,9 @@ import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { NodeConfigurations } from "./node-configurations.ts";
 
 /** A proxy that answers at once; status 0: its connection goes. */
-const proxy = (pod: string, status: number, body: string): AskableProxy => ({
+const proxy = (pod: string, status: number, body: string, connectedMs = 0): AskableProxy => ({
   pod,
+  connectedMs,
   ask(path, reader) {
     expect(path).toBe("/api/config");
     queueMicrotask(() => {
@@ -69,9 +70,14 @@ test("a proxy that nobody hears cannot be reached", async () => {
   expect(await replica({ proxies: [], others }).answer("p1")).toMatchObject({ status: 502 });
 });
 
+test("of two of one name the one that came last is asked", async () => {
+  const proxies = [proxy("p1", 200, "before", 9_000), proxy("p1", 200, "after", 50)];
+  expect(await replica({ proxies }).answer("p1")).toMatchObject({ body: "after" });
+});
+
 test("a proxy that does not answer in time cannot be reached", async () => {
   const clock = new ManualClock();
-  const silent: AskableProxy = { pod: "p1", ask: () => () => {} };
+  const silent: AskableProxy = { pod: "p1", connectedMs: 0, ask: () => () => {} };
   const answer = replica({ proxies: [silent], clock }).answer("p1");
   clock.advance(5_000);
   expect(await answer).toMatchObject({ status: 502 });

@@ -6,6 +6,7 @@ import { type AdminRoutes, type Answer, text } from "../admin/admin-server.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
 import type { Clock } from "../model/clock.ts";
+import { keepNewest } from "./newest-of-pod.ts";
 
 export interface NodeConfigurationsOptions {
   readonly server: Pick<ConfigServer, "askable">;
@@ -39,9 +40,9 @@ export class NodeConfigurations {
   }
 
   async answer(pod: string): Promise<Answer> {
-    const { isProxy, server, peers } = this.#options;
+    const { isProxy, peers } = this.#options;
     if (!isProxy(pod)) return text(`there is no proxy ${pod}\n`, 404);
-    const own = server.askable().find((proxy) => proxy.pod === pod);
+    const own = this.#own(pod);
     const { status, body } = own === undefined ? await this.#fromPeers(pod, peers()) : await this.#fromProxy(own);
     if (status === 200) return { status, type: "application/json; charset=utf-8", body };
     if (status === 0 || status === NOT_MINE) return text(`proxy ${pod} cannot be reached\n`, 502);
@@ -54,13 +55,19 @@ export class NodeConfigurations {
       [PEER_PATH]: {
         says: "",
         answer: async (_parameters, { query }) => {
-          const own = this.#options.server.askable().find(({ pod }) => pod === query.get("pod"));
+          const own = this.#own(query.get("pod") ?? "");
           if (own === undefined) return text("it follows another\n", NOT_MINE);
           const { status, body } = await this.#fromProxy(own);
           return status === 0 ? text("it cannot be reached\n", 502) : { status, type: "application/json", body };
         },
       },
     };
+  }
+
+  #own(pod: string): AskableProxy | undefined {
+    const newest = new Map<string, AskableProxy>();
+    for (const proxy of this.#options.server.askable()) keepNewest(newest, proxy.pod, proxy);
+    return newest.get(pod);
   }
 
   #fromProxy(proxy: AskableProxy): Promise<Asked> {

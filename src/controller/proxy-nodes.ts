@@ -2,11 +2,12 @@
 import { z } from "zod";
 import { type Answer, compactJson } from "../admin/admin-server.ts";
 import { MeshConfigSchema } from "../config/mesh-config.ts";
-import type { ConfigServer } from "../config-stream/config-server.ts";
+import type { ConfigServer, ProxyStatus } from "../config-stream/config-server.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { Pod } from "../model/objects.ts";
 import { placedNumbers } from "../traefik/entrypoint-numbers.ts";
 import { nodeData } from "../traefik/node-data.ts";
+import { keepNewest } from "./newest-of-pod.ts";
 import type { NodeConfigurations } from "./node-configurations.ts";
 import { ownPods } from "./own-pods.ts";
 import type { PeerReplicas } from "./peer-replicas.ts";
@@ -16,9 +17,9 @@ import type { TraefikEngine } from "./traefik-engine.ts";
 export interface ProxyNodesOptions {
   readonly state: ClusterStateView;
   readonly namespace: string;
-  readonly server: ConfigServer;
-  readonly peers: PeerReplicas;
-  readonly nodeConfigurations: NodeConfigurations;
+  readonly server: Pick<ConfigServer, "status">;
+  readonly peers: Pick<PeerReplicas, "streams">;
+  readonly nodeConfigurations: Pick<NodeConfigurations, "answer">;
   /** Absent: the proxies are Tulle's own. */
   readonly traefik: TraefikEngine | undefined;
   /** Of the configuration that this replica serves. */
@@ -60,14 +61,13 @@ export class ProxyNodes {
     return compactJson(nodeData(told.data, service, placedNumbers(told.data.config, service)));
   }
 
-  /**
-   * Each proxy follows one replica; the others are asked for theirs. While one proxy hands over to another there are two of
-   * one name: of those that follow one replica the newer is told of, as connections are in their order.
-   */
+  /** Each proxy follows one replica; the others are asked for theirs. Of two of one name the one that came last is told of. */
   async #inForce(pods: readonly Pod[]): Promise<InForce[]> {
     const { server, peers } = this.#options;
-    const streams = new Map(server.status().map((status) => [status.pod, status] as const));
-    for (const status of await peers.streams()) streams.set(status.pod, status);
+    const streams = new Map<string, ProxyStatus>();
+    const ofPeers = await peers.streams();
+    // After the others: ages are compared, and this takes no time.
+    for (const status of [...ofPeers, ...server.status()]) keepNewest(streams, status.pod, status);
     const version = this.#options.version();
     return pods.map(({ meta }) => {
       const stream = streams.get(meta.name);

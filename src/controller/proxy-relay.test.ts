@@ -10,10 +10,12 @@ import { type MeshTraffic, ProxyRelay } from "./proxy-relay.ts";
 /** A far end that answers when the test says so. */
 class FarProxy implements AskableProxy {
   readonly pod: string;
+  readonly connectedMs: number;
   readonly asked: { path: string; reader: AnswerReader; cancelled: boolean }[] = [];
 
-  constructor(pod: string) {
+  constructor(pod: string, connectedMs = 0) {
     this.pod = pod;
+    this.connectedMs = connectedMs;
   }
 
   ask(path: string, reader: AnswerReader): () => void {
@@ -77,6 +79,26 @@ test("traffic is the sum over the proxies of this replica and of the others", as
   expect(totalTraffic(await report).retries).toBe(321);
 });
 
+test("of two proxies of one name the one that came last is told of, wherever it is", async () => {
+  const [before, after] = [new FarProxy("p1", 9_000), new FarProxy("p1", 50)];
+  const peer = new FarProxy("c2");
+  const { traffic, clock, relay: made } = relay([before, after], [peer]);
+  const first = traffic();
+  expect(before.asked).toEqual([]);
+  after.say(passed(20), 200);
+  peer.say(`{"proxies":{"p1":${passed(300)}},"connectedMs":{"p1":800}}`, 200);
+  expect(totalTraffic(await first).retries).toBe(20);
+  clock.advance(1_000);
+  const second = traffic();
+  after.say(passed(20), 200);
+  peer.say(`{"proxies":{"p1":${passed(300)}},"connectedMs":{"p1":30}}`, 200);
+  expect(totalTraffic(await second).retries).toBe(300);
+  // What this replica tells the other one, so that it says the same.
+  const told = at(made.peerRoutes(), "/api/traffic") as Promise<Answer>;
+  after.say(passed(20), 200);
+  expect(JSON.parse((await told).body)).toMatchObject({ connectedMs: { p1: 50 } });
+});
+
 test("who compares looks gets them by proxy, and how old they are", async () => {
   const [one, peer] = [new FarProxy("p1"), new FarProxy("c2")];
   const { routes, clock } = relay([one], [peer]);
@@ -98,7 +120,11 @@ test("a replica tells the others what the proxies carried that follow it", async
   });
   await Promise.resolve();
   one.say(passed(1), 200);
-  expect(JSON.parse(await answer)).toEqual({ proxies: { p1: JSON.parse(passed(1)) }, missing: 0 });
+  expect(JSON.parse(await answer)).toEqual({
+    connectedMs: { p1: 0 },
+    proxies: { p1: JSON.parse(passed(1)) },
+    missing: 0,
+  });
 });
 
 test("a proxy that does not answer in time is left out, and so is one that went; how many is said", async () => {

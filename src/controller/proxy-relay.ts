@@ -12,6 +12,7 @@ import type { Clock } from "../model/clock.ts";
 import { readTapFilter } from "../tap/tap-filter.ts";
 import { ReportSchema, readReport } from "../traffic/report-schema.ts";
 import { sumOfTraffic, type TrafficReport } from "../traffic/traffic-report.ts";
+import { type Connected, keepNewest } from "./newest-of-pod.ts";
 
 export interface ProxyRelayOptions {
   readonly server: Pick<ConfigServer, "askable" | "follow">;
@@ -45,14 +46,23 @@ const TRAFFIC = "/api/traffic";
 const RECENT = "/api/traffic/recent";
 const TAP = "/api/tap";
 
+/** Of one proxy. */
+interface Told extends Connected {
+  readonly report: TrafficReport;
+}
+
 /** By the proxy's Pod, and how many are missing. */
 interface Gathered {
-  readonly reports: ReadonlyMap<string, TrafficReport>;
+  readonly told: ReadonlyMap<string, Told>;
   readonly missing: number;
 }
 
 /** As one replica tells another. */
-const ToldByReplica = z.object({ proxies: z.record(z.string(), ReportSchema), missing: z.number().default(0) });
+const ToldByReplica = z.object({
+  proxies: z.record(z.string(), ReportSchema),
+  connectedMs: z.record(z.string(), z.number()).default({}),
+  missing: z.number().default(0),
+});
 
 interface Look {
   readonly at: number;
@@ -77,9 +87,9 @@ export class ProxyRelay {
         answer: async (_parameters, { query }) => {
           if (query.get("by") !== "proxy") return compactJson(await this.#allTraffic(TRAFFIC));
           const { at, gathered } = this.#look(TRAFFIC);
-          const { reports, missing } = await gathered;
+          const { told, missing } = await gathered;
           const ageMs = Math.round(this.#options.clock.now() - at);
-          return compactJson({ ageMs, proxies: Object.fromEntries(reports), missing });
+          return compactJson({ ageMs, proxies: reportsOf(told), missing });
         },
       },
       [RECENT]: {
@@ -102,8 +112,9 @@ export class ProxyRelay {
   /** For the other replicas: of the proxies that follow this one. */
   peerRoutes(): AdminRoutes {
     const told = async (path: string) => {
-      const { reports, missing } = await this.#ownTraffic(path);
-      return compactJson({ proxies: Object.fromEntries(reports), missing });
+      const own = await this.#ownTraffic(path);
+      const connectedMs = Object.fromEntries([...own.told].map(([pod, each]) => [pod, each.connectedMs]));
+      return compactJson({ proxies: reportsOf(own.told), connectedMs, missing: own.missing });
     };
     return {
       [TRAFFIC]: { says: "", answer: () => told(TRAFFIC) },
@@ -118,8 +129,8 @@ export class ProxyRelay {
   }
 
   async #allTraffic(path: string): Promise<MeshTraffic> {
-    const { reports, missing } = await this.#look(path).gathered;
-    return { ...sumOfTraffic(reports.values()), missing };
+    const { told, missing } = await this.#look(path).gathered;
+    return { ...sumOfTraffic([...told.values()].map(({ report }) => report)), missing };
   }
 
   #look(path: string): Look {
@@ -133,34 +144,37 @@ export class ProxyRelay {
 
   async #gather(path: string): Promise<Gathered> {
     const { askPeers, peers } = this.#options;
-    const all = new Map<string, TrafficReport>();
+    const all = new Map<string, Told>();
     let missing = this.#options.unasked?.() ?? 0;
     const takeAll = (text: string) => {
-      const { proxies, missing: ofReplica } = ToldByReplica.parse(JSON.parse(text));
-      for (const [pod, report] of Object.entries(proxies)) all.set(pod, report as TrafficReport);
+      const { proxies, connectedMs, missing: ofReplica } = ToldByReplica.parse(JSON.parse(text));
+      for (const [pod, report] of Object.entries(proxies))
+        keepNewest(all, pod, { report, connectedMs: connectedMs[pod] ?? Number.POSITIVE_INFINITY });
       missing += ofReplica;
     };
     const own = this.#ownTraffic(path);
     const silent = await this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, () => reader(takeAll)));
     missing += silent;
-    const { reports, missing: ownMissing } = await own;
-    for (const [pod, report] of reports) all.set(pod, report);
-    return { reports: all, missing: missing + ownMissing };
+    const { told, missing: ownMissing } = await own;
+    for (const [pod, each] of told) keepNewest(all, pod, each);
+    return { told: all, missing: missing + ownMissing };
   }
 
   async #ownTraffic(path: string): Promise<Gathered> {
-    const proxies = this.#options.server.askable();
-    const reports = new Map<string, TrafficReport>();
+    const newest = new Map<string, AskableProxy>();
+    for (const proxy of this.#options.server.askable()) keepNewest(newest, proxy.pod, proxy);
+    const proxies = [...newest.values()];
+    const told = new Map<string, Told>();
     const missing = await this.#collect(proxies.length, ANSWER_MS, (reader) => {
       const take = (proxy: AskableProxy) => (text: string) => {
-        reports.set(proxy.pod, readReport(JSON.parse(text)));
+        told.set(proxy.pod, { report: readReport(JSON.parse(text)), connectedMs: proxy.connectedMs });
       };
       const stops = proxies.map((proxy) => proxy.ask(path, reader(take(proxy))));
       return () => {
         for (const stop of stops) stop();
       };
     });
-    return { reports, missing };
+    return { told, missing };
   }
 
   /**
@@ -223,6 +237,10 @@ export class ProxyRelay {
       },
     };
   }
+}
+
+function reportsOf(told: ReadonlyMap<string, Told>): Record<string, TrafficReport> {
+  return Object.fromEntries([...told].map(([pod, { report }]) => [pod, report]));
 }
 
 /** @returns false where it is no answer of ours, such as that of another version */

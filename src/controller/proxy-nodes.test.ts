@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import type { ProxyStatus } from "../config-stream/config-server.ts";
+import { ClusterState } from "../model/cluster-state.ts";
+import type { Pod } from "../model/objects.ts";
+import { ProxyNodes } from "./proxy-nodes.ts";
+
+const pod = (name: string): Pod => ({
+  kind: "Pod",
+  meta: {
+    namespace: "mesh",
+    name,
+    labels: { "app.kubernetes.io/part-of": "tulle", "app.kubernetes.io/component": "proxy" },
+    annotations: {},
+    createdAt: 0,
+  },
+  serviceAccount: "tulle-proxy",
+  ips: ["10.1.0.9"],
+  hostNetwork: false,
+  nodeName: "n1",
+  containers: [],
+  phase: "Running",
+  ready: true,
+});
+
+const stream = (version: string, connectedMs: number, more: Partial<ProxyStatus> = {}): ProxyStatus => ({
+  pod: "p1",
+  node: "n1",
+  address: "10.1.0.9",
+  version,
+  sequence: 1,
+  error: "",
+  closedEntrypoints: [],
+  lagMs: 3.2,
+  connectedMs,
+  ...more,
+});
+
+/** Of a replica whose newest configuration is v2. */
+function nodes(own: readonly ProxyStatus[], ofPeers: readonly ProxyStatus[]) {
+  return new ProxyNodes({
+    state: ClusterState.of([pod("p1")]),
+    namespace: "mesh",
+    server: { status: () => [...own] },
+    peers: { streams: async () => [...ofPeers] },
+    nodeConfigurations: { answer: () => Promise.reject(new Error("not asked")) },
+    traefik: undefined,
+    version: () => "v2",
+  });
+}
+
+test("a proxy is told of by the replica that it follows, this one or another, and one that follows none is not connected", async () => {
+  const told = {
+    Name: "p1",
+    IP: "10.1.0.9",
+    Ready: true,
+    node: "n1",
+    connected: true,
+    version: "v2",
+    programmed: true,
+  };
+  const last = { lagMs: 3, error: "", closedEntrypoints: [] };
+  expect(await nodes([stream("v2", 9)], []).standings()).toEqual([{ ...told, ...last }]);
+  expect(await nodes([], [stream("v2", 9)]).standings()).toEqual([{ ...told, ...last }]);
+  expect(await nodes([], []).standings()).toEqual([{ ...told, connected: false, version: "", programmed: false }]);
+});
+
+test("of two of one name at two replicas both tell of the one that came last", async () => {
+  const [before, after] = [stream("v1", 60_000, { error: "bad" }), stream("v2", 40)];
+  const newest = [{ version: "v2", programmed: true, error: "" }];
+  expect(await nodes([before], [after]).standings()).toMatchObject(newest);
+  expect(await nodes([after], [before]).standings()).toMatchObject(newest);
+});
+
+test("of two of one name at one replica, this one or another, the one that came last is told of", async () => {
+  const both = [stream("v1", 60_000), stream("v2", 40)];
+  expect(await nodes(both, []).standings()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([], both).standings()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([], both.toReversed()).standings()).toMatchObject([{ version: "v2" }]);
+});
+
+test("a replica of an older version, which does not say since when, is believed where nobody else knows the proxy", async () => {
+  const { connectedMs: _, ...old } = stream("v1", 0);
+  expect(await nodes([], [old as ProxyStatus]).standings()).toMatchObject([{ version: "v1" }]);
+  expect(await nodes([stream("v2", 60_000)], [old as ProxyStatus]).standings()).toMatchObject([{ version: "v2" }]);
+});
