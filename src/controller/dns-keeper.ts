@@ -8,7 +8,7 @@
  */
 import { planPatch } from "../coredns/dns-patch.ts";
 import type { DnsPlan, ObjectChange } from "../coredns/dns-plan.ts";
-import type { DnsProvider, ObservedDns, WorkloadRef } from "../coredns/dns-provider.ts";
+import type { DnsProvider, ObservedDns } from "../coredns/dns-provider.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { isApiError } from "../kube/api-error.ts";
 import type { Clock } from "../model/clock.ts";
@@ -20,16 +20,16 @@ import {
   type DnsMode,
   hashOf,
   ownOptions,
-  planBefore,
   planOf,
   recordBefore,
   settledRecord,
   type WantedDns,
 } from "./dns-change.ts";
 import { handedBack, PATCHED, REPAIRED, takenOver } from "./dns-events.ts";
-import { observeDns, podAnnotation, restartWorkload, reversed, rolloutStatus, writeChanges } from "./dns-objects.ts";
+import { observeDns, podAnnotation, restartWorkload, reversed, writeChanges } from "./dns-objects.ts";
 import type { DnsOwnership, DnsStanding } from "./dns-ownership.ts";
 import { amendRecord, recordOf, trialIn, writeRecord } from "./dns-record.ts";
+import { type DnsLook, type DnsTrial, hasStarted, trialUnderWay, undoTrial } from "./dns-trial.ts";
 import type { ClusterEvent, EventRecorder } from "./event-recorder.ts";
 
 export interface DnsKeeperOptions {
@@ -63,33 +63,9 @@ export interface DnsStatus {
 
 type Recorder = Pick<EventRecorder, "record">;
 
-/** What one look works with. */
-interface Look {
-  readonly api: Api;
-  readonly signal: AbortSignal;
-  readonly recorder: Recorder;
-  readonly observed: ObservedDns;
-  readonly wanted: WantedDns;
-  readonly plan: DnsPlan;
-}
-
-interface OwnersLook extends Look {
-  readonly standing: DnsStanding;
-}
-
-/** A change that is written, of which it is not known whether DNS gets ready with it. */
-interface Trial {
-  readonly workload: WorkloadRef;
-  readonly mark: string;
-  /** What makes everything as it was before; none where another leader began it. */
-  readonly undo: readonly ObjectChange[];
-}
-
 const LOOK_MS = 10_000;
 /** While it is not in force, it is looked at more often. */
 const HURRY_MS = 1_000;
-const ROLLOUT_MS = 90_000;
-const ROLLOUT_LOOK_MS = 500;
 /** After a change that had to be taken back. */
 const REST_MS = 10 * 60 * 1000;
 
@@ -102,7 +78,7 @@ export class DnsKeeper {
   #repairs = 0;
   #takenBack = { fault: "", restUntil: Number.NEGATIVE_INFINITY, count: 0 };
   /** The trial begun last. */
-  #begun: Trial | undefined;
+  #begun: DnsTrial | undefined;
   #wake = new AbortController();
   #said = "";
 
@@ -177,11 +153,11 @@ export class DnsKeeper {
       return;
     }
     const plan = planOf(observed, wanted, mode, standing);
-    const trial = this.#trialOf(observed, plan, standing);
+    const trial = trialUnderWay({ observed, plan, standing }, this.#begun);
     this.#contested = standing.originals.length > 0;
     this.#note(plan, trial !== undefined, standing.owner);
     for (const sentence of [...plan.faults, ...plan.warnings]) this.#sayOnce(sentence);
-    const look: OwnersLook = { api, signal, recorder, observed, wanted, plan, standing };
+    const look: DnsLook = { api, signal, recorder, observed, wanted, plan, standing };
     const written = plan.changes.length === 0 && plan.faults.length === 0;
     if (written && trial !== undefined) await this.#tryOut(look, trial);
     else if (written) await this.#settle(look);
@@ -220,15 +196,6 @@ export class DnsKeeper {
     return this.#options.clock.now() < this.#takenBack.restUntil;
   }
 
-  /** This mesh's own, of the very blocks that are in force: another's is not for it to go on with. */
-  #trialOf(observed: ObservedDns, plan: DnsPlan, { owner }: DnsStanding): Trial | undefined {
-    const { provider } = plan;
-    if (provider === undefined || provider.kind === "openshift") return undefined;
-    const mark = trialIn(observed);
-    if (mark === undefined || !mark.startsWith(blocksMark(owner, plan))) return undefined;
-    return mark === this.#begun?.mark ? this.#begun : { workload: provider.workload, mark, undo: [] };
-  }
-
   #note(plan: DnsPlan, onTrial: boolean, owner: string): void {
     const { mode } = this.#options;
     const { changes, warnings, byHand } = plan;
@@ -242,7 +209,7 @@ export class DnsKeeper {
     this.#status = { ...standing, mode, provider, inForce, warnings, faults, takenBack, byHand };
   }
 
-  async #putInForce(look: OwnersLook): Promise<void> {
+  async #putInForce(look: DnsLook): Promise<void> {
     const { api, observed, plan, standing } = look;
     const workload = plan.restart?.workload;
     const mark = workload && blocksMark(standing.owner, plan) + hashOf(JSON.stringify(plan.changes));
@@ -265,12 +232,12 @@ export class DnsKeeper {
   }
 
   /** Nothing was changed, so there is nothing to try. */
-  async #takeMarkBack({ api, observed }: OwnersLook, mark: string | undefined): Promise<void> {
+  async #takeMarkBack({ api, observed }: DnsLook, mark: string | undefined): Promise<void> {
     if (mark === undefined) return;
     await amendRecord(api, observed, (record, trial) => (trial === mark ? { record } : undefined));
   }
 
-  #tellPatched({ plan, recorder, standing }: OwnersLook): void {
+  #tellPatched({ plan, recorder, standing }: DnsLook): void {
     const from = standing.record.from?.namespace;
     // CoreDNS that need not restart reads what it read before: only the marks are other ones.
     const onlyMarks = plan.restart === undefined && plan.provider?.kind !== "openshift";
@@ -291,11 +258,11 @@ export class DnsKeeper {
   }
 
   /** Restarts the Pods, unless that was done already, and waits for the first new one. */
-  async #tryOut(look: OwnersLook, trial: Trial): Promise<void> {
+  async #tryOut(look: DnsLook, trial: DnsTrial): Promise<void> {
     const { api, signal } = look;
     const { workload, mark } = trial;
     await restartWorkload(api, workload, mark);
-    const started = await this.#started(look, workload);
+    const started = await hasStarted(look, this.#options.clock, workload);
     // Whoever leads next goes on with the trial.
     if (signal.aborted) return;
     if (!started) await this.#takeBack(look, trial);
@@ -303,7 +270,7 @@ export class DnsKeeper {
   }
 
   /** Nothing is to be written into DNS: the record alone may have to be put right. */
-  async #settle(look: OwnersLook): Promise<void> {
+  async #settle(look: DnsLook): Promise<void> {
     const { api, observed, standing } = look;
     const record = settledRecord(standing);
     const isOnRecord = JSON.stringify(recordOf(observed)) === JSON.stringify(record);
@@ -316,7 +283,7 @@ export class DnsKeeper {
    * What is written works; what was given to another is its own from now on.
    * @returns whether it is this mesh's still: another may have taken the domains meanwhile
    */
-  async #settled({ api, observed, plan, standing }: OwnersLook, mark: string | undefined): Promise<boolean> {
+  async #settled({ api, observed, plan, standing }: DnsLook, mark: string | undefined): Promise<boolean> {
     const record = settledRecord(standing);
     // There the record is written after the change.
     const before = plan.provider?.kind === "openshift" ? recordOf(observed).namespace : standing.owner;
@@ -332,7 +299,7 @@ export class DnsKeeper {
       await this.#options.ownership.answered(this.#options.api);
   }
 
-  #inForceIfKept({ standing }: OwnersLook): void {
+  #inForceIfKept({ standing }: DnsLook): void {
     if (standing.handsBackTo === undefined) this.#inForce();
   }
 
@@ -341,60 +308,26 @@ export class DnsKeeper {
     this.#status = { ...this.#status, inForce: true };
   }
 
-  /** @returns false where no new Pod got ready in time */
-  async #started({ api, signal }: Look, workload: WorkloadRef): Promise<boolean> {
-    const { clock } = this.#options;
-    const until = clock.now() + ROLLOUT_MS;
-    while (!signal.aborted && clock.now() < until) {
-      const { done, started } = await rolloutStatus(api, workload);
-      if (done || started) return true;
-      await pause(clock, ROLLOUT_LOOK_MS, signal);
-    }
-    return false;
-  }
-
-  async #takeBack(look: OwnersLook, { mark, undo }: Trial): Promise<void> {
+  async #takeBack(look: DnsLook, trial: DnsTrial): Promise<void> {
     const { log, clock } = this.#options;
     const fault = `With the change of the mesh domains, ${nameOf(look.plan.provider)} did not get ready, so it was taken back: look at the log of its Pods, then restart the controller.`;
     this.#takenBack = { fault, restUntil: clock.now() + REST_MS, count: this.#takenBack.count + 1 };
     this.#status = { ...this.#status, inForce: false, faults: [fault], takenBack: this.#takenBack.count };
-    const changes = await this.#undo(look, mark, undo);
-    await this.#giveBack(look, mark);
+    const changes = await undoTrial(look, trial, this.#options.mode);
+    await this.#giveBack(look, trial.mark);
     log.error("cluster DNS did not get ready with the change of the mesh domains: it was taken back");
     for (const { object } of changes)
       void look.recorder.record(refOf(object), { type: "Warning", reason: "MeshDnsTakenBack", message: fault });
   }
 
   /** The record says again what it said before the change, and the Pods are as before it. */
-  async #giveBack({ api, observed, standing }: OwnersLook, mark: string | undefined): Promise<void> {
+  async #giveBack({ api, observed, standing }: DnsLook, mark: string | undefined): Promise<void> {
     const record = recordBefore(standing);
     const spec = podAnnotation(null);
     const written = await amendRecord(api, observed, (now, trial) =>
       now.namespace === standing.owner && trial === mark ? { record, spec } : undefined,
     );
     if (written) await this.#answer(standing);
-  }
-
-  /**
-   * What somebody wrote since stays, and all of it where another mesh has taken the domains. Where it is not known how it
-   * was, Traefik Mesh gets the blocks that it writes itself, and of this mesh the mesh domains are taken out.
-   */
-  async #undo(look: OwnersLook, mark: string, undo: readonly ObjectChange[]): Promise<readonly ObjectChange[]> {
-    const { api, standing } = look;
-    const isOurs = (now: ObservedDns) => recordOf(now).namespace === standing.owner && trialIn(now) === mark;
-    if (!isOurs(await observeDns(api))) return [];
-    try {
-      await writeChanges(api, undo);
-      if (undo.length > 0) return undo;
-    } catch (error) {
-      if (!isApiError(error, 409)) throw error;
-    }
-    const now = await observeDns(api);
-    if (!isOurs(now)) return [];
-    const { changes, faults } = planBefore(now, look.wanted, this.#options.mode, standing);
-    if (faults.length > 0) throw new Error(faults.join(" "));
-    await writeChanges(api, changes);
-    return changes;
   }
 
   /** A sentence that stays true is said once. */

@@ -2,23 +2,13 @@
  * A controller: the cluster's objects in, configurations for the proxies out. Every replica compiles and serves; the
  * one that leads also writes: shadow services, Events, and what DNS needs.
  */
-import {
-  type AdminRoutes,
-  AdminServer,
-  type Answer,
-  healthRoutes,
-  json,
-  text,
-  versionedJson,
-} from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, healthRoutes } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import { ConfigHistory } from "../config/config-history.ts";
 import { LiveSnapshot } from "../config/snapshot.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import { ConfigServer } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
-import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
-import { explainRoute } from "../explain/explain-route.ts";
 import { type Api, endingWith } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
@@ -26,15 +16,14 @@ import type { ClusterDelta } from "../model/cluster-state.ts";
 import { KINDS, type ObjectRef, refOf } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import { DurationHistogram } from "../telemetry/duration-histogram.ts";
-import { expose } from "../telemetry/exposition.ts";
+import type { Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
-import { topologyRoute } from "../topology-view/topology-route.ts";
-import { configurationRoute } from "../traefik/configuration-route.ts";
 import { placeOf } from "./api-places.ts";
 import { ClusterCompiler } from "./cluster-compiler.ts";
 import type { ClusterMeshOptions } from "./compile-cluster.ts";
 import { controllerMetrics } from "./controller-metrics.ts";
+import { controllerRoutes } from "./controller-routes.ts";
 import type { DnsMode } from "./dns-change.ts";
 import { DnsKeeper, type DnsKeeperOptions } from "./dns-keeper.ts";
 import { DnsOwnership, type TakeOver } from "./dns-ownership.ts";
@@ -86,6 +75,7 @@ export interface MeshControllerOptions extends ClusterMeshOptions {
 
 /** Between two compilations at least so long, and as long as the last one took: events of a burst are worked in together. */
 const MIN_PAUSE_MS = 5;
+
 export class MeshController {
   readonly #options: MeshControllerOptions;
   readonly #source: KubeSource;
@@ -398,44 +388,19 @@ export class MeshController {
   }
 
   #routes(): AdminRoutes {
-    return {
-      ...dashboardRoutes(),
-      ...topologyRoute(() => this.#mesh.now()),
-      "/api/config": {
-        says: "the configuration that this replica serves (MeshConfig) and its version",
-        answer: (_, { ifNoneMatch }) =>
-          versionedJson(this.#snapshot?.version ?? "", ifNoneMatch, () => this.#snapshot ?? {}),
-      },
-      "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
-      "/api/status/nodes": {
-        says: "the proxies, and what each has in force",
-        answer: async () => json(await this.#nodes.standings()),
-      },
-      "/api/status/node/{pod}/configuration": {
-        says: "what that proxy has in force",
-        answer: ([pod = ""]) => this.#nodes.configuration(pod),
-      },
-      "/api/status/streams": {
-        says: "the proxies that follow this replica",
-        answer: () => json(this.#server.status()),
-      },
-      "/api/status/controller": {
-        says: "this replica: version, leader, what it waits for",
-        answer: () => json(this.#status()),
-      },
-      "/api/status/readiness": {
-        says: "200 and true when a configuration is served",
-        answer: () => (this.#notReady() === "" ? json(true) : text("", 500)),
-      },
-      ...this.#relay.routes(),
-      "/api/history": {
-        says: "the configurations that were in force, and what changed from each to the next",
-        answer: () => json(this.#history.entries()),
-      },
-      ...(this.#traefik?.routes() ?? configurationRoute(() => this.#mesh.exported())),
-      ...explainRoute(() => this.#mesh.explained()),
-      "/metrics": { says: "counters for Prometheus", answer: (_, { accept }) => this.#metrics(accept) },
-    };
+    return controllerRoutes({
+      snapshot: () => this.#snapshot,
+      problems: () => this.#problems,
+      status: () => this.#status(),
+      notReady: () => this.#notReady(),
+      metrics: () => this.#metrics(),
+      mesh: this.#mesh,
+      nodes: this.#nodes,
+      server: this.#server,
+      relay: this.#relay,
+      history: this.#history,
+      traefik: this.#traefik,
+    });
   }
 
   #status(): object {
@@ -454,7 +419,7 @@ export class MeshController {
     };
   }
 
-  #metrics(accept: string | undefined): Answer {
+  #metrics(): Metric[] {
     const { clock, version } = this.#options;
     const { synced, stale, troubles, state } = this.#source;
     const figures = controllerMetrics({
@@ -473,6 +438,6 @@ export class MeshController {
       eventsWritten: this.#eventsWritten,
     });
     const own = processMetrics(this.#process.figures(clock.wall()));
-    return expose([buildInfo(version), ...figures, ...own], accept);
+    return [buildInfo(version), ...figures, ...own];
   }
 }
