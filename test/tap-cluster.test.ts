@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { AdminServer } from "../src/admin/admin-server.ts";
+import { AdminServer, json } from "../src/admin/admin-server.ts";
 import { ForwardingServer } from "../src/kube/testkit/forwarding-server.ts";
 import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE } from "../src/model/testkit/certificate.ts";
@@ -22,10 +22,14 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** The admin API of a proxy, as a Pod has it on its loopback. */
-async function proxy(): Promise<{ taps: Taps; port: number }> {
+/** The admin API of a proxy, as a Pod has it on its loopback. @param services that are in force there */
+async function proxy(...services: string[]): Promise<{ taps: Taps; port: number }> {
   const taps = new Taps(systemClock);
-  const server = new AdminServer(tapRoute(taps, systemClock));
+  const servicePorts = Object.fromEntries(services.map((key) => [key, {}]));
+  const server = new AdminServer({
+    ...tapRoute(taps, systemClock),
+    "/api/config": { says: "", answer: () => json({ config: { servicePorts } }) },
+  });
   const { port } = await server.listen("127.0.0.1", 0);
   closing.push(() => server.close());
   return { taps, port };
@@ -62,7 +66,7 @@ async function tulleTap(server: ForwardingServer, ...args: string[]) {
 }
 
 test("shows the calls of every proxy, and of one that cannot be reached says so", async () => {
-  const proxies = [await proxy(), await proxy()];
+  const proxies = [await proxy("shop/web:80"), await proxy("shop/web:80")];
   const ports = new Map(proxies.map(({ port }, index) => [`proxy-${index}`, port]));
   const server = await ForwardingServer.start((pod) => ports.get(pod) ?? "closed");
   closing.push(() => server.close());
@@ -84,4 +88,14 @@ test("shows the calls of every proxy, and of one that cannot be reached says so"
     "tulle: warning: proxy-2 cannot be looked at, it is tried again: port 9000 of tulle/proxy-2: connection refused",
   ]);
   expect(server.requests.every(({ authorization }) => authorization === "Bearer secret")).toBe(true);
+});
+
+test("warns of a Service that is not there, as where it looks at one proxy or shows rates", async () => {
+  const { taps, port } = await proxy("shop/web:80");
+  const server = await ForwardingServer.start(() => port);
+  closing.push(() => server.close());
+  server.pods.push("proxy-0");
+  const { said } = await tulleTap(server, "shop/wep");
+  await until(() => taps.tapCount === 1 && said.err.includes("there is no"));
+  expect(said.err).toContain("tulle: warning: there is no Service shop/wep in the mesh; is shop/web meant?\n");
 });

@@ -4,6 +4,7 @@ import { forwardPort } from "../kube/port-forward.ts";
 import { systemClock } from "../model/clock.ts";
 import { readTapFilter, TAP_PARAMETERS } from "../tap/tap-filter.ts";
 import { accessOf, type ClusterOptions, clientOf } from "./cluster-connection.ts";
+import { ClusterView } from "./cluster-view.ts";
 import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
@@ -43,7 +44,7 @@ export async function runTap(to: string | undefined, options: TapOptions, versio
       await warnAbsent(new LocalView(options.admin, () => systemClock.now(), stop.signal), to, log);
       return await tapLocal(options.admin, query, screen, stop.signal);
     }
-    await tapCluster(options, version, query, screen, stop.signal);
+    await tapCluster({ to, options, version, query, screen, signal: stop.signal });
     return EXIT_FINE;
   } catch (error) {
     if (stop.signal.aborted) return EXIT_FINE;
@@ -79,18 +80,24 @@ async function tapLocal(
   return EXIT_PROBLEMS;
 }
 
-async function tapCluster(
-  options: TapOptions,
-  version: string,
-  query: URLSearchParams,
-  screen: Screen,
-  signal: AbortSignal,
-): Promise<void> {
+interface ClusterTap {
+  readonly to: string | undefined;
+  readonly options: TapOptions;
+  readonly version: string;
+  readonly query: URLSearchParams;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+}
+
+async function tapCluster({ to, options, version, query, screen, signal }: ClusterTap): Promise<void> {
   const hint = "; or look at a tulle local with --local";
   const access = await accessOf(options, hint);
   const api = clientOf(access, version, log);
   try {
     const namespace = await meshNamespace(api, options.namespace);
+    // Beside the tap: where no controller answers, calls are not to wait for that.
+    const view = new ClusterView({ access, api, namespace, now: () => systemClock.now(), signal });
+    void warnAbsent(view, to, log);
     const taps = new ProxyTaps({
       namespace,
       clock: systemClock,
