@@ -38,7 +38,7 @@ describe("tulle explain", () => {
     const { code, err } = await runTulle(["explain", "-f", folder, "--from", "a/b", "--to", "a"]);
     expect([code, err]).toEqual([
       2,
-      expect.stringMatching(/a\.yaml:4: error ManifestInvalid .*stays as it was before/),
+      expect.stringMatching(/a\.yaml:4: error ManifestInvalid .*the object is left out; correct the field/),
     ]);
   });
 

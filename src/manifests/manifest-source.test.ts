@@ -136,6 +136,26 @@ test("an object whose group or version is broken by an edit stays as it was", as
   }
 });
 
+test("an object that was wrong from the beginning is said to be left out, also when another edit leaves it wrong", async () => {
+  await put("a.yaml", service("a", 99999));
+  const source = open();
+  for (const port of [99999, 88888]) {
+    await put("a.yaml", service("a", port));
+    expect((await source.load()).problems[0]?.problem.message).toContain(
+      ": the object is left out; correct the field.",
+    );
+  }
+  await put("a.yaml", service("a", 80));
+  expect((await source.load()).problems).toEqual([]);
+  for (const text of [service("a", 99999), `${service("a", 77777)}${service("b", 99999)}`]) {
+    await put("a.yaml", text);
+    const [kept, left] = (await source.load()).problems.map(({ problem: { message } }) => message);
+    expect(kept).toContain(": the object stays as it was before; correct the field.");
+    if (left !== undefined) expect(left).toContain("the object is left out");
+  }
+  expect(source.state.size("Service")).toBe(1);
+});
+
 describe("what cannot be read for a moment", () => {
   const two = () => put("a.yaml", `${service("a")}${service("b", 99999)}`);
   const addresses = (source: ManifestSource) => [...source.state.list("Service")].map(({ clusterIPs }) => clusterIPs);

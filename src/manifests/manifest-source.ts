@@ -13,7 +13,7 @@ import type { Clock, Timer } from "../model/clock.ts";
 import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
 import { type DecodedObject, UNNAMED } from "../model/decode/decode-object.ts";
 import { formatRef, keyOf, type MeshObject, type ObjectRef, refOf } from "../model/objects.ts";
-import { formatProblem, type Problem, problem } from "../model/problems.ts";
+import { afterEdit, formatProblem, type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Found, type FoundFile, findFiles, NO_FILE, STANDARD_INPUT } from "./find-files.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
@@ -51,6 +51,8 @@ interface LoadedFile {
   readonly readable: ManifestFile;
   /** What is in force of it, by the name that the file gives it. */
   readonly good: ReadonlyMap<string, readonly DecodedObject[]>;
+  /** Of these, what an edit made wrong: in force is what they said before. */
+  readonly kept: ReadonlySet<string>;
 }
 
 export class ManifestSource {
@@ -84,7 +86,7 @@ export class ManifestSource {
       }
     }
     this.#files = files;
-    for (const file of files.values()) problems.push(...problemsOf(file.parsed));
+    for (const file of files.values()) problems.push(...problemsOf(file));
     const decoded = this.#combine(problems);
     const { objects, problems: made, templates } = materialize(decoded, this.#options.addresses);
     this.#templates = templates;
@@ -171,7 +173,7 @@ export class ManifestSource {
       const text = path === STANDARD_INPUT ? (this.#options.input ?? "") : await readText(path);
       const parsed = parseManifest(path, text);
       const readable = parsed.syntax.length === 0 ? parsed : (before?.readable ?? parsed);
-      return { stamp, parsed, readable, good: goodOf(parsed, kept) };
+      return { stamp, parsed, readable, ...inForce(parsed, kept) };
     } catch (error) {
       this.#unread++;
       // It went after it was listed, alone or with its folder: the next look tells which.
@@ -325,13 +327,13 @@ function isWithin(path: string, place: string): boolean {
 }
 
 /** What a file says of itself and of its single objects. */
-function problemsOf(parsed: ManifestFile): LocatedProblem[] {
+function problemsOf({ parsed, kept }: LoadedFile): LocatedProblem[] {
   const problems = [...parsed.syntax];
   const fields = new FieldLines(parsed);
   for (const { ref, problems: own, line } of parsed.entries)
     for (const each of own)
       problems.push({
-        problem: each,
+        problem: kept.has(formatRef(ref)) ? afterEdit(each) : each,
         file: parsed.path,
         line: (ref.name === UNNAMED ? undefined : fields.lineOf(ref, each.field)) ?? line,
       });
@@ -339,18 +341,22 @@ function problemsOf(parsed: ManifestFile): LocatedProblem[] {
 }
 
 /** A broken file keeps everything, a broken object its last good form. */
-function goodOf(
+function inForce(
   parsed: ManifestFile,
   before: ReadonlyMap<string, readonly DecodedObject[]>,
-): ReadonlyMap<string, readonly DecodedObject[]> {
-  if (parsed.syntax.length > 0) return before;
+): Pick<LoadedFile, "good" | "kept"> {
+  if (parsed.syntax.length > 0) return { good: before, kept: new Set(before.keys()) };
   const good = new Map<string, readonly DecodedObject[]>();
+  const kept = new Set<string>();
   for (const { ref, objects, problems } of parsed.entries) {
     const name = formatRef(ref);
-    const inForce = problems.length === 0 ? objects : before.get(name);
-    if (inForce !== undefined && !good.has(name)) good.set(name, inForce);
+    const isGood = problems.length === 0;
+    const said = isGood ? objects : before.get(name);
+    if (said === undefined || good.has(name)) continue;
+    good.set(name, said);
+    if (!isGood) kept.add(name);
   }
-  return good;
+  return { good, kept };
 }
 
 function unreadable(path: string, reason: string): LocatedProblem {

@@ -7,8 +7,12 @@ import { formatRef, type ObjectRef } from "./objects.ts";
 export interface ProblemKind {
   readonly severity: "error" | "warning";
   readonly effect: string;
+  /** Instead, where what the object said before an edit stays in force. */
+  readonly effectOfEdit?: string;
   readonly remedy: string;
 }
+
+const STAYS = "the object stays as it was before";
 
 export const PROBLEMS = {
   // files
@@ -29,7 +33,8 @@ export const PROBLEMS = {
   },
   ManifestInvalid: {
     severity: "error",
-    effect: "the object stays as it was before, or is left out",
+    effect: "the object is left out",
+    effectOfEdit: STAYS,
     remedy: "correct the field",
   },
   NoManifest: {
@@ -44,12 +49,14 @@ export const PROBLEMS = {
   },
   UnknownVersion: {
     severity: "error",
-    effect: "the object stays as it was before, or is left out",
+    effect: "the object is left out",
+    effectOfEdit: STAYS,
     remedy: "use one of the versions named",
   },
   KindUnknown: {
     severity: "warning",
-    effect: "the object stays as it was before, or is left out",
+    effect: "the object is left out",
+    effectOfEdit: STAYS,
     remedy: "correct its apiVersion and kind",
   },
   AddressesExhausted: {
@@ -370,6 +377,14 @@ export interface Problem {
 export function problem(code: ProblemCode, object: ObjectRef, field: string, detail: string): Problem {
   const { severity, effect, remedy } = PROBLEMS[code];
   return { code, severity, object, field, message: `${detail}: ${effect}; ${remedy}.` };
+}
+
+/** The same, of an object whose source keeps what it said before. */
+export function afterEdit(found: Problem): Problem {
+  const { effect, effectOfEdit, remedy }: ProblemKind = PROBLEMS[found.code];
+  const end = `: ${effect}; ${remedy}.`;
+  if (effectOfEdit === undefined || !found.message.endsWith(end)) return found;
+  return { ...found, message: `${found.message.slice(0, -end.length)}: ${effectOfEdit}; ${remedy}.` };
 }
 
 /** `error ManifestInvalid Service whoami/whoami spec.ports[0].port: …` */

@@ -132,7 +132,7 @@ describe("objects of Kubernetes", () => {
     ["split.smi-spec.io/v1alpha3", "TrafficSplits", "TrafficSplit of split.smi-spec.io/v1alpha1, "],
     ["smi-spec.io/v1alpha3", "TrafficSplit", "TrafficSplit of split.smi-spec.io/v1alpha1, "],
     ["access.smi-spec.io/v1alpha2", "HTTPRouteGroup", "HTTPRouteGroup of specs.smi-spec.io/v1alpha1, "],
-    ["access.smi-spec.io/v1alpha2", "Nonsense", "no kind that the mesh reads: the object stays"],
+    ["access.smi-spec.io/v1alpha2", "Nonsense", "no kind that the mesh reads: the object is left out"],
   ])("%s %s is a warning that names what was meant", (apiVersion, kind, hint) => {
     const read = decodeObject({ apiVersion, kind, metadata: { name: "x" } });
     expect(read?.problems).toMatchObject([
