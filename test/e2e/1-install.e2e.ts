@@ -10,6 +10,7 @@ import {
   MESH_NAMESPACE,
   netcat,
   podsOf,
+  podsReady,
   report,
   tulle,
 } from "./cluster.ts";
@@ -22,7 +23,7 @@ test("helm install has everything ready, and a mesh name answers", async () => {
   // What needs no resource of SMI; the rest follows when the chart has brought those.
   for (const file of ["00-namespace.yaml", "10-clients.yaml", "20-servers.yaml"])
     await kubectl("apply", "-f", EXAMPLE + file);
-  await kubectl("-n", "whoami", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
+  await podsReady("whoami");
   const began = Date.now();
   await install();
   const installed = (Date.now() - began) / 1000;
@@ -39,7 +40,7 @@ test("helm install has everything ready, and a mesh name answers", async () => {
 
 test("the example applies unchanged", async () => {
   await kubectl("apply", "-f", EXAMPLE);
-  await kubectl("-n", "whoami", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
+  await podsReady("whoami");
 }, 150_000);
 
 test("every proxy has the controllers' configuration in force", async () => {
@@ -150,7 +151,7 @@ test("the mesh name of every service port answers, also with names of 63 charact
   const long = "n".repeat(63);
   const service = `s${"e".repeat(61)}s`;
   await apply(longNames(long, service));
-  await kubectl("-n", long, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s");
+  await podsReady(long);
   for (const port of [80, 8080])
     await eventually(`${service}.${long}:${port}`, 30, async () => {
       const { status } = await from(`http://${service}.${long}.traefik.mesh:${port}/`);

@@ -1,6 +1,18 @@
 /** From Traefik Mesh to Tulle, and from one mesh of Tulle to another and back, under 200 calls a second. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { curl, eventually, fail, getJson, helm, kubectl, MESH_NAMESPACE, RELEASE, report, tulle } from "./cluster.ts";
+import {
+  curl,
+  eventually,
+  fail,
+  getJson,
+  helm,
+  kubectl,
+  MESH_NAMESPACE,
+  podsReady,
+  RELEASE,
+  report,
+  tulle,
+} from "./cluster.ts";
 import { corefile } from "./dns.ts";
 import { install, uninstall } from "./install.ts";
 import { type Load, type LoadTotals, startLoad } from "./load.ts";
@@ -23,7 +35,7 @@ beforeAll(async () => {
   if ((await helm("list", "-n", MESH_NAMESPACE, "-q")).includes(RELEASE)) await uninstall();
   for (const file of ["00-namespace.yaml", "10-clients.yaml", "20-servers.yaml"])
     await kubectl("apply", "-f", EXAMPLE + file);
-  await kubectl("-n", "whoami", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
+  await podsReady("whoami");
   await startOriginal();
 }, 300_000);
 

@@ -128,6 +128,17 @@ export function fail(message: string): never {
   throw new Error(message);
 }
 
+/** @throws with what the Pods and nodes say of themselves, where one is not ready in time */
+export async function podsReady(namespace: string, seconds = 120): Promise<void> {
+  try {
+    await kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", `--timeout=${seconds}s`);
+  } catch (error) {
+    const pods = await kubectl("-n", namespace, "get", "pods", "-o", "wide");
+    const nodes = await kubectl("describe", "nodes");
+    throw new Error(`${(error as Error).message}\n${pods}\n${nodes}`);
+  }
+}
+
 export async function podsOf(namespace: string, selector: string): Promise<PodObject[]> {
   return (await getJson<{ items: PodObject[] }>("pods", "-n", namespace, "-l", selector)).items;
 }

@@ -11,6 +11,7 @@ import {
   MESH_NAMESPACE,
   netcat,
   podsOf,
+  podsReady,
   RELEASE,
   report,
   tulle,
@@ -40,11 +41,9 @@ export function engineSuite(engine: "tulle" | "traefik", values: readonly string
 
   beforeAll(async () => {
     await takeAway();
-    // What is being deleted is no part of what is looked at here.
-    await kubectl("wait", "--for=delete", "namespace/scale", "namespace/load", "--timeout=240s").catch(() => "");
     before = await corefile();
     await kubectl("apply", "-f", EXAMPLE);
-    await kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
+    await podsReady(NAMESPACE);
   }, 480_000);
 
   afterAll(takeAway, 240_000);
