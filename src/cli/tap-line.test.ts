@@ -1,15 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { CallRecord } from "../proxy/access-log/call-fields.ts";
 import { JsonLine } from "../proxy/access-log/json-line.ts";
-import { ENDED_AT, exchangeRecord, flowRecord } from "../proxy/access-log/testkit/records.ts";
+import { exchangeRecord, flowRecord, lineOf as jsonOf } from "../proxy/access-log/testkit/records.ts";
 import { readTapLine, TapTable } from "./tap-line.ts";
 
 const json = new JsonLine({ headers: [] });
 
 const tableOf = (columns: number, colour = false) => new TapTable({ columns: () => columns, colour });
 
-function lineOf(record: Parameters<JsonLine["of"]>[0], colour = false, table = tableOf(200, colour)): string {
-  const read = readTapLine(json.of(record, ENDED_AT));
+function lineOf(record: CallRecord, colour = false, table = tableOf(200, colour)): string {
+  const read = readTapLine(jsonOf(json, record));
   if (read === undefined || !("call" in read)) throw new Error("no call was read");
   return table.line(read.call);
 }

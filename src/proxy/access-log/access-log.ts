@@ -21,7 +21,7 @@ export class AccessLog {
   readonly wants: RecordWants;
   readonly #clock: Clock;
   readonly #filter: CallFilter;
-  readonly #lineOf: (record: CallRecord, endedAtMs: number) => string | Uint8Array;
+  readonly #form: JsonLine | CommonLine;
   readonly #sink: LineSink;
 
   constructor({ settings, clock, random, log }: AccessLogOptions) {
@@ -29,11 +29,7 @@ export class AccessLog {
     const isJson = format === "json";
     this.#clock = clock;
     this.#filter = new CallFilter(settings, random);
-    const form = isJson ? new JsonLine(settings) : new CommonLine();
-    this.#lineOf =
-      form instanceof JsonLine
-        ? (record, endedAtMs) => form.bytesOf(record, endedAtMs)
-        : (record, endedAtMs) => form.of(record, endedAtMs);
+    this.#form = isJson ? new JsonLine(settings) : new CommonLine();
     this.#sink = new LineSink({ clock, log, ...(file === undefined ? {} : { file }) });
     this.wants = {
       host: isJson && (fields?.includes("host") ?? true),
@@ -42,7 +38,9 @@ export class AccessLog {
   }
 
   note(record: CallRecord): void {
-    if (this.#filter.takes(record)) this.#sink.write(this.#lineOf(record, this.#clock.wall()));
+    if (!this.#filter.takes(record)) return;
+    this.#form.write(record, this.#clock.wall(), this.#sink.line);
+    this.#sink.add();
   }
 
   /** The file was moved away: what comes now goes to a new one of its name. */

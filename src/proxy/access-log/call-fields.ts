@@ -4,124 +4,209 @@
 import type { ExchangeRecord } from "../exchange/exchange-record.ts";
 import type { FlowRecord } from "../flow/flow-record.ts";
 import type { EndpointState, ServicePortState } from "../router/types.ts";
-import { isoTime } from "./line-time.ts";
+import type { LineBytes } from "./line-bytes.ts";
+import { isoSecond } from "./line-time.ts";
 
 export type CallRecord = ExchangeRecord | FlowRecord;
 
-export interface CallField {
+/**
+ * Appends `before` and the value, or nothing where the call has none. Written and not returned, since this is done some
+ * twenty times for each call.
+ * @param endedAtMs since the epoch
+ */
+export type WriteField<R extends CallRecord> = (
+  line: LineBytes,
+  before: Uint8Array,
+  record: R,
+  endedAtMs: number,
+) => void;
+
+interface CallFieldBase {
   readonly name: string;
   /** One line, for the docs. */
   readonly says: string;
   /** The same for all calls of one caller to one service port at one endpoint. */
   readonly standing?: true;
-  /** @param endedAtMs since the epoch. @returns undefined where the call has none: the field is left out then */
-  value(record: CallRecord, endedAtMs: number): string | number | boolean | undefined;
 }
+
+export type CallField = CallFieldBase &
+  ({ readonly ofAll: WriteField<CallRecord> } | { readonly ofHttp: WriteField<ExchangeRecord> });
 
 export function isExchange(record: CallRecord): record is ExchangeRecord {
   return "method" in record;
 }
-
-const ofHttp =
-  <T>(value: (record: ExchangeRecord) => T) =>
-  (record: CallRecord): T | undefined =>
-    isExchange(record) ? value(record) : undefined;
 
 /** In the order in which they are written. */
 export const CALL_FIELDS: readonly CallField[] = [
   {
     name: "time",
     says: "when it began, RFC 3339 in UTC",
-    value: ({ durationMs }, endedAtMs) => isoTime(endedAtMs - durationMs),
+    ofAll: (line, before, { durationMs }, endedAtMs) => time(line, before, endedAtMs - durationMs),
   },
   {
     name: "kind",
     says: "`http`, `tcp` or `udp`",
     standing: true,
-    value: (record) => (isExchange(record) ? "http" : record.transport),
+    ofAll: (line, before, record) => text(line, before, isExchange(record) ? "http" : record.transport),
   },
   {
     name: "sourceAddress",
     says: "address of the caller's socket",
     standing: true,
-    value: ({ caller }) => caller.address,
+    ofAll: (line, before, { caller }) => text(line, before, caller.address),
   },
   {
     name: "source",
     standing: true,
     says: "the Pod that called, `namespace/pod`; none where no Pod owns the address alone",
-    value: ({ caller: { workload } }) => (workload === undefined ? undefined : `${workload.namespace}/${workload.pod}`),
+    ofAll: (line, before, { caller: { workload } }) =>
+      text(line, before, workload === undefined ? undefined : `${workload.namespace}/${workload.pod}`),
   },
   {
     name: "sourceServiceAccount",
     says: "its `namespace/serviceAccount`",
     standing: true,
-    value: ({ caller }) => caller.identity,
+    ofAll: (line, before, { caller }) => text(line, before, caller.identity),
   },
   {
     name: "service",
     says: "what was called, `namespace/service:port`",
     standing: true,
-    value: ({ entry }) => entry.key,
+    ofAll: (line, before, { entry }) => text(line, before, entry.key),
   },
   {
     name: "backend",
     says: "which served it where a TrafficSplit or a route chose another, `namespace/service:port`",
     standing: true,
-    value: backendOf,
+    ofAll: (line, before, record) => text(line, before, backendOf(record)),
   },
   {
     name: "endpoint",
     says: "the endpoint of the last try, `address:port`",
     standing: true,
-    value: ({ endpoint }) => endpoint?.key,
+    ofAll: (line, before, { endpoint }) => text(line, before, endpoint?.key),
   },
-  { name: "endpointPod", says: "its Pod, `namespace/pod`", standing: true, value: ({ endpoint }) => podOf(endpoint) },
-  { name: "protocol", says: "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`, as the caller speaks it", value: ofHttp(protocolOf) },
-  { name: "method", says: "of the request", value: ofHttp(({ method }) => method) },
-  { name: "host", says: "as the caller sent it", value: ofHttp(({ host }) => host || undefined) },
-  { name: "path", says: "as received, without the query", value: ofHttp(({ target }) => pathOf(target)) },
-  { name: "query", says: "what follows the `?`", value: ofHttp(({ target }) => queryOf(target)) },
+  {
+    name: "endpointPod",
+    says: "its Pod, `namespace/pod`",
+    standing: true,
+    ofAll: (line, before, { endpoint }) => text(line, before, podOf(endpoint)),
+  },
+  {
+    name: "protocol",
+    says: "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`, as the caller speaks it",
+    ofHttp: (line, before, { protocol }) => text(line, before, protocol),
+  },
+  { name: "method", says: "of the request", ofHttp: (line, before, { method }) => text(line, before, method) },
+  {
+    name: "host",
+    says: "as the caller sent it",
+    ofHttp: (line, before, { host }) => text(line, before, host || undefined),
+  },
+  {
+    name: "path",
+    says: "as received, without the query",
+    ofHttp: (line, before, { target }) => text(line, before, pathOf(target)),
+  },
+  {
+    name: "query",
+    says: "what follows the `?`",
+    ofHttp: (line, before, { target }) => text(line, before, queryOf(target)),
+  },
   {
     name: "status",
     says: "as the caller got it; none where it got no answer",
-    value: ofHttp((x) => x.status || undefined),
+    ofHttp: (line, before, { status }) => number(line, before, status || NONE),
   },
   {
     name: "grpcStatus",
     says: "of gRPC, a number",
-    value: ofHttp((x) => (x.grpcStatus < 0 ? undefined : x.grpcStatus)),
+    ofHttp: (line, before, { grpcStatus }) => number(line, before, grpcStatus),
   },
   {
     name: "reason",
     says: "why it was not served as asked, a code of [failures](failures.md)",
-    value: ({ failure }) => failure || undefined,
+    ofAll: (line, before, { failure }) => text(line, before, failure || undefined),
   },
-  { name: "attempts", says: "tries made; above 1 there was a retry", value: ofHttp(({ attempts }) => attempts) },
+  {
+    name: "attempts",
+    says: "tries made; above 1 there was a retry",
+    ofHttp: (line, before, { attempts }) => number(line, before, attempts),
+  },
   {
     name: "decidedBy",
     says: "the object that decided, such as `TrafficSplit shop/canary`; none where it is the Service itself",
-    value: ({ origin }) => (origin === undefined ? undefined : `${origin.kind} ${origin.namespace}/${origin.name}`),
+    ofAll: (line, before, { origin }) =>
+      text(line, before, origin === undefined ? undefined : `${origin.kind} ${origin.namespace}/${origin.name}`),
   },
   {
     name: "wouldDeny",
     says: "`true` where access control would have refused it, and is in mode audit",
-    value: ({ wouldDeny }) => wouldDeny || undefined,
+    ofAll: (line, before, { wouldDeny }) => {
+      if (!wouldDeny) return;
+      line.bytes(before);
+      line.ascii("true");
+    },
   },
   {
     name: "traceId",
     says: "of its trace, where that is [recorded](tracing.md)",
-    value: ofHttp(({ traceId }) => traceId || undefined),
+    ofHttp: (line, before, { traceId }) => text(line, before, traceId || undefined),
   },
-  { name: "bytesUp", says: "content from the caller, without its framing", value: ({ bytesUp }) => bytesUp },
-  { name: "bytesDown", says: "content to the caller, without its framing", value: ({ bytesDown }) => bytesDown },
-  { name: "durationMs", says: "until it was over", value: ({ durationMs }) => microseconds(durationMs) },
+  {
+    name: "bytesUp",
+    says: "content from the caller, without its framing",
+    ofAll: (line, before, { bytesUp }) => number(line, before, bytesUp),
+  },
+  {
+    name: "bytesDown",
+    says: "content to the caller, without its framing",
+    ofAll: (line, before, { bytesDown }) => number(line, before, bytesDown),
+  },
+  {
+    name: "durationMs",
+    says: "until it was over",
+    ofAll: (line, before, { durationMs }) => milliseconds(line, before, durationMs),
+  },
   {
     name: "firstByteMs",
     says: "until the head of the endpoint's answer came",
-    value: ofHttp(({ firstByteMs }) => (firstByteMs < 0 ? undefined : microseconds(firstByteMs))),
+    ofHttp: (line, before, { firstByteMs }) => milliseconds(line, before, firstByteMs),
   },
 ];
+
+/** Of a number that a call has not: all that there are are 0 or more. */
+const NONE = -1;
+
+function text(line: LineBytes, before: Uint8Array, value: string | undefined): void {
+  if (value === undefined) return;
+  line.bytes(before);
+  line.jsonText(value);
+}
+
+function number(line: LineBytes, before: Uint8Array, value: number): void {
+  if (value < 0) return;
+  line.bytes(before);
+  line.number(value);
+}
+
+/** To the microsecond. */
+function milliseconds(line: LineBytes, before: Uint8Array, ms: number): void {
+  if (ms < 0) return;
+  line.bytes(before);
+  line.thousandths(Math.round(ms * 1_000));
+}
+
+function time(line: LineBytes, before: Uint8Array, ms: number): void {
+  line.bytes(before);
+  line.ascii(QUOTE);
+  line.ascii(isoSecond(ms));
+  line.threeDigits(Math.floor(ms) % 1_000);
+  line.ascii(END_OF_TIME);
+}
+
+const QUOTE = '"';
+const END_OF_TIME = 'Z"';
 
 /** Field lines of the request, an object; only where some were chosen. */
 export const HEADERS_FIELD = "headers";
@@ -141,15 +226,7 @@ function podOf(endpoint: EndpointState | undefined): string | undefined {
   return endpoint?.config.pod;
 }
 
-function protocolOf({ protocol }: ExchangeRecord): string {
-  return protocol;
-}
-
 function queryOf(target: string): string | undefined {
   const question = target.indexOf("?");
   return question < 0 ? undefined : target.slice(question + 1);
-}
-
-function microseconds(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

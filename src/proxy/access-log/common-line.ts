@@ -5,6 +5,7 @@
  */
 import { type CallRecord, isExchange } from "./call-fields.ts";
 import { quotedText, wordOf } from "./escaped-text.ts";
+import type { LineBytes } from "./line-bytes.ts";
 import { clfTime } from "./line-time.ts";
 
 /** Fields of the request that a line has. */
@@ -13,14 +14,14 @@ export const COMMON_HEADERS: readonly string[] = ["referer", "user-agent"];
 export class CommonLine {
   #count = 0;
 
-  /** @returns with its line feed */
-  of(record: CallRecord, endedAtMs: number): string {
+  /** Writes it with its line feed. */
+  write(record: CallRecord, endedAtMs: number, line: LineBytes): void {
     const { caller, endpoint, entry, durationMs, bytesDown } = record;
     const time = clfTime(endedAtMs - durationMs);
     const call = `${wordOf(caller.address)} - ${wordOf(caller.identity ?? "")} [${time}]`;
     const server = endpoint === undefined ? "-" : `${schemeOf(record)}://${endpoint.address}:${endpoint.dialPort}`;
     const rest = `${++this.#count} ${quotedText((record.path.at(-1) ?? entry).key)} ${quotedText(server)}`;
-    return `${call} ${whatOf(record, bytesDown)} ${rest} ${Math.trunc(durationMs)}ms\n`;
+    line.ascii(`${call} ${whatOf(record, bytesDown)} ${rest} ${Math.trunc(durationMs)}ms\n`);
   }
 }
 

@@ -1,8 +1,16 @@
 import type { ExchangeRecord } from "../exchange/exchange-record.ts";
+import type { FlowRecord } from "../flow/flow-record.ts";
 import type { Caller, EndpointState, ServicePortState } from "../router/types.ts";
 import type { AccessLogSettings, HeaderChoice } from "./access-log-settings.ts";
-import { CALL_FIELDS, type CallField, type CallRecord, HEADERS_FIELD, isExchange } from "./call-fields.ts";
-import { LineBytes } from "./line-bytes.ts";
+import {
+  CALL_FIELDS,
+  type CallField,
+  type CallRecord,
+  HEADERS_FIELD,
+  isExchange,
+  type WriteField,
+} from "./call-fields.ts";
+import type { LineBytes } from "./line-bytes.ts";
 
 const REDACTED = "REDACTED";
 const OPENING_BRACE = 123;
@@ -24,7 +32,6 @@ export class JsonLine {
   readonly #last: FieldWriter;
   readonly #headers: readonly HeaderChoice[];
   readonly #known = new Map<EndpointState, Known>();
-  readonly #line = new LineBytes();
 
   constructor({ fields, headers }: Pick<AccessLogSettings, "fields" | "headers">) {
     const chosen = CALL_FIELDS.filter(({ name }) => fields?.includes(name) ?? true);
@@ -36,24 +43,16 @@ export class JsonLine {
     this.#headers = fields?.includes(HEADERS_FIELD) === false ? [] : headers;
   }
 
-  /** @returns with its line feed */
-  of(record: CallRecord, endedAtMs: number): string {
-    return this.bytesOf(record, endedAtMs).toString("latin1");
-  }
-
-  /** @returns ASCII, with its line feed; valid until the next call */
-  bytesOf(record: CallRecord, endedAtMs: number): Buffer {
-    const line = this.#line;
-    line.clear();
+  /** Writes it with its line feed. */
+  write(record: CallRecord, endedAtMs: number, line: LineBytes): void {
     this.#first.write(record, endedAtMs, line);
     this.#writeStanding(record, endedAtMs, line);
     this.#last.write(record, endedAtMs, line);
     if (this.#headers.length > 0 && isExchange(record)) this.#writeHeaders(record, line);
     if (line.length === 0) line.ascii("{");
     // In the place of the first comma.
-    else line.written[0] = OPENING_BRACE;
+    else line.replace(0, OPENING_BRACE);
     line.ascii("}\n");
-    return line.written;
   }
 
   #writeStanding(record: CallRecord, endedAtMs: number, line: LineBytes): void {
@@ -67,7 +66,7 @@ export class JsonLine {
     this.#standing.write(record, endedAtMs, line);
     if (endpoint === undefined) return;
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(endpoint, { caller, entry, bytes: Uint8Array.from(line.written.subarray(from)) });
+    this.#known.set(endpoint, { caller, entry, bytes: line.copyFrom(from) });
   }
 
   #writeHeaders(record: ExchangeRecord, line: LineBytes): void {
@@ -87,22 +86,35 @@ export class JsonLine {
 
 /** Some fields, each with a comma before it. */
 class FieldWriter {
-  readonly #fields: readonly CallField[];
-  readonly #prefixes: readonly Uint8Array[];
+  readonly #ofExchange: WriteField<ExchangeRecord>[] = [];
+  readonly #ofFlow: WriteField<FlowRecord>[] = [];
+  readonly #beforeOfExchange: Uint8Array[] = [];
+  readonly #beforeOfFlow: Uint8Array[] = [];
 
   constructor(fields: readonly CallField[]) {
-    this.#fields = fields;
-    this.#prefixes = fields.map(({ name }) => Buffer.from(`,"${name}":`));
+    for (const field of fields) {
+      const before = Buffer.from(`,"${field.name}":`);
+      this.#ofExchange.push("ofHttp" in field ? field.ofHttp : field.ofAll);
+      this.#beforeOfExchange.push(before);
+      if ("ofHttp" in field) continue;
+      this.#ofFlow.push(field.ofAll);
+      this.#beforeOfFlow.push(before);
+    }
   }
 
   write(record: CallRecord, endedAtMs: number, line: LineBytes): void {
-    for (let index = 0; index < this.#fields.length; index++) {
-      const value = this.#fields[index]?.value(record, endedAtMs);
-      if (value === undefined) continue;
-      line.bytes(this.#prefixes[index] as Uint8Array);
-      if (typeof value === "string") line.jsonText(value);
-      else if (typeof value === "number") line.number(value);
-      else line.ascii(String(value));
-    }
+    if (isExchange(record)) writeAll(this.#ofExchange, this.#beforeOfExchange, record, endedAtMs, line);
+    else writeAll(this.#ofFlow, this.#beforeOfFlow, record, endedAtMs, line);
   }
+}
+
+function writeAll<R extends CallRecord>(
+  fields: readonly WriteField<R>[],
+  before: readonly Uint8Array[],
+  record: R,
+  endedAtMs: number,
+  line: LineBytes,
+): void {
+  for (let index = 0; index < fields.length; index++)
+    (fields[index] as WriteField<R>)(line, before[index] as Uint8Array, record, endedAtMs);
 }

@@ -1,6 +1,7 @@
 /**
- * A line on its way to bytes, in one buffer that is used again for each. Strings joined from forty pieces cost more to
- * make, flatten and collect than the rest of a line's way; digits and short texts are written where they will stand.
+ * A line on its way to bytes, written where it will wait to be taken: in a chunk that has the lines before it. Strings
+ * joined from forty pieces cost more to make, flatten and collect than the rest of a line's way, and so does a buffer of
+ * each line's own.
  */
 import { jsonText } from "./escaped-text.ts";
 
@@ -14,22 +15,68 @@ const TILDE = 126;
 const SHORT_BYTES = 48;
 /** Whose digits are written one by one. */
 const MAX_PLAIN = 2 ** 31;
+const ALONE_BYTES = 2_048;
 
 export class LineBytes {
-  #bytes = Buffer.allocUnsafe(2_048);
+  readonly #roomFor: (length: number) => Buffer;
+  #bytes: Buffer;
+  #from = 0;
   #length = 0;
 
-  /** What was written since it was cleared. Valid until the next write. */
-  get written(): Buffer {
-    return this.#bytes.subarray(0, this.#length);
+  /**
+   * @param chunk where the first line goes
+   * @param roomFor gives another chunk for a line that does not fit where it began, at least so long; what is written of
+   *   it is copied there
+   */
+  constructor(chunk: Buffer, roomFor: (length: number) => Buffer) {
+    this.#bytes = chunk;
+    this.#roomFor = roomFor;
   }
 
+  /** For one line at a time, that is taken as text. */
+  static alone(): LineBytes {
+    return new LineBytes(Buffer.allocUnsafe(ALONE_BYTES), (length) => Buffer.allocUnsafe(length * 2));
+  }
+
+  get chunk(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Where this line begins in the chunk, after the lines before it. */
+  get from(): number {
+    return this.#from;
+  }
+
+  /** Of this line, up to now. */
   get length(): number {
-    return this.#length;
+    return this.#length - this.#from;
   }
 
-  clear(): void {
-    this.#length = 0;
+  /** It is whole: what is written now is the next one. */
+  end(): void {
+    this.#from = this.#length;
+  }
+
+  /** What was written of it, and it begins anew. */
+  takeText(): string {
+    const text = this.#bytes.toString("latin1", this.#from, this.#length);
+    this.drop();
+    return text;
+  }
+
+  /** What was written of it is not wanted. */
+  drop(): void {
+    this.#length = this.#from;
+  }
+
+  /** @param offset in the line. @returns a copy of what was written from there on */
+  copyFrom(offset: number): Uint8Array {
+    return Uint8Array.from(this.#bytes.subarray(this.#from + offset, this.#length));
+  }
+
+  /** @param byte in the place of the one at `offset` in the line */
+  replace(offset: number, byte: number): void {
+    this.#bytes[this.#from + offset] = byte;
   }
 
   bytes(part: Uint8Array): void {
@@ -42,19 +89,20 @@ export class LineBytes {
   /** @param text of ASCII, as it is */
   ascii(text: string): void {
     const at = this.#grow(text.length);
-    this.#bytes.write(text, at, "latin1");
+    const to = this.#bytes;
+    if (text.length > SHORT_BYTES) to.write(text, at, "latin1");
+    else for (let index = 0; index < text.length; index++) to[at + index] = text.charCodeAt(index);
   }
 
   /** As JSON, quotes included, in ASCII. */
   jsonText(text: string): void {
-    const from = this.#grow(text.length + 2);
+    let at = this.#grow(text.length + 2);
     const to = this.#bytes;
-    let at = from;
     to[at++] = QUOTE;
     for (let index = 0; index < text.length; index++) {
       const code = text.charCodeAt(index);
       if (code < 32 || code > TILDE || code === QUOTE || code === BACKSLASH) {
-        this.#length = from;
+        this.#length -= text.length + 2;
         this.ascii(jsonText(text));
         return;
       }
@@ -63,15 +111,28 @@ export class LineBytes {
     to[at] = QUOTE;
   }
 
-  /** As JavaScript writes it. */
+  /** As JavaScript writes it. @param value a whole number, or any other that is seldom */
   number(value: number): void {
-    // Shares of a thousandth are what durations have.
-    const thousandths = Math.round(value * 1_000);
-    if (value >= 0 && thousandths < MAX_PLAIN && thousandths / 1_000 === value) {
-      const fraction = thousandths % 1_000;
-      this.#digits((thousandths - fraction) / 1_000);
-      if (fraction > 0) this.#fraction(fraction);
-    } else this.ascii(String(value));
+    if (value >= 0 && value < MAX_PLAIN && Math.floor(value) === value) this.#digits(value);
+    else this.ascii(String(value));
+  }
+
+  /** A thousandth of it, as JavaScript writes that. @param count a whole number of them */
+  thousandths(count: number): void {
+    if (count >= 0 && count < MAX_PLAIN) {
+      const whole = (count / 1_000) | 0;
+      this.#digits(whole);
+      if (count > whole * 1_000) this.#fraction(count - whole * 1_000);
+    } else this.ascii(String(count / 1_000));
+  }
+
+  /** With zeros before it. @param value 0 to 999 */
+  threeDigits(value: number): void {
+    const at = this.#grow(3);
+    const to = this.#bytes;
+    to[at] = ZERO + ((value / 100) | 0);
+    to[at + 1] = ZERO + (((value / 10) | 0) % 10);
+    to[at + 2] = ZERO + (value % 10);
   }
 
   #digits(value: number): void {
@@ -103,12 +164,20 @@ export class LineBytes {
   /** @returns where the room begins */
   #grow(count: number): number {
     const at = this.#length;
-    this.#length += count;
-    if (this.#length > this.#bytes.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2));
-      larger.set(this.#bytes.subarray(0, at));
-      this.#bytes = larger;
+    if (at + count <= this.#bytes.length) {
+      this.#length = at + count;
+      return at;
     }
-    return at;
+    return this.#move(count);
+  }
+
+  #move(count: number): number {
+    const { length } = this;
+    const begun = this.#bytes.subarray(this.#from, this.#length);
+    this.#bytes = this.#roomFor(length + count);
+    this.#bytes.set(begun);
+    this.#from = 0;
+    this.#length = length + count;
+    return length;
   }
 }

@@ -1,23 +1,37 @@
 /** Whole lines that wait to be written, as bytes in chunks, with a bound. */
+import { LineBytes } from "./line-bytes.ts";
 
-const CHUNK_BYTES = 64 * 1024;
 const LINE_FEED = 10;
 
 interface Chunk {
   readonly bytes: Buffer;
   /** Up to here it has lines. */
-  length: number;
+  readonly length: number;
 }
 
 export class LineQueue {
   readonly #maxBytes: number;
-  /** The last is being filled; the first is being taken from. */
-  readonly #chunks: Chunk[] = [];
+  readonly #chunkBytes: number;
+  /** Those that are full, in order; lines are taken from the first of them, or from the one being written. */
+  readonly #full: Chunk[] = [];
+  /** Written to the end, and free to be used again: while lines go as they come, two take turns. */
+  #spare: Buffer | undefined;
+  /** The chunk that was taken to its end, whose reader may still be at it. */
+  #leaving: Buffer | undefined;
+  /** Of the chunk that lines are taken from. */
   #taken = 0;
   #waiting = 0;
+  /** The line that is being written. */
+  readonly line: LineBytes;
 
-  constructor(maxBytes: number) {
+  /**
+   * @param maxBytes that may wait
+   * @param chunkBytes that are written, and taken, together at most, but for a longer line
+   */
+  constructor(maxBytes: number, chunkBytes: number) {
     this.#maxBytes = maxBytes;
+    this.#chunkBytes = chunkBytes;
+    this.line = new LineBytes(Buffer.allocUnsafe(chunkBytes), (length) => this.#nextChunk(length));
   }
 
   /** That wait. */
@@ -25,53 +39,61 @@ export class LineQueue {
     return this.#waiting;
   }
 
-  /** @param line ASCII, with its line feed at the end and none before. @returns false: there is no room */
-  add(line: string): boolean {
-    const chunk = this.#roomFor(line.length);
-    if (chunk === undefined) return false;
-    chunk.length += chunk.bytes.write(line, chunk.length, "latin1");
-    return true;
-  }
-
-  /** The same, of bytes that are free again afterwards. */
-  addBytes(line: Uint8Array): boolean {
-    const chunk = this.#roomFor(line.length);
-    if (chunk === undefined) return false;
-    chunk.bytes.set(line, chunk.length);
-    chunk.length += line.length;
+  /**
+   * What was written to `line` waits now. It is ASCII, with a line feed at the end and none before.
+   * @returns false: there is no room, and it is gone
+   */
+  add(): boolean {
+    const { line } = this;
+    if (this.#waiting + line.length > this.#maxBytes) {
+      line.drop();
+      return false;
+    }
+    this.#waiting += line.length;
+    line.end();
     return true;
   }
 
   /**
-   * The lines that came first, as many as fit into so much, and at least one. They are the reader's own.
+   * The lines that came first, as many as fit into so much, and at least one. They are the reader's until it takes more.
    * @returns undefined where there is none
    */
   take(maxBytes: number): Buffer | undefined {
-    const [chunk] = this.#chunks;
-    if (chunk === undefined) return undefined;
+    if (this.#leaving?.length === this.#chunkBytes) this.#spare = this.#leaving;
+    this.#leaving = undefined;
+    if (this.#waiting === 0) return undefined;
+    let [chunk] = this.#full;
+    if (chunk !== undefined && this.#taken === chunk.length) {
+      this.#pass(chunk);
+      [chunk] = this.#full;
+    }
+    const bytes = chunk?.bytes ?? this.line.chunk;
+    const end = chunk?.length ?? this.line.from;
     const from = this.#taken;
-    let to = chunk.length;
+    let to = end;
     if (to - from > maxBytes) {
-      to = chunk.bytes.lastIndexOf(LINE_FEED, from + maxBytes - 1) + 1;
-      if (to <= from) to = chunk.bytes.indexOf(LINE_FEED, from) + 1;
+      to = bytes.lastIndexOf(LINE_FEED, from + maxBytes - 1) + 1;
+      if (to <= from) to = bytes.indexOf(LINE_FEED, from) + 1;
     }
-    const lines = chunk.bytes.subarray(from, to);
-    this.#waiting -= lines.length;
+    this.#waiting -= to - from;
     this.#taken = to;
-    if (to === chunk.length) {
-      this.#chunks.shift();
-      this.#taken = 0;
-    }
-    return lines;
+    if (chunk !== undefined && to === end) this.#pass(chunk);
+    return bytes.subarray(from, to);
   }
 
-  #roomFor(length: number): Chunk | undefined {
-    if (this.#waiting + length > this.#maxBytes) return undefined;
-    this.#waiting += length;
-    const last = this.#chunks.at(-1);
-    if (last !== undefined && last.length + length <= last.bytes.length) return last;
-    const chunk = { bytes: Buffer.allocUnsafe(Math.max(CHUNK_BYTES, length)), length: 0 };
-    this.#chunks.push(chunk);
-    return chunk;
+  #pass({ bytes }: Chunk): void {
+    this.#full.shift();
+    this.#taken = 0;
+    this.#leaving = bytes;
+  }
+
+  /** The line that is being written goes on in another. */
+  #nextChunk(length: number): Buffer {
+    const { chunk, from } = this.line;
+    if (from > 0) this.#full.push({ bytes: chunk, length: from });
+    const spare = this.#spare;
+    if (spare === undefined || length > spare.length) return Buffer.allocUnsafe(Math.max(this.#chunkBytes, length));
+    this.#spare = undefined;
+    return spare;
   }
 }

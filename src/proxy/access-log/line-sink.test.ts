@@ -34,6 +34,11 @@ function open(path = file): LineSink {
   return sink;
 }
 
+function write(sink: LineSink, line: string): void {
+  sink.line.ascii(line);
+  sink.add();
+}
+
 /** Turns of the event loop until it is so: the file is written by threads that no clock of ours moves. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await setImmediate();
@@ -56,8 +61,8 @@ const content = (path = file) => (fs.existsSync(path) ? fs.readFileSync(path, "u
 
 test("lines are written together after a moment, in their order", async () => {
   const sink = open();
-  sink.write("one\n");
-  sink.write("two\n");
+  write(sink, "one\n");
+  write(sink, "two\n");
   await setImmediate();
   expect(content()).toBe("");
   clock.advance(50);
@@ -67,7 +72,7 @@ test("lines are written together after a moment, in their order", async () => {
 
 test("a file that is there is written on", async () => {
   fs.writeFileSync(file, "before\n");
-  open().write("after\n");
+  write(open(), "after\n");
   clock.advance(50);
   await until(() => content().length > 7);
   expect(content()).toBe("before\nafter\n");
@@ -75,7 +80,7 @@ test("a file that is there is written on", async () => {
 
 test("closing writes what waits", async () => {
   const sink = open();
-  for (let index = 0; index < 10_000; index++) sink.write(`${index}\n`);
+  for (let index = 0; index < 10_000; index++) write(sink, `${index}\n`);
   await sink.close();
   expect(content().split("\n")).toHaveLength(10_001);
   expect(said).toEqual([]);
@@ -83,16 +88,16 @@ test("closing writes what waits", async () => {
 
 test("a file that was moved away gets no more lines once it is reopened, and none is lost between", async () => {
   const sink = open();
-  sink.write("old\n");
+  write(sink, "old\n");
   clock.advance(50);
   await until(() => content() !== "");
   await rename(file, `${file}.1`);
-  sink.write("still old\n");
+  write(sink, "still old\n");
   clock.advance(50);
   await until(() => content(`${file}.1`).length > 4);
   sink.reopen();
   await until(() => fs.existsSync(file));
-  sink.write("new\n");
+  write(sink, "new\n");
   await sink.close();
   expect([content(`${file}.1`), content()]).toEqual(["old\nstill old\n", "new\n"]);
 });
@@ -101,7 +106,7 @@ describe("a folder that is not there", () => {
   test("is said once and tried again, and what was written until then is there", async () => {
     const path = join(folder, "later", "access.log");
     const sink = open(path);
-    sink.write("waits\n");
+    write(sink, "waits\n");
     for (let second = 0; second < 5; second++) {
       clock.advance(1_000);
       await until(() => said.length > 0 && clock.pending > 0);
@@ -118,19 +123,19 @@ describe("a folder that is not there", () => {
     const inner = join(folder, "inner");
     await mkdir(inner);
     const sink = open(join(inner, "access.log"));
-    sink.write("one\n");
+    write(sink, "one\n");
     clock.advance(50);
     await until(() => content(join(inner, "access.log")) !== "");
     await rename(inner, `${inner}.moved`);
     sink.reopen();
     await until(() => said.length === 1);
-    sink.write("two\n");
+    write(sink, "two\n");
     clock.advance(50);
     await until(() => content(join(`${inner}.moved`, "access.log")).length > 4);
     await mkdir(inner);
     clock.advance(1_000);
     await until(() => said.length === 2);
-    sink.write("three\n");
+    write(sink, "three\n");
     await sink.close();
     expect(await readFile(join(`${inner}.moved`, "access.log"), "utf8")).toBe("one\ntwo\n");
     expect(content(join(inner, "access.log"))).toBe("three\n");
@@ -140,7 +145,7 @@ describe("a folder that is not there", () => {
 test("a disk that is full is said once, and its lines are lost only where they are too many", async () => {
   const sink = open("/dev/full");
   const line = `${"x".repeat(1023)}\n`;
-  for (let index = 0; index < 5 * 1024; index++) sink.write(line);
+  for (let index = 0; index < 5 * 1024; index++) write(sink, line);
   await until(() => said.length === 2);
   for (let second = 0; second < 3; second++) {
     clock.advance(1_000);
@@ -176,7 +181,7 @@ describe("a reader of a pipe who sleeps", () => {
   test("holds up nobody, and gets whole lines when it wakes", async () => {
     const { sink, readOn } = pipe();
     const count = 3_000;
-    for (let index = 0; index < count; index++) sink.write(line);
+    for (let index = 0; index < count; index++) write(sink, line);
     let got = "";
     while (got.length < count * line.length) {
       clock.advance(50);
@@ -190,7 +195,7 @@ describe("a reader of a pipe who sleeps", () => {
   test("loses what does not fit, whole lines, and how many is said when it has caught up", async () => {
     const { sink, readOn } = pipe();
     const count = 60_000;
-    for (let index = 0; index < count; index++) sink.write(line);
+    for (let index = 0; index < count; index++) write(sink, line);
     let got = "";
     while (said.length < 2) {
       clock.advance(50);

@@ -9,12 +9,13 @@
 import fs from "node:fs";
 import type { Clock, Timer } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
+import type { LineBytes } from "./line-bytes.ts";
 import { LineQueue } from "./line-queue.ts";
 
 /** How long a line may wait for others. */
 const FLUSH_MS = 50;
-/** Or until so much is together. */
-const FLUSH_BYTES = 64 * 1024;
+/** Or until so much is together: another thread has to be woken for each. */
+const FLUSH_BYTES = 128 * 1024;
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Between tries where something is wrong. */
 const RETRY_MS = 1_000;
@@ -40,7 +41,7 @@ export class LineSink {
   readonly #options: LineSinkOptions;
   readonly #place: string;
   readonly #maxBatchBytes: number;
-  readonly #lines = new LineQueue(MAX_WAITING_BYTES);
+  readonly #lines = new LineQueue(MAX_WAITING_BYTES, FLUSH_BYTES);
   #fd: number | undefined;
   /** There is a place to open: at the start, and where the file was moved away. */
   #unopened = true;
@@ -65,10 +66,16 @@ export class LineSink {
     this.#maxBatchBytes = options.file === undefined ? PIPE_BUF : FLUSH_BYTES;
   }
 
-  /** @param line of ASCII, with its line feed; bytes are free again afterwards */
-  write(line: string | Uint8Array): void {
+  /** For the next line, of ASCII, with its line feed; then `add` it. */
+  get line(): LineBytes {
+    return this.#lines.line;
+  }
+
+  /** The line is whole. */
+  add(): void {
     const { log, clock } = this.#options;
-    if (this.#closing || !(typeof line === "string" ? this.#lines.add(line) : this.#lines.addBytes(line))) {
+    if (this.#closing) this.#lines.line.drop();
+    if (this.#closing || !this.#lines.add()) {
       if (this.#lost++ === 0) log.warn("the access log loses lines: they come faster than they go");
       return;
     }

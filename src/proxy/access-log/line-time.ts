@@ -16,14 +16,10 @@ function bySecond(write: (at: Date) => string): (ms: number) => string {
   };
 }
 
-const isoSecond = bySecond((at) => at.toISOString().slice(0, -4));
-const two = (number: number) => String(number).padStart(2, "0");
+/** `2000-10-10T13:55:36.` of RFC 3339, in UTC, up to the fraction. @param ms since the epoch */
+export const isoSecond: (ms: number) => string = bySecond((at) => at.toISOString().slice(0, -4));
 
-/** `2000-10-10T13:55:36.042Z`, RFC 3339. @param ms since the epoch */
-export function isoTime(ms: number): string {
-  const fraction = Math.floor(ms) % 1000;
-  return `${isoSecond(ms)}${fraction < 10 ? "00" : fraction < 100 ? "0" : ""}${fraction}Z`;
-}
+const two = (number: number) => String(number).padStart(2, "0");
 
 /** `10/Oct/2000:13:55:36 +0000`, of the Common Log Format. @param ms since the epoch */
 export const clfTime: (ms: number) => string = bySecond((at) => {

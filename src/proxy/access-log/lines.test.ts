@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CommonLine } from "./common-line.ts";
 import { JsonLine } from "./json-line.ts";
-import { ENDED_AT, exchangeRecord, flowRecord } from "./testkit/records.ts";
+import { exchangeRecord, flowRecord, lineOf } from "./testkit/records.ts";
 
 const json = new JsonLine({ headers: [] });
 const read = (line: string): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>;
@@ -13,7 +13,7 @@ const VISIBLE_LINE = /^[ -~]*\n$/;
 
 describe("a line of JSON", () => {
   test("says all that is known of an exchange", () => {
-    expect(read(json.of(exchangeRecord(), ENDED_AT))).toEqual({
+    expect(read(lineOf(json, exchangeRecord()))).toEqual({
       time: "2026-11-25T20:33:07.237Z",
       kind: "http",
       sourceAddress: "10.1.0.7",
@@ -39,7 +39,7 @@ describe("a line of JSON", () => {
   });
 
   test("says of a flow what a flow has", () => {
-    expect(read(json.of(flowRecord({ transport: "udp", failure: "AccessDenied" }), ENDED_AT))).toEqual({
+    expect(read(lineOf(json, flowRecord({ transport: "udp", failure: "AccessDenied" })))).toEqual({
       time: "2026-11-25T20:33:03.250Z",
       kind: "udp",
       sourceAddress: "10.1.0.7",
@@ -59,7 +59,8 @@ describe("a line of JSON", () => {
     const stranger = { address: "192.0.2.1", workload: undefined, identity: undefined };
     const refused = { caller: stranger, path: [], endpoint: undefined, origin: undefined, target: "/", host: "" };
     const line = read(
-      json.of(
+      lineOf(
+        json,
         exchangeRecord({
           ...refused,
           status: 0,
@@ -68,7 +69,6 @@ describe("a line of JSON", () => {
           firstByteMs: -1,
           wouldDeny: true,
         }),
-        ENDED_AT,
       ),
     );
     expect(line).toMatchObject({ grpcStatus: 0, reason: "ClientGone", wouldDeny: true, path: "/" });
@@ -77,12 +77,12 @@ describe("a line of JSON", () => {
   });
 
   test("has the chosen fields only, in their order", () => {
-    const line = new JsonLine({ fields: ["status", "time"], headers: [] }).of(exchangeRecord(), ENDED_AT);
+    const line = lineOf(new JsonLine({ fields: ["status", "time"], headers: [] }), exchangeRecord());
     expect(line).toBe('{"time":"2026-11-25T20:33:07.237Z","status":200}\n');
   });
 
   test("is an object even where the call has none of the chosen fields", () => {
-    expect(new JsonLine({ fields: ["wouldDeny"], headers: [] }).of(exchangeRecord(), ENDED_AT)).toBe("{}\n");
+    expect(lineOf(new JsonLine({ fields: ["wouldDeny"], headers: [] }), exchangeRecord())).toBe("{}\n");
   });
 
   test("says of each call whose it is, though the callers of an endpoint take turns", () => {
@@ -91,7 +91,7 @@ describe("a line of JSON", () => {
     const callers = ["10.0.0.1", "10.0.0.2"].map((address) => ({ address, workload: undefined, identity: undefined }));
     const said = [0, 1, 1, 0].map((index) => {
       const record = exchangeRecord({ endpoint, caller: callers[index] as (typeof callers)[number] });
-      return read(line.of(record, ENDED_AT))["sourceAddress"];
+      return read(lineOf(line, record))["sourceAddress"];
     });
     expect(said).toEqual(["10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.1"]);
   });
@@ -100,7 +100,7 @@ describe("a line of JSON", () => {
     const line = new JsonLine({ fields: ["time"], headers: [] });
     const record = exchangeRecord({ durationMs: 0 });
     for (const at of [1_000, 1_001, 1_999.9, 2_000, 1_050, 86_399_007])
-      expect(line.of(record, at)).toBe(`{"time":"${new Date(at).toISOString()}"}\n`);
+      expect(lineOf(line, record, at)).toBe(`{"time":"${new Date(at).toISOString()}"}\n`);
   });
 
   test("has chosen headers that there were, and of redacted ones that there were", () => {
@@ -110,24 +110,22 @@ describe("a line of JSON", () => {
       { name: "x-other", redact: false },
     ];
     const sent = { "user-agent": "curl/8", authorization: "Bearer secret", cookie: "secret" };
-    const line = new JsonLine({ headers }).of(exchangeRecord({}, sent), ENDED_AT);
+    const line = lineOf(new JsonLine({ headers }), exchangeRecord({}, sent));
     expect(read(line)).toMatchObject({ headers: { "user-agent": "curl/8", authorization: "REDACTED" } });
     expect(line).not.toMatch(/secret|x-other/);
-    expect(read(new JsonLine({ headers }).of(exchangeRecord(), ENDED_AT))).not.toHaveProperty("headers");
-    expect(read(new JsonLine({ headers }).of(flowRecord(), ENDED_AT))).not.toHaveProperty("headers");
-    expect(new JsonLine({ headers, fields: ["headers"] }).of(exchangeRecord({}, { "user-agent": "a" }), ENDED_AT)).toBe(
+    expect(read(lineOf(new JsonLine({ headers }), exchangeRecord()))).not.toHaveProperty("headers");
+    expect(read(lineOf(new JsonLine({ headers }), flowRecord()))).not.toHaveProperty("headers");
+    expect(lineOf(new JsonLine({ headers, fields: ["headers"] }), exchangeRecord({}, { "user-agent": "a" }))).toBe(
       '{"headers":{"user-agent":"a"}}\n',
     );
-    expect(new JsonLine({ headers, fields: ["kind"] }).of(exchangeRecord({}, sent), ENDED_AT)).toBe(
-      '{"kind":"http"}\n',
-    );
+    expect(lineOf(new JsonLine({ headers, fields: ["kind"] }), exchangeRecord({}, sent))).toBe('{"kind":"http"}\n');
   });
 
   test("is one line of visible ASCII that reads back as what was sent, whatever a caller sends", () => {
     const line = new JsonLine({ headers: [{ name: "x-any", redact: false }] });
     fc.assert(
       fc.property(anyText, anyText, anyText, anyText, (method, target, host, value) => {
-        const text = line.of(exchangeRecord({ method, target, host }, { "x-any": value }), ENDED_AT);
+        const text = lineOf(line, exchangeRecord({ method, target, host }, { "x-any": value }));
         expect(text).toMatch(VISIBLE_LINE);
         const { path, query, ...rest } = read(text);
         expect(query === undefined ? path : `${path}?${query}`).toBe(target);
@@ -143,19 +141,19 @@ describe("a line of the common format", () => {
 
   test("is Traefik's: call, referrer, user agent, number, what routed it, endpoint, duration", () => {
     const lines = new CommonLine();
-    expect(lines.of(exchangeRecord({}, fields), ENDED_AT)).toBe(
+    expect(lineOf(lines, exchangeRecord({}, fields))).toBe(
       '10.1.0.7 - shop/client [25/Nov/2026:20:33:07 +0000] "GET /cart?id=7 HTTP/1.1" 200 512 ' +
         '"http://shop/" "curl/8 \\"x\\"" 1 "shop/web-canary:80" "http://10.1.0.9:8080" 12ms\n',
     );
     const stranger = { address: "::1", workload: undefined, identity: undefined };
     const failed = { caller: stranger, path: [], endpoint: undefined, status: 0, bytesDown: 0 };
-    expect(lines.of(exchangeRecord({ ...failed, protocol: "HTTP/2" }), ENDED_AT)).toBe(
+    expect(lineOf(lines, exchangeRecord({ ...failed, protocol: "HTTP/2" }))).toBe(
       '::1 - - [25/Nov/2026:20:33:07 +0000] "GET /cart?id=7 HTTP/2.0" - 0 "-" "-" 2 "shop/web:80" "-" 12ms\n',
     );
   });
 
   test("of a flow has its Service in the target's place", () => {
-    expect(new CommonLine().of(flowRecord(), ENDED_AT)).toBe(
+    expect(lineOf(new CommonLine(), flowRecord())).toBe(
       '10.1.0.7 - shop/client [25/Nov/2026:20:33:03 +0000] "TCP shop/db:5432 TCP" - 2000 ' +
         '"-" "-" 1 "shop/db:5432" "tcp://10.1.0.9:5432" 4000ms\n',
     );
@@ -170,7 +168,7 @@ describe("a line of the common format", () => {
       );
     fc.assert(
       fc.property(anyText, anyText, anyText, (target, referer, agent) => {
-        const line = new CommonLine().of(exchangeRecord({ target }, { referer, "user-agent": agent }), ENDED_AT);
+        const line = lineOf(new CommonLine(), exchangeRecord({ target }, { referer, "user-agent": agent }));
         expect(line).toMatch(VISIBLE_LINE);
         const [, request, ...rest] = parts.exec(line) ?? [];
         expect(plainOf(request)).toBe(`GET ${target} HTTP/1.1`);

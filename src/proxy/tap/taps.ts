@@ -6,6 +6,7 @@ import type { Clock } from "../../model/clock.ts";
 import type { TapFilter } from "../../tap/tap-filter.ts";
 import type { CallRecord } from "../access-log/call-fields.ts";
 import { JsonLine } from "../access-log/json-line.ts";
+import { LineBytes } from "../access-log/line-bytes.ts";
 import { noWants, type RecordWants } from "../exchange/exchange-record.ts";
 import { RateGate } from "./rate-gate.ts";
 import { TapMatcher } from "./tap-matcher.ts";
@@ -42,7 +43,8 @@ export class Taps implements TapSource {
   readonly wants: RecordWants;
   readonly #othersWantHost: boolean;
   readonly #clock: Clock;
-  readonly #line = new JsonLine({ headers: [] });
+  readonly #form = new JsonLine({ headers: [] });
+  readonly #line = LineBytes.alone();
   readonly #taps = new Set<Tap>();
 
   /** @param others what is wanted also without a tap */
@@ -74,10 +76,15 @@ export class Taps implements TapSource {
     for (const { matcher, gate, reader } of this.#taps) {
       if (!matcher.fits(record)) continue;
       if (gate.pass()) {
-        line ??= this.#line.of(record, this.#clock.wall());
+        line ??= this.#lineOf(record);
         reader.onCall(line);
       } else reader.onLost(1);
     }
+  }
+
+  #lineOf(record: CallRecord): string {
+    this.#form.write(record, this.#clock.wall(), this.#line);
+    return this.#line.takeText();
   }
 
   #updateWants(): void {

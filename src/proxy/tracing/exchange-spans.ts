@@ -157,6 +157,6 @@ function hostName(authority: string): string {
 
 const hostOf = ({ address }: EndpointState): string => (address.includes(":") ? `[${address}]` : address);
 
-/** A part of a text keeps the whole in memory, unless it is made anew. */
+/** A part of a text, such as a head, keeps the whole in memory, unless it is made anew. */
 const cut = (text: string, length: number): string =>
-  text.length > length ? Buffer.from(text.slice(0, length), "latin1").toString("latin1") : text;
+  Buffer.from(text.length > length ? text.slice(0, length) : text, "latin1").toString("latin1");

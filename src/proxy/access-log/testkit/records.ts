@@ -2,6 +2,10 @@ import type { ServicePort } from "../../../config/mesh-config.ts";
 import type { ExchangeRecord } from "../../exchange/exchange-record.ts";
 import type { FlowRecord } from "../../flow/flow-record.ts";
 import type { Caller, EndpointState, ServicePortState } from "../../router/types.ts";
+import type { CallRecord } from "../call-fields.ts";
+import type { CommonLine } from "../common-line.ts";
+import type { JsonLine } from "../json-line.ts";
+import { LineBytes } from "../line-bytes.ts";
 
 /** What a record of a call needs of these; the rest has no part in what is said of it. */
 function servicePort(key: string, scheme: ServicePort["scheme"] = "http"): ServicePortState {
@@ -71,4 +75,10 @@ export function flowRecord(changes: Partial<FlowRecord> = {}): FlowRecord {
 }
 
 /** 25 November 2026, when those records ended. */
-export const ENDED_AT = Date.UTC(2026, 10, 25, 20, 33, 7, 250);
+const ENDED_AT = Date.UTC(2026, 10, 25, 20, 33, 7, 250);
+
+export function lineOf(form: JsonLine | CommonLine, record: CallRecord, endedAtMs = ENDED_AT): string {
+  const line = LineBytes.alone();
+  form.write(record, endedAtMs, line);
+  return line.takeText();
+}

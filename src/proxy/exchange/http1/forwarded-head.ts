@@ -174,8 +174,8 @@ export function originForm(target: string, method: string): string {
   return target === "" && method === "OPTIONS" ? "*" : `/${target}`;
 }
 
-/** The authority of absolute form outweighs Host (RFC 9112 §3.2.2). */
-function hostOf(parser: HeadParser, text: string, base: number): string | undefined {
+/** The authority of absolute form outweighs Host (RFC 9112 §3.2.2). @returns a part of `text` */
+export function hostOf(parser: HeadParser, text: string, base: number): string | undefined {
   if (parser.authorityEnd > 0) return text.slice(parser.authorityStart - base, parser.authorityEnd - base);
   return parser.hostIndex < 0 ? undefined : fieldValue(parser, text, base, parser.hostIndex);
 }

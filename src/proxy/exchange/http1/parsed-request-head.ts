@@ -4,7 +4,7 @@ import type { RequestView } from "../../router/types.ts";
 import type { HttpProtocol } from "../exchange-record.ts";
 import { requestFieldsOut } from "../http2/forwarded-fields.ts";
 import type { ForwardOptions, RequestHead } from "../message-heads.ts";
-import { originForm, requestFields, requestHead } from "./forwarded-head.ts";
+import { hostOf, originForm, requestFields, requestHead } from "./forwarded-head.ts";
 import { OwnFields } from "./own-fields.ts";
 
 /** A parsed head of HTTP/1.1. One serves a thread: it is filled and read within one step. */
@@ -63,9 +63,8 @@ export class ParsedRequestHead implements RequestHead, RequestView {
   /** As the endpoint will see it: what goes no further than this connection decides nothing. */
   header(name: string): string | undefined {
     const parser = this.#parser;
-    // RFC 9112 §3.2.2: the authority of absolute form stands in the place of Host.
-    if (name === "host" && parser.authorityEnd > 0)
-      return this.#bytes.toString("latin1", parser.authorityStart, parser.authorityEnd);
+    // It is asked for most, there is one at most, and Connection may not name it.
+    if (name === "host") return hostOf(parser, this.#text, this.#start);
     if (parser.nominated.includes(name)) return undefined;
     let joined: string | undefined;
     for (let index = 0; index < parser.fieldCount; index++) {
