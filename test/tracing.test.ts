@@ -115,7 +115,14 @@ test("workers of tulle proxy send what each of them carries, with the headers th
 });
 
 test.each([
-  [["--tracing-endpoint", "jaeger-agent:6831"], /--tracing-endpoint: .*Jaeger takes OTLP/],
+  [
+    ["--tracing-endpoint", "jaeger-agent:6831"],
+    /^tulle: --tracing-endpoint \(TULLE_TRACING_ENDPOINT\) "jaeger-agent:6831": port 6831 is one of Jaeger's own .*\n$/,
+  ],
+  [
+    ["--tracing-endpoint", "http://me:secret@c:4318"],
+    /^tulle: --tracing-endpoint \(TULLE_TRACING_ENDPOINT\) "http:\/\/…@c:4318": it has a name or password, .*\n$/,
+  ],
   [["--tracing-endpoint", "http://c:4318", "--tracing-headers", "secret"], /--tracing-headers: it is not name=value/],
   [["--tracing-protocol", "jaeger"], /Allowed choices are otlp-grpc, otlp-http, otlp-json, zipkin/],
   [["--tracing-sampling", "2"], /"2" is not a number from 0 to 1\./],

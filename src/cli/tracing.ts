@@ -38,6 +38,7 @@ interface Origin {
 
 /** A worker that is told to end has two seconds. */
 const FLUSH_MS = 1_500;
+const ENDPOINT_VARIABLE = "TULLE_TRACING_ENDPOINT";
 /** How workers get the headers: what is secret in them is not for command lines. */
 const HEADERS_VARIABLE = "TULLE_TRACING_HEADERS";
 
@@ -86,7 +87,9 @@ export async function openTracing(
   const { tracingEndpoint: endpoint, tracingServiceName } = flags;
   if (endpoint === undefined || endpoint === "") return undefined;
   const collector = collectorOf(endpoint, flags.tracingProtocol);
-  if (typeof collector === "string") throw new UsageError(`--tracing-endpoint: ${collector}`);
+  // The variable as well: in a Pod it is that or the flag, as the chart's user wrote it.
+  if (typeof collector === "string")
+    throw new UsageError(`--tracing-endpoint (${ENDPOINT_VARIABLE}) "${withoutUser(endpoint)}": ${collector}`);
   const headers = headersOf(flags.tracingHeaders ?? "");
   if (log === undefined) return undefined;
   const { openExporter } = await import("../trace-export/open-exporter.ts");
@@ -134,6 +137,11 @@ export function tracingForWorkers(flags: TracingFlags): TracingFlags {
 export function tracingOfWorker(flags: TracingFlags): TracingFlags {
   const tracingHeaders = process.env[HEADERS_VARIABLE];
   return tracingHeaders === undefined ? flags : { ...flags, tracingHeaders };
+}
+
+/** A password does not belong in what a log keeps. */
+function withoutUser(endpoint: string): string {
+  return endpoint.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/?#]*@/i, "$1…@");
 }
 
 function numberUpTo(most: number): (text: string) => number {

@@ -19,29 +19,41 @@ const PATHS: Readonly<Record<TraceProtocol, string>> = {
 /** Of Jaeger's agent and of the thrift that its collector used to take. */
 const JAEGER_PORTS = ["5775", "6831", "6832", "14250", "14268"];
 
+/** `http://user@host:port/path`, of which all but the host may be left out. */
+const PARTS = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(?:([^/?#]*)@)?(\[[^\]/?#]*\]|[^:/?#[\]]*)(?::([^/?#]*))?([/?#].*)?$/i;
+const MAX_PORT = 65_535;
+
 /**
  * @param endpoint an URL, or `host:port`
  * @param protocol undefined: as the port says
- * @returns a sentence that says what is wrong and what would be right, for what is no collector
+ * @returns for what is no collector: what is wrong and what to write, to stand after the value
  */
 export function collectorOf(endpoint: string, protocol: TraceProtocol | undefined): Collector | string {
-  const url = parse(endpoint);
-  const isName = !endpoint.includes("/") && !endpoint.includes(":") && protocol === undefined;
-  if (url === undefined || isName) return `"${endpoint}" is no URL such as http://otel-collector.observability:4317.`;
-  if (url.username !== "" || url.password !== "") return "Who sends is told by a header, not in the URL.";
-  if (protocol === undefined && JAEGER_PORTS.includes(url.port))
-    return `Port ${url.port} is one of Jaeger's own protocols, which it has given up. Jaeger takes OTLP: port 4317 or 4318.`;
-  const known = protocol ?? PORTS[url.port];
-  if (known === undefined)
-    return `Port ${url.port || "(none)"} does not say the protocol: it must be given (${TRACE_PROTOCOLS.join(", ")}).`;
+  const [whole, scheme = "http", user, host = "", port = ""] = PARTS.exec(endpoint.trim()) ?? [];
+  const like = (to = host) => `${/^https$/i.test(scheme) ? "https" : "http"}://${to}:4317`;
+  if (whole === undefined) return `it is no URL; write one such as ${like("collector")}`;
+  if (!/^https?$/i.test(scheme))
+    return `a collector is spoken to by http or https, not by ${scheme}; write ${like(host || "collector")}`;
+  if (user !== undefined)
+    return "it has a name or password, which would be in logs; send a header instead (--tracing-headers)";
+  if (host === "") return `it has no host; write one such as ${like("collector")}`;
+  if (port !== "" && !isPort(port)) return `":${port}" is no port from 1 to ${MAX_PORT}; write ${like()}`;
+  const text = `${scheme}://${endpoint.trim().replace(/^[a-z][a-z0-9+.-]*:\/\//i, "")}`;
+  if (!URL.canParse(text)) return `it is no URL; write one such as ${like("collector")}`;
+  if (protocol === undefined && JAEGER_PORTS.includes(port))
+    return `port ${port} is one of Jaeger's own protocols, which it has given up; write its port for OTLP, 4317 or 4318`;
+  const known = protocol ?? PORTS[port];
+  if (known === undefined) {
+    const what = port === "" ? "it has no port, which would say" : `port ${port} does not say`;
+    return `${what} the protocol; write ${like()} (or 4318, 9411), or give --tracing-protocol (${TRACE_PROTOCOLS.join(", ")})`;
+  }
+  const url = new URL(text);
   if (known === "otlp-grpc" && url.pathname !== "/")
-    return `OTLP over gRPC has no path, and "${endpoint}" has: is otlp-http meant?`;
+    return `OTLP over gRPC has no path; leave out ${url.pathname}, or give --tracing-protocol otlp-http`;
   if (url.pathname === "/") url.pathname = PATHS[known];
   return { protocol: known, url: url.href };
 }
 
-function parse(endpoint: string): URL | undefined {
-  const text = /^[a-z+]+:\/\//i.test(endpoint) ? endpoint : `http://${endpoint}`;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.hostname !== "" ? url : undefined;
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_PORT;
 }
