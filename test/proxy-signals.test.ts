@@ -3,7 +3,7 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { emptyMeshConfig } from "../src/config/mesh-config.ts";
+import { webConfig } from "../src/config/testkit/shop-config.ts";
 import { freePorts, ProxyHost } from "./running-proxy.ts";
 
 const closing: (() => unknown)[] = [];
@@ -36,21 +36,7 @@ beforeEach(async () => {
   host = await ProxyHost.open();
   closing.push(() => host.close());
   [port = 0] = await freePorts(1);
-  host.publish({
-    ...emptyMeshConfig(),
-    entrypoints: { web: { address: "127.0.0.1", port, transport: "tcp", servicePort: "shop/web:80" } },
-    servicePorts: {
-      "shop/web:80": {
-        namespace: "shop",
-        service: "web",
-        port: 80,
-        trafficType: "http",
-        scheme: "http",
-        middlewares: {},
-        endpoints: { [endpoint]: {} },
-      },
-    },
-  });
+  host.publish(webConfig(port, endpoint));
 });
 
 /** A call under way: what came of it. */

@@ -1,21 +1,17 @@
 /** `tulle proxy` on several cores: worker processes, one configuration, one sum. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import http from "node:http";
-import net from "node:net";
+import type net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
-import { seal } from "../src/config/snapshot.ts";
-import { ConfigServer } from "../src/config-stream/config-server.ts";
-import { systemClock } from "../src/model/clock.ts";
-import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
-import { silentLog } from "../src/telemetry/log.ts";
+import { shopEntrypoint, shopServicePort } from "../src/config/testkit/shop-config.ts";
 import { parseExposition, sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
 import type { TrafficReport } from "../src/traffic/traffic-report.ts";
+import { freePorts, ProxyHost, type RunningProxy } from "./running-proxy.ts";
 import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -26,29 +22,13 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = net.createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map(async (server) => once(server.close(), "close")));
-  return ports;
-}
-
 let endpoint: string;
 /** Calls for `/slow` that the endpoint has got. */
 let slowCalls: number;
-let controller: ConfigServer;
-let controllerPort: number;
+let host: ProxyHost;
+let daemon: RunningProxy;
+/** Of the Services. */
 let ports: number[];
-let daemon: ChildProcess;
-let log: string;
-/** Called at each acknowledgement of the proxy. */
-let onAcknowledged: () => void;
 
 beforeEach(async () => {
   slowCalls = 0;
@@ -65,94 +45,35 @@ beforeEach(async () => {
     server.close();
   });
   endpoint = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
-  onAcknowledged = () => {};
-  controller = new ConfigServer({
-    cert: CERTIFICATE,
-    key: KEY,
-    clock: systemClock,
-    log: silentLog,
-    authenticate: async () => ({ role: "proxy", pod: "p", node: "n" }),
-    onStatus: () => onAcknowledged(),
-  });
-  controllerPort = await controller.listen("localhost", 0);
-  closing.push(() => controller.close());
-  ports = await freePorts(8);
+  host = await ProxyHost.open();
+  closing.push(() => host.close());
+  ports = await freePorts(3);
 });
 
-const [SERVICE, LIMITED, DNS, HEALTH, METRICS, ADMIN] = [0, 1, 2, 3, 4, 5];
+const [SERVICE, LIMITED, SILENT] = [0, 1, 2];
 const portOf = (index: number) => ports[index] as number;
 
 function configOf(middlewares: ServicePort["middlewares"] = {}): MeshConfig {
-  const servicePort = (service: string, own: ServicePort["middlewares"]): ServicePort => ({
-    namespace: "shop",
-    service,
-    port: 80,
-    trafficType: "http",
-    scheme: "http",
-    middlewares: own,
-    endpoints: { [endpoint]: {} },
-  });
-  const entrypoint = (port: number, name: string) => ({
-    [`127.0.0.1:${port}/tcp`]: {
-      address: "127.0.0.1",
-      port,
-      transport: "tcp" as const,
-      servicePort: `shop/${name}:80`,
-    },
-  });
   return {
     ...emptyMeshConfig(),
-    entrypoints: { ...entrypoint(portOf(SERVICE), "web"), ...entrypoint(portOf(LIMITED), "limited") },
+    entrypoints: { ...shopEntrypoint(portOf(SERVICE), "web"), ...shopEntrypoint(portOf(LIMITED), "limited") },
     servicePorts: {
-      "shop/web:80": servicePort("web", middlewares),
-      "shop/limited:80": servicePort("limited", { rateLimit: { average: 1, burst: 5 } }),
+      "shop/web:80": shopServicePort("web", [endpoint], { middlewares }),
+      "shop/limited:80": shopServicePort("limited", [endpoint], {
+        middlewares: { rateLimit: { average: 1, burst: 5 } },
+      }),
     },
   };
 }
 
 /** Publishes it, and waits until the proxy has it in force. */
 async function putInForce(config: MeshConfig): Promise<void> {
-  const acknowledged = new Promise<void>((resolve) => {
-    onAcknowledged = resolve;
-  });
-  controller.publish(seal(config));
-  await acknowledged;
+  host.publish(config);
+  await host.inForceOn(1);
 }
 
 async function start(workers: number | "auto" = WORKERS, more: Readonly<Record<string, string>> = {}): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tulle-workers-"));
-  closing.push(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, "ca.crt"), CERTIFICATE);
-  writeFileSync(join(folder, "token"), "token");
-  const args = {
-    controller: `localhost:${controllerPort}`,
-    "ca-file": join(folder, "ca.crt"),
-    "token-file": join(folder, "token"),
-    "state-dir": folder,
-    address: "127.0.0.1",
-    "dns-port": portOf(DNS),
-    "health-port": portOf(HEALTH),
-    "metrics-port": portOf(METRICS),
-    "admin-port": portOf(ADMIN),
-    workers,
-    "lame-duck": 0,
-    drain: 5,
-    ...more,
-  };
-  const flags = Object.entries(args).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(process.execPath, [join(ROOT, "bin/tulle"), "proxy", ...flags], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  daemon = child;
-  log = "";
-  child.stderr.on("data", (bytes) => {
-    log += bytes;
-  });
-  closing.push(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  });
+  daemon = host.start({ workers, "lame-duck": 0, drain: 5, ...more });
   await putInForce(configOf());
 }
 
@@ -165,7 +86,7 @@ async function call(port: number, path = "/"): Promise<number> {
   return response.statusCode ?? 0;
 }
 
-const metricsText = () => answerOf(portOf(METRICS), "/metrics");
+const metricsText = () => answerOf(host.ports.metrics, "/metrics");
 
 async function answerOf(port: number, path: string, headers: Record<string, string> = {}): Promise<string> {
   const request = http.get({ host: "127.0.0.1", port, path, headers, agent: false });
@@ -181,7 +102,7 @@ test("workers share the port, and their counters are one sum", async () => {
   expect(statuses.every((status) => status === 200)).toBe(true);
   const text = await metricsText();
   expect(sumOfSeries(text, "tulle_requests_total", { code: "2xx" })).toBe(60);
-  const report = JSON.parse(await answerOf(portOf(ADMIN), "/api/traffic")) as TrafficReport;
+  const report = JSON.parse(await answerOf(host.ports.admin, "/api/traffic")) as TrafficReport;
   expect(report.edges.map(({ servicePort, exchanges }) => [servicePort, exchanges[2]])).toEqual([["shop/web:80", 60]]);
   for (let worker = 0; worker < WORKERS; worker++)
     expect(sumOfSeries(text, "tulle_worker_resident_memory_bytes", { worker: `${worker}` })).toBeGreaterThan(1e6);
@@ -207,7 +128,7 @@ test("workers write whole lines to one access log, and open it anew when their p
   );
   expect(sorted(before)).toEqual(Array.from({ length: 100 }, (_, index) => index));
   renameSync(file, `${file}.1`);
-  daemon.kill("SIGUSR1");
+  daemon.process.kill("SIGUSR1");
   await until(
     async () => existsSync(file),
     (exists) => exists,
@@ -228,7 +149,7 @@ test("workers write whole lines to one access log, and open it anew when their p
 
 /** Of the admin API, as long as it lasts. */
 async function tapAt(query: string): Promise<AsyncIterable<string>> {
-  const request = http.get({ host: "127.0.0.1", port: portOf(ADMIN), path: `/api/tap?${query}`, agent: false });
+  const request = http.get({ host: "127.0.0.1", port: host.ports.admin, path: `/api/tap?${query}`, agent: false });
   closing.push(() => request.destroy());
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   expect(response.statusCode).toBe(200);
@@ -252,7 +173,7 @@ test("a tap shows the calls of all workers, also of those that were started afte
   expect(await shown).toEqual(Array.from({ length: 30 }, () => 200));
 
   const later = statusesOf(await tapAt("path=/later&count=1"));
-  const children = spawnedBy(daemon.pid as number);
+  const children = spawnedBy(daemon.process.pid as number);
   for (const pid of children) process.kill(pid, "SIGKILL");
   await until(
     () => call(portOf(SERVICE), "/later").catch(() => 0),
@@ -289,11 +210,11 @@ test("a worker that dies is replaced, and what it counted stays", async () => {
   await start();
   await Promise.all(Array.from({ length: 30 }, () => call(portOf(SERVICE))));
   await metricsText();
-  const children = spawnedBy(daemon.pid as number);
+  const children = spawnedBy(daemon.process.pid as number);
   expect(children).toHaveLength(WORKERS);
   for (const pid of children) process.kill(pid, "SIGKILL");
   await until(
-    async () => spawnedBy(daemon.pid as number),
+    async () => spawnedBy(daemon.process.pid as number),
     (pids) => pids.length === WORKERS && !pids.includes(children[0] as number),
   );
   await until(
@@ -302,27 +223,26 @@ test("a worker that dies is replaced, and what it counted stays", async () => {
   );
   // A text that is asked for is kept for a second.
   await until(metricsText, (text) => sumOfSeries(text, "tulle_requests_total", { code: "2xx" }) >= 31);
-  expect(log).toContain("a worker ended; it is started again");
+  expect(daemon.log).toContain("a worker ended; it is started again");
 });
 
 test("a signal lets the calls under way finish, and nothing stays behind", async () => {
   await start();
-  const children = spawnedBy(daemon.pid as number);
+  const children = spawnedBy(daemon.process.pid as number);
   const slow = Promise.all(Array.from({ length: 9 }, () => call(portOf(SERVICE), "/slow")));
   await until(() => slowCalls === 9);
   // As a terminal does it: to the whole group.
-  for (const pid of [daemon.pid as number, ...children]) process.kill(pid, "SIGTERM");
+  for (const pid of [daemon.process.pid as number, ...children]) process.kill(pid, "SIGTERM");
   expect(await slow).toEqual(Array.from({ length: 9 }, () => 200));
-  const [code] = await once(daemon, "exit");
-  expect(code).toBe(0);
+  expect(await daemon.ended()).toBe(0);
   expect(children.filter(isRunning)).toEqual([]);
 });
 
 test("workers do not outlive a parent that is killed", async () => {
   await start();
-  const children = spawnedBy(daemon.pid as number);
-  daemon.kill("SIGKILL");
-  await once(daemon, "exit");
+  const children = spawnedBy(daemon.process.pid as number);
+  daemon.process.kill("SIGKILL");
+  await daemon.ended();
   await until(
     async () => children.filter(isRunning),
     (left) => left.length === 0,
@@ -332,7 +252,7 @@ test("workers do not outlive a parent that is killed", async () => {
 test("one worker is the process itself", async () => {
   await start(1);
   expect(await call(portOf(SERVICE))).toBe(200);
-  expect(spawnedBy(daemon.pid as number)).toEqual([]);
+  expect(spawnedBy(daemon.process.pid as number)).toEqual([]);
   expect(await metricsText()).not.toContain("tulle_worker_");
 });
 
@@ -350,20 +270,10 @@ describe("what is counted", () => {
     return counted;
   }
 
-  const servicePort = (
-    service: string,
-    endpoints: readonly string[],
-    rest: Partial<ServicePort> = {},
-  ): ServicePort => ({
-    namespace: "shop",
-    service,
-    port: 80,
-    trafficType: "http",
-    scheme: "http",
-    middlewares: {},
-    endpoints: Object.fromEntries(endpoints.map((key) => [key, { identity: "shop/web" }])),
-    ...rest,
-  });
+  const servicePort = (service: string, keys: readonly string[], rest: Partial<ServicePort> = {}) => {
+    const endpoints = Object.fromEntries(keys.map((key) => [key, { identity: "shop/web" }]));
+    return shopServicePort(service, keys, { endpoints, ...rest });
+  };
   const backends = [
     { servicePort: "shop/v1:80", weight: 3 },
     { servicePort: "shop/v2:80", weight: 1 },
@@ -394,18 +304,15 @@ describe("what is counted", () => {
     const flaky = await endpointThat((hit, response) => response.writeHead(hit % 3 === 0 ? 503 : 200).end());
     const arrivals: (() => void)[] = [];
     const silent = await endpointThat(() => arrivals.shift()?.());
-    const entrypoint = (port: number, service: string) => ({
-      [`127.0.0.1:${port}/tcp`]: { address: "127.0.0.1", port, transport: "tcp" as const, servicePort: service },
-    });
-    const [webPort, flakyPort, silentPort] = [portOf(SERVICE), portOf(LIMITED), portOf(6)];
+    const [webPort, flakyPort, silentPort] = [portOf(SERVICE), portOf(LIMITED), portOf(SILENT)];
     await start(2);
     await putInForce({
       ...emptyMeshConfig(),
       accessControl: "on",
       entrypoints: {
-        ...entrypoint(webPort, "shop/web:80"),
-        ...entrypoint(flakyPort, "shop/flaky:80"),
-        ...entrypoint(silentPort, "shop/silent:80"),
+        ...shopEntrypoint(webPort, "web"),
+        ...shopEntrypoint(flakyPort, "flaky"),
+        ...shopEntrypoint(silentPort, "silent"),
       },
       servicePorts: {
         "shop/web:80": servicePort("web", [v1.key], { routes: [{ origin, matches: [], backends }] }),
@@ -449,7 +356,7 @@ describe("what is counted", () => {
 
     // The last abort is known once its connection's end has come.
     const report = await until(
-      async () => JSON.parse(await answerOf(portOf(ADMIN), "/api/traffic")) as TrafficReport,
+      async () => JSON.parse(await answerOf(host.ports.admin, "/api/traffic")) as TrafficReport,
       ({ edges }) => edges.some(({ exchanges }) => exchanges[0] === 10),
     );
     const counted = new Map<string, number>();
@@ -484,7 +391,7 @@ describe("what is counted", () => {
     const table = readFileSync(join(ROOT, "docs/metrics.md"), "utf8");
     for (const open of [false, true]) {
       const headers = open ? { accept: "application/openmetrics-text; version=1.0.0" } : {};
-      const families = parseExposition(await answerOf(portOf(METRICS), "/metrics", headers), open);
+      const families = parseExposition(await answerOf(host.ports.metrics, "/metrics", headers), open);
       const suffixes: Readonly<Record<string, string>> = open ? { counter: "_total", info: "_info" } : {};
       for (const [name, { type }] of families) expect.soft(table).toContain(`| \`${name}${suffixes[type] ?? ""}\` |`);
       expect(families.size).toBeGreaterThan(25);

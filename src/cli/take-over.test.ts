@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { putCoreDns } from "../controller/testkit/core-dns.ts";
 import { FakeApi } from "../controller/testkit/fake-api.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { handBack, type TakeOverOptions, takeOver } from "./take-over.ts";
@@ -52,18 +53,7 @@ function fixture(...dns: readonly Dns[]) {
 /** Traefik Mesh, which had the names. */
 function addOriginal(api: FakeApi, parts: readonly ("controller" | "proxy" | "shadow")[]) {
   const record = JSON.stringify({ namespace: "new", domains: [], original: "old" });
-  api.put("/api/v1/namespaces/kube-system/configmaps", { metadata: { name: "coredns" }, data: { Corefile: "" } });
-  api.put("/apis/apps/v1/namespaces/kube-system/deployments", {
-    metadata: { name: "coredns", namespace: "kube-system", annotations: { "tulle.dev/dns-owner": record } },
-    spec: {
-      template: {
-        spec: {
-          containers: [{ name: "coredns", image: "coredns/coredns:1.11.1" }],
-          volumes: [{ name: "config", configMap: { name: "coredns" } }],
-        },
-      },
-    },
-  });
+  putCoreDns(api, "", { annotations: { "tulle.dev/dns-owner": record } });
   const put = (collection: string, name: string, labels: object) =>
     api.put(`/api/v1/namespaces/old/${collection}`, {
       metadata: { name, namespace: "old", labels: { app: "maesh", ...labels } },

@@ -9,11 +9,10 @@ import { DnsOwnership } from "./dns-ownership.ts";
 import type { ClusterEvent } from "./event-recorder.ts";
 import { SHADOW_LABELS } from "./own-objects.ts";
 import { takeAway } from "./take-away.ts";
+import { DEPLOYMENTS, CORE_DNS_MAPS as MAPS, putCoreDns } from "./testkit/core-dns.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
 
-const MAPS = "/api/v1/namespaces/kube-system/configmaps";
 const APPS = "/apis/apps/v1/namespaces/kube-system";
-const DEPLOYMENTS = `${APPS}/deployments`;
 const DAEMON_SETS = `${APPS}/daemonsets`;
 const COREFILE = `.:53 {
     errors
@@ -49,21 +48,8 @@ function fixture(mode: DnsMode = "forward", collection = DEPLOYMENTS) {
   const [api, clock] = [new FakeApi(), new ManualClock()];
   const rollout = { status: (): object => READY };
   const wanted = { meshDomains: ["traefik.mesh", "maesh"] };
-  api.put(MAPS, { metadata: { name: "coredns", namespace: "kube-system" }, data: { Corefile: COREFILE } });
   const path = `${collection}/coredns`;
-  api.put(collection, {
-    metadata: { name: "coredns", namespace: "kube-system", generation: 1 },
-    spec: {
-      replicas: 2,
-      template: {
-        metadata: {},
-        spec: {
-          containers: [{ name: "coredns", image: "coredns/coredns:1.11.1" }],
-          volumes: [{ name: "config", configMap: { name: "coredns", items: [{ key: "Corefile", path: "Corefile" }] } }],
-        },
-      },
-    },
-  });
+  putCoreDns(api, COREFILE, { generation: 1 }, collection);
   api.refuse = (method, asked) => {
     const workload = api.objects.get(path);
     if (method === "GET" && asked === path && workload !== undefined) workload["status"] = rollout.status();

@@ -7,10 +7,9 @@ import { DnsKeeper } from "./dns-keeper.ts";
 import { askToHandBack, askToTakeOver, DnsOwnership, findOwner, type TakeOver } from "./dns-ownership.ts";
 import type { OriginalMesh } from "./original-meshes.ts";
 import { takeAway } from "./take-away.ts";
+import { DEPLOYMENTS, CORE_DNS_MAPS as MAPS, putCoreDns } from "./testkit/core-dns.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
 
-const MAPS = "/api/v1/namespaces/kube-system/configmaps";
-const DEPLOYMENTS = "/apis/apps/v1/namespaces/kube-system/deployments";
 const COREFILE = ".:53 {\n    kubernetes cluster.local\n    forward . /etc/resolv.conf\n    reload\n}\n";
 const READY = { observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2 };
 const STUCK = { ...READY, replicas: 3, updatedReplicas: 1, unavailableReplicas: 1 };
@@ -25,19 +24,7 @@ function fixture() {
   let originals: readonly OriginalMesh[] = [];
   const lacking: string[] = [];
   const events: string[] = [];
-  api.put(MAPS, { metadata: { name: "coredns", namespace: "kube-system" }, data: { Corefile: COREFILE } });
-  api.put(DEPLOYMENTS, {
-    metadata: { name: "coredns", namespace: "kube-system", generation: 1 },
-    spec: {
-      template: {
-        metadata: {},
-        spec: {
-          containers: [{ name: "coredns", image: "coredns/coredns:1.11.1" }],
-          volumes: [{ name: "config", configMap: { name: "coredns" } }],
-        },
-      },
-    },
-  });
+  putCoreDns(api, COREFILE, { generation: 1 });
   api.refuse = (method, path, body) => {
     const workload = api.objects.get(`${DEPLOYMENTS}/coredns`);
     if (workload !== undefined) workload["status"] = rollout.status();

@@ -4,9 +4,9 @@ import { ClusterState } from "../model/cluster-state.ts";
 import { decodeObject } from "../model/decode/decode-object.ts";
 import type { MeshObject } from "../model/objects.ts";
 import { type Finding, inspectCluster } from "./inspect-cluster.ts";
+import { putCoreDns } from "./testkit/core-dns.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
 
-const KUBE_SYSTEM = "/api/v1/namespaces/kube-system/configmaps";
 const MESH_APPS = "/apis/apps/v1/namespaces/mesh";
 
 /** A cluster as kubeadm makes it, with SMI; the test adds an installation or takes something away. */
@@ -23,21 +23,7 @@ function cluster(minor = "34") {
     metadata: {} as never,
     resources: [{ name: "trafficsplits", kind: "TrafficSplit" }],
   });
-  api.put(KUBE_SYSTEM, {
-    metadata: { name: "coredns" },
-    data: { Corefile: ".:53 {\n    forward . /etc/resolv.conf\n}\n" },
-  });
-  api.put("/apis/apps/v1/namespaces/kube-system/deployments", {
-    metadata: { name: "coredns" },
-    spec: {
-      template: {
-        spec: {
-          containers: [{ name: "coredns", image: "coredns/coredns:1.11.1" }],
-          volumes: [{ configMap: { name: "coredns", items: [{ key: "Corefile", path: "Corefile" }] } }],
-        },
-      },
-    },
-  });
+  putCoreDns(api, ".:53 {\n    forward . /etc/resolv.conf\n}\n");
   return api;
 }
 

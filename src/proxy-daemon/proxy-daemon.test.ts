@@ -4,8 +4,9 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
+import type { MeshConfig } from "../config/mesh-config.ts";
 import { seal } from "../config/snapshot.ts";
+import { webConfig } from "../config/testkit/shop-config.ts";
 import { ConfigServer } from "../config-stream/config-server.ts";
 import { systemClock } from "../model/clock.ts";
 import { CERTIFICATE, KEY } from "../model/testkit/certificate.ts";
@@ -39,25 +40,8 @@ async function backend(): Promise<number> {
 
 /** One service, whose mesh name is 127.0.0.1 and whose port the proxy knows as `port`. */
 function configFor(port: number, backendPort: number): MeshConfig {
-  return {
-    ...emptyMeshConfig(),
-    meshDomains: ["traefik.mesh"],
-    names: { "shop/web": ["127.0.0.1"] },
-    entrypoints: {
-      [`127.0.0.1:${port}/tcp`]: { address: "127.0.0.1", port, transport: "tcp", servicePort: "shop/web:80" },
-    },
-    servicePorts: {
-      "shop/web:80": {
-        namespace: "shop",
-        service: "web",
-        port: 80,
-        trafficType: "http",
-        scheme: "http",
-        middlewares: {},
-        endpoints: { [`127.0.0.1:${backendPort}`]: {} },
-      },
-    },
-  };
+  const config = webConfig(port, `127.0.0.1:${backendPort}`);
+  return { ...config, meshDomains: ["traefik.mesh"], names: { "shop/web": ["127.0.0.1"] } };
 }
 
 async function controller(

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig } from "../config/mesh-config.ts";
+import { shopServicePort } from "../config/testkit/shop-config.ts";
 import { nodeData } from "./node-data.ts";
 
 test("what a proxy has in force is told in a Traefik's form, and beside it as it is", () => {
@@ -7,15 +8,7 @@ test("what a proxy has in force is told in a Traefik's form, and beside it as it
     ...emptyMeshConfig(),
     meshDomains: ["traefik.mesh"],
     servicePorts: {
-      "shop/web:80": {
-        namespace: "shop",
-        service: "web",
-        port: 80,
-        trafficType: "http",
-        scheme: "http",
-        middlewares: { retry: { attempts: 2 } },
-        endpoints: { "10.1.0.1:8080": {} },
-      },
+      "shop/web:80": shopServicePort("web", ["10.1.0.1:8080"], { middlewares: { retry: { attempts: 2 } } }),
     },
   };
   const told = nodeData(

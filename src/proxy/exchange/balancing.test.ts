@@ -1,33 +1,22 @@
 /** tulle.dev/load-balancing, as exchanges feed it. */
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Balancing } from "../../config/mesh-config.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
-import { FarEnd, HttpFixture } from "./testkit/http-fixture.ts";
-
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const GET = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
+import type { FarEnd } from "./testkit/http-fixture.ts";
+import { farEnd, GET, OK, openProxy } from "./testkit/plain-peers.ts";
 
 /** An endpoint that takes so long, by the clock of the proxy. */
 async function taking(ms: number, clock: ManualClock): Promise<FarEnd> {
-  const end = await FarEnd.listen((socket, received) => {
+  return farEnd((socket, received) => {
     if (!received.endsWith("\r\n\r\n")) return;
     clock.advance(ms);
     socket.write(OK);
   });
-  closing.push(() => end.close());
-  return end;
 }
 
 async function open(ends: readonly FarEnd[], clock: ManualClock, algorithm: NonNullable<Balancing["algorithm"]>) {
   const endpoints = ends.map(({ address }) => address);
-  const proxy = await HttpFixture.open({ endpoints, clock, servicePort: { balancing: { algorithm } } });
-  closing.push(() => proxy.close());
-  return proxy;
+  return openProxy(endpoints, { clock, servicePort: { balancing: { algorithm } } });
 }
 
 const calls = (end: FarEnd) => end.received.split("GET / ").length - 1;

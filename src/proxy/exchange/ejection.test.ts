@@ -1,28 +1,15 @@
 /** Endpoints that fail are left out: what counts as failing, as exchanges see it. */
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
-import { Http2Caller, Http2FarEnd } from "./testkit/http2-peers.ts";
+import type { FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
+import { Http2Caller } from "./testkit/http2-peers.ts";
+import { answering, closing, GET, http2FarEnd, OK, openProxy } from "./testkit/plain-peers.ts";
 
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const GET = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const NOBODY = "127.0.0.1:1";
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function answering(answer: string): Promise<FarEnd> {
-  const end = await FarEnd.answering(answer);
-  closing.push(() => end.close());
-  return end;
-}
 
 async function open(endpoints: readonly string[], servicePort: NonNullable<FixtureOptions["servicePort"]> = {}) {
   const clock = new ManualClock();
-  const fixture = await HttpFixture.open({ endpoints, servicePort, clock });
-  closing.push(() => fixture.close());
+  const fixture = await openProxy(endpoints, { servicePort, clock });
   return { fixture, clock };
 }
 
@@ -68,22 +55,17 @@ test("what is ejected stays so through a configuration that does not touch it", 
 
 test("endpoints of HTTP/2 that reset their streams are left out where that counts", async () => {
   let resets = 0;
-  const broken = await Http2FarEnd.listen((stream) => {
+  const broken = await http2FarEnd((stream) => {
     resets++;
     stream.close(2);
   });
-  const fine = await Http2FarEnd.listen((stream) => {
+  const fine = await http2FarEnd((stream) => {
     stream.respond({ ":status": 200 });
     stream.end("ok");
   });
-  closing.push(
-    () => broken.close(),
-    () => fine.close(),
-  );
   const settings = { scheme: "h2c", balancing: { ejection: { failures: 3 } } } as const;
   const { fixture } = await open([broken.address, fine.address], settings);
-  const caller = new Http2Caller(fixture.port);
-  closing.push(() => caller.close());
+  const caller = closing(new Http2Caller(fixture.port));
   for (let call = 0; call < 20; call++) await caller.call({ ":path": "/" });
   // One of them may have been repeated silently, at the same endpoint.
   expect(resets).toBeLessThanOrEqual(4);

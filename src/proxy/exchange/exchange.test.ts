@@ -1,40 +1,20 @@
 import { setImmediate } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import type { ServicePortState } from "../router/types.ts";
-import { FarEnd, type FixtureOptions, HttpFixture, type RawCaller } from "./testkit/http-fixture.ts";
+import { FarEnd, type FixtureOptions, type HttpFixture, type RawCaller } from "./testkit/http-fixture.ts";
+import { answering, farEnd, GET as GET_CLOSE, OK, openProxy, reasonOf, statusOf } from "./testkit/plain-peers.ts";
 
-const opened: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of opened.splice(0).reverse()) await each.close();
-});
-
-async function farEnd(...args: Parameters<typeof FarEnd.listen>): Promise<FarEnd> {
-  const server = await FarEnd.listen(...args);
-  opened.push(server);
-  return server;
-}
-async function answering(answer: string): Promise<FarEnd> {
-  const server = await FarEnd.answering(answer);
-  opened.push(server);
-  return server;
-}
 async function proxyTo(
   server: FarEnd | readonly string[],
   options: Partial<FixtureOptions> = {},
 ): Promise<HttpFixture> {
   const endpoints = server instanceof FarEnd ? [server.address] : server;
-  const fixture = await HttpFixture.open({ endpoints, ...options });
-  opened.push(fixture);
-  return fixture;
+  return openProxy(endpoints, options);
 }
 
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
-const GET_CLOSE = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const bodyOf = (answer: string) => answer.slice(answer.indexOf("\r\n\r\n") + 4);
-const statusOf = (answer: string) => answer.slice(9, 12);
-const reasonOf = (answer: string) => /X-Tulle-Reason: (\w+)/.exec(answer)?.[1];
 
 describe("a request that passes", () => {
   test("keeps target, fields, their order and case, byte for byte, and says where it came from", async () => {

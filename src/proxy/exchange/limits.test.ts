@@ -1,37 +1,10 @@
 /** A Service's max-connections and max-pending, on both versions of HTTP. */
 import { once } from "node:events";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
-import { Http2Caller, Http2FarEnd, type StreamHandler } from "./testkit/http2-peers.ts";
-
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const GET = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-const POST = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
-const reasonOf = (answer: string) => /X-Tulle-Reason: (\w+)/.exec(answer)?.[1];
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function farEnd(...args: Parameters<typeof FarEnd.listen>): Promise<FarEnd> {
-  const end = await FarEnd.listen(...args);
-  closing.push(() => end.close());
-  return end;
-}
-
-async function answering(): Promise<FarEnd> {
-  const end = await FarEnd.answering(OK);
-  closing.push(() => end.close());
-  return end;
-}
-
-async function open(endpoints: readonly string[], options: Partial<FixtureOptions>): Promise<HttpFixture> {
-  const fixture = await HttpFixture.open({ endpoints, ...options });
-  closing.push(() => fixture.close());
-  return fixture;
-}
+import type { HttpFixture } from "./testkit/http-fixture.ts";
+import { Http2Caller, type StreamHandler } from "./testkit/http2-peers.ts";
+import { answering, closing, farEnd, GET, http2FarEnd, OK, openProxy, POST, reasonOf } from "./testkit/plain-peers.ts";
 
 const limits = (maxConnections: number, maxPending?: number) => ({
   servicePort: { limits: { maxConnections, ...(maxPending === undefined ? {} : { maxPending }) } },
@@ -56,7 +29,7 @@ describe("endpoints of HTTP/1.1", () => {
         socket.write(OK);
       });
     });
-    const proxy = await open([server.address], limits(2));
+    const proxy = await openProxy([server.address], limits(2));
     const answers = await Promise.all(Array.from({ length: 20 }, () => proxy.exchange(GET)));
     expect(answers.every((answer) => answer.endsWith("ok"))).toBe(true);
     expect(most).toBeLessThanOrEqual(2);
@@ -65,7 +38,7 @@ describe("endpoints of HTTP/1.1", () => {
 
   test("beyond max-pending give 503 at once, and a call that waits is served when one ends", async () => {
     const server = await farEnd();
-    const proxy = await open([server.address], limits(1, 1));
+    const proxy = await openProxy([server.address], limits(1, 1));
     const first = proxy.exchange(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
     const second = proxy.exchange(POST);
@@ -83,7 +56,7 @@ describe("endpoints of HTTP/1.1", () => {
   test("keep a call waiting no longer than connecting may take", async () => {
     const clock = new ManualClock();
     const server = await farEnd();
-    const proxy = await open([server.address], { ...limits(1), connectTimeoutMs: 2_000, clock });
+    const proxy = await openProxy([server.address], { ...limits(1), connectTimeoutMs: 2_000, clock });
     const first = proxy.exchange(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
     const second = proxy.exchange(GET);
@@ -96,7 +69,7 @@ describe("endpoints of HTTP/1.1", () => {
 
   test("share the limit: a connection that stands is taken before another is opened", async () => {
     const servers = [await answering(), await answering(), await answering()];
-    const proxy = await open(
+    const proxy = await openProxy(
       servers.map(({ address }) => address),
       limits(1),
     );
@@ -107,7 +80,7 @@ describe("endpoints of HTTP/1.1", () => {
   test("lose a waiting connection that a POST may not use, so that it gets one of its own", async () => {
     const clock = new ManualClock();
     const server = await answering();
-    const proxy = await open([server.address], { ...limits(1), clock });
+    const proxy = await openProxy([server.address], { ...limits(1), clock });
     await proxy.exchange(GET);
     clock.advance(5_000);
     expect(await proxy.exchange(POST)).toMatch(/ok$/);
@@ -117,7 +90,7 @@ describe("endpoints of HTTP/1.1", () => {
 
   test("are not asked for those who left the queue", async () => {
     const server = await farEnd();
-    const proxy = await open([server.address], limits(1));
+    const proxy = await openProxy([server.address], limits(1));
     const first = proxy.exchange(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
     const gone = await proxy.caller();
@@ -133,7 +106,7 @@ describe("endpoints of HTTP/1.1", () => {
 
   test("are tried again within the limit, by a call that waits for nobody", async () => {
     const server = await answering();
-    const proxy = await open(["127.0.0.1:1", server.address], {
+    const proxy = await openProxy(["127.0.0.1:1", server.address], {
       servicePort: { limits: { maxConnections: 1, maxPending: 0 }, middlewares: { retry: { attempts: 2 } } },
     });
     for (let call = 0; call < 4; call++) expect(await proxy.exchange(POST)).toMatch(/ok$/);
@@ -141,11 +114,8 @@ describe("endpoints of HTTP/1.1", () => {
 });
 
 describe("endpoints of HTTP/2", () => {
-  async function endpoint(handle: StreamHandler, maxConcurrentStreams: number): Promise<Http2FarEnd> {
-    const end = await Http2FarEnd.listen(handle, { maxConcurrentStreams });
-    closing.push(() => end.close());
-    return end;
-  }
+  const endpoint = (handle: StreamHandler, maxConcurrentStreams: number) =>
+    http2FarEnd(handle, { maxConcurrentStreams });
 
   const h2c = (maxConnections: number, maxPending: number) => ({
     servicePort: { scheme: "h2c", limits: { maxConnections, maxPending } } as const,
@@ -158,9 +128,8 @@ describe("endpoints of HTTP/2", () => {
         stream.end("ok");
       });
     }, 2);
-    const proxy = await open([end.address], h2c(1, 100));
-    const caller = new Http2Caller(proxy.port);
-    closing.push(() => caller.close());
+    const proxy = await openProxy([end.address], h2c(1, 100));
+    const caller = closing(new Http2Caller(proxy.port));
     const answers = await Promise.all(Array.from({ length: 50 }, () => caller.call({ ":path": "/" })));
     expect(answers.every(({ body }) => body === "ok")).toBe(true);
     expect(end.sessions).toHaveLength(1);
@@ -168,9 +137,8 @@ describe("endpoints of HTTP/2", () => {
 
   test("give 503 to who finds neither room nor a place to wait", async () => {
     const end = await endpoint(() => {}, 1);
-    const proxy = await open([end.address], h2c(1, 0));
-    const caller = new Http2Caller(proxy.port);
-    closing.push(() => caller.close());
+    const proxy = await openProxy([end.address], h2c(1, 0));
+    const caller = closing(new Http2Caller(proxy.port));
     const busy = caller.open({ ":path": "/" });
     busy.on("error", () => {});
     await once(end.server, "stream");
@@ -185,12 +153,12 @@ describe("whatever the endpoints do", () => {
     "no limit is exceeded, nobody is forgotten, and nothing is left: %s",
     async (scheme) => {
       let calls = 0;
-      const fine = await FarEnd.answering(OK);
-      const resets = await FarEnd.listen((socket) => {
+      const fine = await answering();
+      const resets = await farEnd((socket) => {
         if (++calls % 2 === 0) socket.resetAndDestroy();
         else socket.write("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
       });
-      const http2 = await Http2FarEnd.listen(
+      const http2 = await http2FarEnd(
         (stream) => {
           if (++calls % 3 === 0) stream.close(2);
           else if (calls % 7 === 0) stream.session?.destroy();
@@ -201,9 +169,8 @@ describe("whatever the endpoints do", () => {
         },
         { maxConcurrentStreams: 3 },
       );
-      for (const end of [fine, resets, http2]) closing.push(() => end.close());
       const endpoints = scheme === "http" ? [fine.address, resets.address] : [http2.address];
-      const proxy = await open([...endpoints, "127.0.0.1:1"], {
+      const proxy = await openProxy([...endpoints, "127.0.0.1:1"], {
         servicePort: {
           scheme,
           limits: { maxConnections: 3, maxPending: 1_000 },

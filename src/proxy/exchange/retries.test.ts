@@ -1,42 +1,32 @@
 /** retry-on and the retry budget: answers that are replaced, and tries that are not made. */
 import type http2 from "node:http2";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Retry } from "../../config/mesh-config.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { FREE_RETRIES } from "../middleware/retry/retry-budget.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
-import { Http2Caller, Http2FarEnd } from "./testkit/http2-peers.ts";
+import type { FarEnd, FixtureOptions } from "./testkit/http-fixture.ts";
+import { Http2Caller } from "./testkit/http2-peers.ts";
+import { closing, farEnd, GET, http2FarEnd, OK, openProxy } from "./testkit/plain-peers.ts";
 
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const BUSY = "HTTP/1.1 503 Busy\r\nX-Busy: yes\r\nContent-Length: 4\r\n\r\nbusy";
-const GET = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const POST = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const on503: Retry = { attempts: 2, statuses: [[503, 504]] };
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
 
 /** Gives each whole head the next of the answers, and the last one for ever. */
 async function answering(...answers: readonly string[]): Promise<FarEnd> {
   let next = 0;
   const seen = new Map<number, number>();
-  const end = await FarEnd.listen((socket, received, connection) => {
+  return farEnd((socket, received, connection) => {
     const heads = received.split("\r\n\r\n").length - 1;
     for (let head = seen.get(connection) ?? 0; head < heads; head++)
       socket.write(answers[Math.min(next++, answers.length - 1)] as string);
     seen.set(connection, heads);
   });
-  closing.push(() => end.close());
-  return end;
 }
 
 async function open(endpoints: readonly string[], retry: Retry, more: Partial<FixtureOptions> = {}) {
   const servicePort = { ...more.servicePort, middlewares: { retry } };
-  const fixture = await HttpFixture.open({ endpoints, ...more, servicePort });
-  closing.push(() => fixture.close());
-  return fixture;
+  return openProxy(endpoints, { ...more, servicePort });
 }
 
 describe("an answer whose status is in retry-on", () => {
@@ -90,10 +80,9 @@ describe("an answer whose status is in retry-on", () => {
 
   test("is final for content that was not kept", async () => {
     const content = "x".repeat(70_000);
-    const server = await FarEnd.listen((socket, received) => {
+    const server = await farEnd((socket, received) => {
       if (received.endsWith("xend")) socket.write(BUSY);
     });
-    closing.push(() => server.close());
     const proxy = await open([server.address], on503);
     const length = content.length + 3;
     const put = `PUT / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n${content}end`;
@@ -106,15 +95,13 @@ describe("an answer whose status is in retry-on", () => {
     ["without any", true],
   ])("of HTTP/2 %s is replaced too, on the connection that all share", async (_name, endStream) => {
     let streams = 0;
-    const end = await Http2FarEnd.listen((stream: http2.ServerHttp2Stream) => {
+    const end = await http2FarEnd((stream: http2.ServerHttp2Stream) => {
       const status = ++streams === 1 ? 503 : 200;
       stream.respond({ ":status": status }, { endStream: endStream && status === 503 });
       if (!endStream || status === 200) stream.end(String(status));
     });
-    closing.push(() => end.close());
     const proxy = await open([end.address], on503, { servicePort: { scheme: "h2c" } });
-    const caller = new Http2Caller(proxy.port);
-    closing.push(() => caller.close());
+    const caller = closing(new Http2Caller(proxy.port));
     expect(await caller.call({ ":path": "/" })).toMatchObject({ status: 200, body: "200" });
     expect(end.sessions).toHaveLength(1);
     expect(await caller.call({ ":path": "/" })).toMatchObject({ status: 200 });

@@ -1,36 +1,27 @@
 /** What a Service asks for by its time-outs, on both versions of HTTP. */
 import { once } from "node:events";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
-import { Http2Caller, Http2FarEnd } from "./testkit/http2-peers.ts";
+import type { FarEnd, FixtureOptions } from "./testkit/http-fixture.ts";
+import { Http2Caller } from "./testkit/http2-peers.ts";
+import {
+  answering,
+  closing,
+  farEnd,
+  GET,
+  http2FarEnd,
+  OK,
+  openProxy,
+  POST,
+  reasonOf,
+  statusOf,
+} from "./testkit/plain-peers.ts";
 
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const GET = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-const POST = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
-const statusOf = (answer: string) => answer.slice(9, 12);
-const reasonOf = (answer: string) => /X-Tulle-Reason: (\w+)/.exec(answer)?.[1];
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function farEnd(...args: Parameters<typeof FarEnd.listen>): Promise<FarEnd> {
-  const end = await FarEnd.listen(...args);
-  closing.push(() => end.close());
-  return end;
-}
-
-async function open(
+const open = (
   endpoints: readonly string[],
   servicePort: NonNullable<FixtureOptions["servicePort"]>,
   clock: ManualClock,
-): Promise<HttpFixture> {
-  const fixture = await HttpFixture.open({ endpoints, servicePort, clock });
-  closing.push(() => fixture.close());
-  return fixture;
-}
+) => openProxy(endpoints, { servicePort, clock });
 
 describe("request-timeout", () => {
   test("gives 504 when the answer has not come, and cuts the endpoint off", async () => {
@@ -62,8 +53,7 @@ describe("request-timeout", () => {
 
   test("is over with the answer: nothing waits for it any more", async () => {
     const clock = new ManualClock();
-    const server = await FarEnd.answering(OK);
-    closing.push(() => server.close());
+    const server = await answering();
     const proxy = await open([server.address], { timeouts: { requestMs: 300, tryMs: 100, connectMs: 50 } }, clock);
     const before = clock.pending;
     expect(statusOf(await proxy.exchange(GET))).toBe("200");
@@ -93,8 +83,7 @@ describe("request-timeout", () => {
     const silent = await farEnd();
     const part = { namespace: "ns", port: 80, trafficType: "http", scheme: "http", middlewares: {} } as const;
     const origin = { kind: "TrafficSplit", namespace: "ns", name: "split" };
-    const proxy = await HttpFixture.open({
-      endpoints: [],
+    const proxy = await openProxy([], {
       clock,
       config: {
         servicePorts: {
@@ -109,7 +98,6 @@ describe("request-timeout", () => {
         },
       },
     });
-    closing.push(() => proxy.close());
     const answered = proxy.exchange(GET);
     await silent.until(() => silent.received.endsWith("\r\n\r\n"));
     clock.advance(200);
@@ -184,11 +172,9 @@ describe("try-timeout", () => {
 
   test("resets the stream of an endpoint that speaks HTTP/2", async () => {
     const clock = new ManualClock();
-    const end = await Http2FarEnd.listen(() => {});
-    closing.push(() => end.close());
+    const end = await http2FarEnd(() => {});
     const proxy = await open([end.address], { scheme: "h2c", timeouts: { tryMs: 100 } }, clock);
-    const caller = new Http2Caller(proxy.port);
-    closing.push(() => caller.close());
+    const caller = closing(new Http2Caller(proxy.port));
     const answered = caller.call({ ":path": "/" });
     const [stream] = await once(end.server, "stream");
     clock.advance(100);
