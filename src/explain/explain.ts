@@ -262,14 +262,17 @@ class Explainer {
     // As it would be on the wire: one character an octet.
     const wire = path.replace(/[^\x21-\x7e]/g, (character) => encodeURIComponent(character));
     const question = wire.indexOf("?");
+    const valuesOf = (name: string) =>
+      headers.filter((each) => each.name.toLowerCase() === name).map(({ value }) => value);
     return {
       method,
       path: question < 0 ? wire : wire.slice(0, question),
       query: question < 0 ? "" : wire.slice(question + 1),
       header(name) {
-        const values = headers.filter((each) => each.name.toLowerCase() === name).map(({ value }) => value);
+        const values = valuesOf(name);
         return values.length === 0 ? undefined : values.join(", ");
       },
+      hasFitting: (name, test) => valuesOf(name).some((value) => test.fits(value)),
     };
   }
 

@@ -11,7 +11,7 @@ import { ClusterState } from "../../src/model/cluster-state.ts";
 import { decodeObject } from "../../src/model/decode/decode-object.ts";
 import { KINDS, keyOf, type MeshObject, type ObjectRef, refOf } from "../../src/model/objects.ts";
 import { MeshRouteTable, newDecision } from "../../src/proxy/router/route-table.ts";
-import type { Decision, ServicePortState } from "../../src/proxy/router/types.ts";
+import type { Decision, ServicePortState, ValueTest } from "../../src/proxy/router/types.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { AccessModel, type Call } from "./access-model.ts";
 import {
@@ -259,7 +259,12 @@ function decide(table: MeshRouteTable, key: string, { from, request }: Call): De
   if (request === undefined) table.routeFlow(entry, caller, decision);
   else {
     const header = (name: string) => (name === "x-key" ? request.key : name === "host" ? request.host : undefined);
-    table.routeHttp(entry, caller, { path: request.path, method: request.method, query: "", header }, decision);
+    const hasFitting = (name: string, test: ValueTest) => {
+      const value = header(name);
+      return value !== undefined && test.fits(value);
+    };
+    const { path, method } = request;
+    table.routeHttp(entry, caller, { path, method, query: "", header, hasFitting }, decision);
   }
   return decision;
 }

@@ -7,6 +7,7 @@ import type { Call } from "./call.ts";
 import { compilePath, type PathCondition } from "./path-condition.ts";
 import { queryParameter } from "./query-parameter.ts";
 import type { RegexProgram, RegexPrograms } from "./regex-programs.ts";
+import type { ValueTest } from "./types.ts";
 
 /** What does not fit; "" where all does. `ambiguousPath`: all but the path fits, and that is not for a rule to judge. */
 export type Misfit = "" | "method" | "path" | "header" | "query" | "ambiguousPath";
@@ -59,11 +60,12 @@ export class HttpMatcher {
     }
     for (let index = 0; index < this.#headers.length; index++) {
       const field = this.#headers[index] as FieldCondition;
-      if (!field.fits(call.request.header(field.name))) return "header";
+      if (!call.request.hasFitting(field.name, field)) return "header";
     }
     for (let index = 0; index < this.#query.length; index++) {
       const field = this.#query[index] as FieldCondition;
-      if (!field.fits(queryParameter(call.request.query, field.name))) return "query";
+      const value = queryParameter(call.request.query, field.name);
+      if (value === undefined || !field.fits(value)) return "query";
     }
     return ambiguous ? "ambiguousPath" : "";
   }
@@ -81,7 +83,7 @@ function isAmong(methods: readonly string[], method: string): boolean {
   return false;
 }
 
-class FieldCondition {
+class FieldCondition implements ValueTest {
   readonly name: string;
   readonly #value: string;
   readonly #program: RegexProgram | undefined;
@@ -95,8 +97,7 @@ class FieldCondition {
     this.#program = type === "regex" && !this.#present ? programs.take(value) : undefined;
   }
 
-  fits(value: string | undefined): boolean {
-    if (value === undefined) return false;
+  fits(value: string): boolean {
     if (this.#present) return true;
     return this.#program === undefined ? value === this.#value : this.#program.matchesWithin(value);
   }

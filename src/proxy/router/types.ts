@@ -54,6 +54,11 @@ export interface Caller {
   readonly identity: string | undefined;
 }
 
+/** A condition on one value. */
+export interface ValueTest {
+  fits(value: string): boolean;
+}
+
 /** A request as route matches read it. The engine owns and reuses it. */
 export interface RequestView {
   readonly method: string;
@@ -63,6 +68,8 @@ export interface RequestView {
   readonly query: string;
   /** Field value by lower-case name; several fields of a name joined with ", " (RFC 9110 §5.3). */
   header(name: string): string | undefined;
+  /** Whether one of the fields of a lower-case name has a value that fits, each looked at by itself. */
+  hasFitting(name: string, test: ValueTest): boolean;
 }
 
 /** Filled by the route table; owned and reused by the engine. */

@@ -1,6 +1,6 @@
 import { equalsIgnoreCase } from "../../http1/fields.ts";
 import { CHUNKED, type HeadParser, NO_BODY } from "../../http1/head-parser.ts";
-import type { RequestView } from "../../router/types.ts";
+import type { RequestView, ValueTest } from "../../router/types.ts";
 import type { HttpProtocol } from "../exchange-record.ts";
 import { requestFieldsOut } from "../http2/forwarded-fields.ts";
 import type { ForwardOptions, RequestHead } from "../message-heads.ts";
@@ -74,6 +74,21 @@ export class ParsedRequestHead implements RequestHead, RequestView {
       joined = joined === undefined ? value : `${joined}, ${value}`;
     }
     return joined;
+  }
+
+  hasFitting(name: string, test: ValueTest): boolean {
+    const parser = this.#parser;
+    if (name === "host") {
+      const host = this.header(name);
+      return host !== undefined && test.fits(host);
+    }
+    if (parser.nominated.includes(name)) return false;
+    for (let index = 0; index < parser.fieldCount; index++) {
+      const start = parser.nameStart[index] as number;
+      if (!equalsIgnoreCase(this.#bytes, start, parser.nameEnd[index] as number, name)) continue;
+      if (test.fits(parser.value(this.#bytes, index))) return true;
+    }
+    return false;
   }
 
   hasAny(names: readonly string[]): boolean {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { HeaderChange } from "../../../config/mesh-config.ts";
 import { type MessageHead, UNKNOWN_LENGTH } from "../../http2/message-rules.ts";
-import type { RequestView } from "../../router/types.ts";
+import type { RequestView, ValueTest } from "../../router/types.ts";
 import type { AnswerHead, AnswerOptions, ForwardOptions, RequestHead } from "../message-heads.ts";
 import { changedFields, type IncomingFields, requestFieldsOut, requestLinesOut } from "./forwarded-fields.ts";
 
@@ -46,6 +46,18 @@ export class FieldsRequestHead implements RequestHead, RequestView {
       joined = joined === undefined ? value : `${joined}${name === "cookie" ? "; " : ", "}${value}`;
     }
     return joined;
+  }
+
+  hasFitting(name: string, test: ValueTest): boolean {
+    if (name === "host") return this.#authority !== undefined && test.fits(this.#authority);
+    // RFC 9113 §8.2.3: a caller may cut its one field into as many as it likes.
+    if (name === "cookie") {
+      const cookie = this.header(name);
+      return cookie !== undefined && test.fits(cookie);
+    }
+    for (let at = 0; at < this.#fields.length; at += 2)
+      if (this.#fields[at] === name && test.fits(this.#fields[at + 1] as string)) return true;
+    return false;
   }
 
   hasAny(names: readonly string[]): boolean {

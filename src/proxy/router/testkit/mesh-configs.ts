@@ -87,5 +87,12 @@ export function request(
   headers: Readonly<Record<string, string>> = {},
   query = "",
 ): RequestView {
-  return { method, path, query, header: (name) => headers[name] };
+  const header = (name: string) => headers[name];
+  return {
+    method,
+    path,
+    query,
+    header,
+    hasFitting: (name, test) => header(name) !== undefined && test.fits(header(name) as string),
+  };
 }
