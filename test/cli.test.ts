@@ -146,7 +146,7 @@ describe("the command line", () => {
       entryPoints: ["http-5000"],
       middlewares: ["whoami-whoami-retry"],
     });
-    expect(err).toContain("20-servers.yaml:114: error TraefikUdpDenied Service whoami/whoami-udp spec.ports[0]: ");
+    expect(err).toContain("20-servers.yaml:122: error TraefikUdpDenied Service whoami/whoami-udp spec.ports[0]: ");
     expect(code).toBe(1);
   });
 
