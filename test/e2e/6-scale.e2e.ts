@@ -78,7 +78,13 @@ beforeAll(async () => {
 }, 240_000);
 
 // While thousands of Services go, kube-proxy lags behind by many seconds, for whoever comes next too.
-afterAll(() => kubectl("delete", "namespace", NAMESPACE, "--timeout=280s"), 300_000);
+afterAll(async () => {
+  await kubectl("delete", "namespace", NAMESPACE, "--wait=false");
+  await eventually("the namespace is gone", 560, async () => {
+    const left = await kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name");
+    if (left !== "") fail(`${left.trim()} is still there`);
+  });
+}, 600_000);
 
 test("1,000 services created and deleted twice leave no port taken", async () => {
   for (let round = 0; round < 2; round++) {
