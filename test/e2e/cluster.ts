@@ -128,10 +128,14 @@ export function fail(message: string): never {
   throw new Error(message);
 }
 
-/** @throws with what the Pods and nodes say of themselves, where one is not ready in time */
+/**
+ * Waits for all but those that have done what they were for.
+ * @throws with what the Pods and nodes say of themselves, where one is not ready in time
+ */
 export async function podsReady(namespace: string, seconds = 120): Promise<void> {
   try {
-    await kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", `--timeout=${seconds}s`);
+    const pods = ["pod", "--field-selector=status.phase!=Succeeded"];
+    await kubectl("-n", namespace, "wait", "--for=condition=Ready", ...pods, `--timeout=${seconds}s`);
   } catch (error) {
     const pods = await kubectl("-n", namespace, "get", "pods", "-o", "wide");
     const nodes = await kubectl("describe", "nodes");
