@@ -36,6 +36,8 @@ export interface ConfigClientOptions {
    */
   apply(snapshot: LiveSnapshot, changes?: readonly Change[]): Promise<readonly string[]>;
   onConnected?(connected: boolean): void;
+  /** Whether another proxy of its name has the counts of the node; absent: none has. */
+  standsBy?(): boolean;
   /** What the controller may ask; absent: nothing. */
   readonly answerer?: Answerer;
 }
@@ -83,12 +85,17 @@ export class ConfigClient {
     }
   }
 
-  /** Tells the controller anew which entrypoints of the configuration in force could not be opened. */
+  /** Tells the controller anew which entrypoints of the configuration in force could not be opened, and whether it stands by. */
   report(closed: readonly string[]): void {
     if (this.#acknowledged === undefined) return;
     const { socket, sequence, version } = this.#acknowledged;
-    const ack = { type: "ack", sequence, version, ...(closed.length === 0 ? {} : { closed: closed.slice(0, 100) }) };
+    const told = closed.length === 0 ? {} : { closed: closed.slice(0, 100) };
+    const ack = { type: "ack", sequence, version, ...told, ...this.#standing() };
     socket.write(`${JSON.stringify(ack)}\n`);
+  }
+
+  #standing(): { readonly standsBy?: true } {
+    return this.#options.standsBy?.() === true ? { standsBy: true } : {};
   }
 
   async #connection(): Promise<void> {
@@ -109,7 +116,8 @@ export class ConfigClient {
     socket.setNoDelay(true);
     const version = this.#snapshot?.version;
     const answers = this.#options.answerer !== undefined;
-    const hello = { type: "hello", token, answers, ...(version === undefined ? {} : { version }) };
+    const has = version === undefined ? {} : { version };
+    const hello = { type: "hello", token, answers, ...has, ...this.#standing() };
     const channel = this.#channelOver(socket);
     const timers: { silence: Timer; ping: Timer | undefined } = {
       silence: clock.after(GREETING_MS, () => socket.destroy(new Error("the controller did not greet in time"))),

@@ -36,6 +36,8 @@ export interface AskableProxy {
   readonly pod: string;
   /** Since it came. */
   readonly connectedMs: number;
+  /** Another of its name has the counts of the node. */
+  readonly standsBy: boolean;
   /** @returns says that the answer is not wanted any more */
   ask(path: string, reader: AnswerReader): () => void;
 }
@@ -66,6 +68,8 @@ export interface ProxyStatus extends ProxyIdentity {
   readonly lagMs: number;
   /** Since it came. */
   readonly connectedMs: number;
+  /** Another of its name has the counts of the node. */
+  readonly standsBy: boolean;
 }
 
 /** Versions that a proxy may come back with and get a delta from. */
@@ -252,6 +256,7 @@ class Subscriber implements AskableProxy {
   #error = "";
   #closedEntrypoints: readonly string[] = [];
   #lagMs = 0;
+  #standsBy = false;
   #connectedAt = 0;
   /** What was sent and is not acknowledged yet. */
   #pending: (Published & { readonly sentAs: Message["type"] }) | undefined;
@@ -287,6 +292,10 @@ class Subscriber implements AskableProxy {
     return this.#options.clock.now() - this.#connectedAt;
   }
 
+  get standsBy(): boolean {
+    return this.#standsBy;
+  }
+
   get canBeAsked(): boolean {
     return this.#identity?.role === "proxy" && this.#answers && !this.#socket.destroyed;
   }
@@ -308,6 +317,7 @@ class Subscriber implements AskableProxy {
       closedEntrypoints: this.#closedEntrypoints,
       lagMs: this.#lagMs,
       connectedMs: this.connectedMs,
+      standsBy: this.#standsBy,
     };
   }
 
@@ -362,7 +372,7 @@ class Subscriber implements AskableProxy {
     }
     const pending = this.#pending;
     if (pending === undefined || pending.sequence !== message.sequence) {
-      if (message.type === "ack" && message.sequence === this.#sequence) this.#setClosed(message.closed);
+      if (message.type === "ack" && message.sequence === this.#sequence) this.#noteAgain(message);
       return;
     }
     this.#pending = undefined;
@@ -376,7 +386,7 @@ class Subscriber implements AskableProxy {
       this.#error = "";
       this.#version = message.version;
       this.#sequence = message.sequence;
-      this.#closedEntrypoints = message.closed ?? [];
+      this.#note(message);
       // What was published before it came could not reach it.
       this.#lagMs = this.#options.clock.now() - Math.max(pending.at, this.#connectedAt);
     }
@@ -386,13 +396,23 @@ class Subscriber implements AskableProxy {
     if (!refusedWhole || this.#options.latest()?.sequence !== pending.sequence) this.update();
   }
 
-  /** An entrypoint may open later than its configuration is in force: proxies acknowledge anew then. */
-  #setClosed(closed: readonly string[] | undefined): void {
-    this.#closedEntrypoints = closed ?? [];
+  #note({ closed = [], standsBy = false }: ProxyMessage & { type: "ack" }): void {
+    this.#closedEntrypoints = closed;
+    this.#standsBy = standsBy;
+  }
+
+  /** What opens later than its configuration is in force, and who comes to be in charge, is told by acknowledging anew. */
+  #noteAgain(message: ProxyMessage & { type: "ack" }): void {
+    this.#note(message);
     if (this.status !== undefined) this.#options.onStatus?.(this.status);
   }
 
-  async #greet({ token, version = "", answers = false }: ProxyMessage & { type: "hello" }): Promise<void> {
+  async #greet({
+    token,
+    version = "",
+    answers = false,
+    standsBy = false,
+  }: ProxyMessage & { type: "hello" }): Promise<void> {
     let identity: PeerIdentity;
     try {
       identity = await this.#options.authenticate(token);
@@ -409,6 +429,7 @@ class Subscriber implements AskableProxy {
     const { pod, node, role } = identity;
     this.#options.log.info(`${role} connected`, { pod, node });
     this.#answers = answers;
+    this.#standsBy = standsBy;
     this.#channel = this.#channelFor(role);
     this.#version = version;
     this.#heard();

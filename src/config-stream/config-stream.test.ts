@@ -123,6 +123,7 @@ interface FollowOptions {
   /** Entrypoints that cannot be opened. */
   readonly closed?: readonly string[];
   readonly answerer?: Answerer;
+  readonly standsBy?: () => boolean;
 }
 
 function follow(port: number, options: FollowOptions = {}): Followed {
@@ -143,6 +144,7 @@ function follow(port: number, options: FollowOptions = {}): Followed {
     signal,
     ...(options.initial === undefined ? {} : { initial: new LiveSnapshot(structuredClone(options.initial.config)) }),
     ...(options.answerer === undefined ? {} : { answerer: options.answerer }),
+    ...(options.standsBy === undefined ? {} : { standsBy: options.standsBy }),
     async apply({ version }, changes) {
       await followed.holdBack;
       followed.applied.push(version);
@@ -327,6 +329,21 @@ test("a proxy tells later that an entrypoint which could not be opened is open",
   const opened = next(({ closedEntrypoints }) => closedEntrypoints.length === 0);
   proxy.client.report([]);
   expect(await opened).toMatchObject({ version: FIRST.version, sequence: 1 });
+});
+
+test("a proxy says whether it stands by: when it comes, and when that changes", async () => {
+  const { server, port, next } = await serve();
+  let standsBy = true;
+  const proxy = follow(port, { standsBy: () => standsBy, answerer: () => () => {} });
+  const came = new Promise<boolean>((resolve) => server.follow((each) => resolve(each.standsBy)));
+  expect(await came).toBe(true);
+  server.publish(FIRST);
+  expect((await next(has(FIRST.version))).standsBy).toBe(true);
+  const inCharge = next(has(FIRST.version));
+  standsBy = false;
+  proxy.client.report([]);
+  expect((await inCharge).standsBy).toBe(false);
+  expect(server.askable()[0]?.standsBy).toBe(false);
 });
 
 test("a proxy may report more than this controller knows", async () => {

@@ -27,6 +27,8 @@ const HelloSchema = z.object({
   token: z.string(),
   /** What it has in force, to get a delta from there. */
   version: z.string().exactOptional(),
+  /** Another proxy of its name has the counts of the node: it waits for them, or has handed them over. */
+  standsBy: z.boolean().exactOptional(),
 });
 const AckSchema = z.object({
   type: z.literal("ack"),
@@ -34,6 +36,8 @@ const AckSchema = z.object({
   version: z.string(),
   /** Entrypoints that could not be opened. */
   closed: z.array(z.string()).exactOptional(),
+  /** As in hello, by now. */
+  standsBy: z.boolean().exactOptional(),
 });
 const NackSchema = z.object({
   type: z.literal("nack"),

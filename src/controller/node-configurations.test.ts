@@ -9,6 +9,7 @@ import { NodeConfigurations } from "./node-configurations.ts";
 const proxy = (pod: string, status: number, body: string, connectedMs = 0): AskableProxy => ({
   pod,
   connectedMs,
+  standsBy: false,
   ask(path, reader) {
     expect(path).toBe("/api/config");
     queueMicrotask(() => {
@@ -77,7 +78,7 @@ test("of two of one name the one that came last is asked", async () => {
 
 test("a proxy that does not answer in time cannot be reached", async () => {
   const clock = new ManualClock();
-  const silent: AskableProxy = { pod: "p1", connectedMs: 0, ask: () => () => {} };
+  const silent: AskableProxy = { pod: "p1", connectedMs: 0, standsBy: false, ask: () => () => {} };
   const answer = replica({ proxies: [silent], clock }).answer("p1");
   clock.advance(5_000);
   expect(await answer).toMatchObject({ status: 502 });

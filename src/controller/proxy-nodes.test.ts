@@ -32,6 +32,7 @@ const stream = (version: string, connectedMs: number, more: Partial<ProxyStatus>
   closedEntrypoints: [],
   lagMs: 3.2,
   connectedMs,
+  standsBy: false,
   ...more,
 });
 
@@ -76,6 +77,14 @@ test("of two of one name at one replica, this one or another, the one that came 
   expect(await nodes(both, []).standings()).toMatchObject([{ version: "v2" }]);
   expect(await nodes([], both).standings()).toMatchObject([{ version: "v2" }]);
   expect(await nodes([], both.toReversed()).standings()).toMatchObject([{ version: "v2" }]);
+});
+
+test("of two of one name the one that does not stand by is told of, also where it is the older one", async () => {
+  const [inCharge, standsBy] = [stream("v2", 60_000), stream("v1", 40, { standsBy: true })];
+  expect(await nodes([inCharge], [standsBy]).standings()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([standsBy], [inCharge]).standings()).toMatchObject([{ version: "v2" }]);
+  // One that waits for its node's counts before anybody has them is there all the same.
+  expect(await nodes([standsBy], []).standings()).toMatchObject([{ version: "v1", connected: true }]);
 });
 
 test("a replica of an older version, which does not say since when, is believed where nobody else knows the proxy", async () => {

@@ -61,7 +61,7 @@ export class ProxyNodes {
     return compactJson(nodeData(told.data, service, placedNumbers(told.data.config, service)));
   }
 
-  /** Each proxy follows one replica; the others are asked for theirs. Of two of one name the one that came last is told of. */
+  /** Each proxy follows one replica; the others are asked for theirs. Of two of one name one is told of (`keepNewest`). */
   async #inForce(pods: readonly Pod[]): Promise<InForce[]> {
     const { server, peers } = this.#options;
     const streams = new Map<string, ProxyStatus>();

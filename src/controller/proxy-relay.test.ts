@@ -11,6 +11,7 @@ import { type MeshTraffic, ProxyRelay } from "./proxy-relay.ts";
 class FarProxy implements AskableProxy {
   readonly pod: string;
   readonly connectedMs: number;
+  standsBy = false;
   readonly asked: { path: string; reader: AnswerReader; cancelled: boolean }[] = [];
 
   constructor(pod: string, connectedMs = 0) {
@@ -97,6 +98,26 @@ test("of two proxies of one name the one that came last is told of, wherever it 
   const told = at(made.peerRoutes(), "/api/traffic") as Promise<Answer>;
   after.say(passed(20), 200);
   expect(JSON.parse((await told).body)).toMatchObject({ connectedMs: { p1: 50 } });
+});
+
+test("a proxy that waits for the counts of its node, or has handed them over, is not told of, whenever it came", async () => {
+  const [before, after] = [new FarProxy("p1", 9_000), new FarProxy("p1", 50)];
+  const { traffic, clock } = relay([before, after]);
+  after.standsBy = true;
+  const first = traffic();
+  expect(after.asked).toEqual([]);
+  before.say(passed(1_000), 200);
+  expect(totalTraffic(await first).retries).toBe(1_000);
+  // In between, neither has them.
+  clock.advance(1_000);
+  before.standsBy = true;
+  expect(await traffic()).toMatchObject({ edges: [], missing: 0 });
+  clock.advance(1_000);
+  after.standsBy = false;
+  const third = traffic();
+  after.say(passed(1_030), 200);
+  expect(totalTraffic(await third).retries).toBe(1_030);
+  expect(before.asked).toHaveLength(1);
 });
 
 test("who compares looks gets them by proxy, and how old they are", async () => {

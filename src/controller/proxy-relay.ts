@@ -162,7 +162,9 @@ export class ProxyRelay {
 
   async #ownTraffic(path: string): Promise<Gathered> {
     const newest = new Map<string, AskableProxy>();
-    for (const proxy of this.#options.server.askable()) keepNewest(newest, proxy.pod, proxy);
+    // What one that stands by has counted is not the node's, and is told with it once it is.
+    const inCharge = this.#options.server.askable().filter(({ standsBy }) => !standsBy);
+    for (const proxy of inCharge) keepNewest(newest, proxy.pod, proxy);
     const proxies = [...newest.values()];
     const told = new Map<string, Told>();
     const missing = await this.#collect(proxies.length, ANSWER_MS, (reader) => {

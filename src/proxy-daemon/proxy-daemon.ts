@@ -2,7 +2,7 @@
  * The process on each node: the proxy, the DNS server of the mesh names, the config stream that feeds both, and what
  * kubelet and Prometheus ask for. It is ready from its first complete configuration until it is told to stop.
  */
-import { type AdminRoutes, AdminServer, compactJson, healthRoutes, json } from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, compactJson, healthRoutes, json, text } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Change } from "../config/changes.ts";
 import type { LiveSnapshot } from "../config/snapshot.ts";
@@ -73,6 +73,9 @@ const NEWCOMER_WAIT_MS = 1_000;
 const FREED_TRIES = 20;
 const FREED_MS = 100;
 
+/** To who reads counters: a figure that is not the node's would look like a step back, and then one forward. */
+const NOT_IN_CHARGE = text("another proxy has the counts of this node\n", 503);
+
 /** How a node's proxy is set up, in this process or in a worker. */
 export function nodeProxyOptions(
   options: Pick<
@@ -113,8 +116,8 @@ export class ProxyDaemon {
   readonly replaced: Promise<void>;
   #onReplaced = () => {};
   #isReplaced = false;
-  /** The next one has the ports, or is about to. */
-  #hasGivenUp = false;
+  /** It has the own ports and the counts of the node, and saves its configuration: of two proxies never both do. */
+  #inCharge = true;
   readonly #stop = new AbortController();
   #client: ConfigClient | undefined;
   #stream: Promise<void> = Promise.resolve();
@@ -136,7 +139,7 @@ export class ProxyDaemon {
     const { clock, log, stateFolder, workers, handOver = false } = options;
     this.#options = options;
     this.#lostAt = clock.now();
-    const onReopened = () => this.#client?.report(this.#proxy.closedEntrypoints());
+    const onReopened = () => this.#tellStanding();
     this.#proxy =
       workers === undefined
         ? new OwnDataPlane({ ...nodeProxyOptions(options), onReopened })
@@ -166,6 +169,7 @@ export class ProxyDaemon {
   async start(): Promise<void> {
     await this.#proxy.start();
     const handOver = (await this.#meet()) ? this.#handOver : undefined;
+    this.#inCharge = handOver === undefined;
     if (handOver === undefined) await this.#openOwnPorts();
     await this.#followController();
     if (handOver === undefined) return;
@@ -177,7 +181,6 @@ export class ProxyDaemon {
   async #takeOver(handOver: HandOver): Promise<void> {
     const { log } = this.#options;
     const { how, counts } = await handOver.takeOver();
-    // Before anybody can read them here.
     if (counts !== undefined) await this.#counts.inherit(counts);
     if (how === "given")
       await this.#openOwnPorts().catch((error: Error) => {
@@ -191,9 +194,18 @@ export class ProxyDaemon {
     }
     await handOver.taken();
     void this.#counts.follow(handOver);
-    // The one before may have written an older one last.
-    if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+    this.#takeCharge();
     log.info("took over from the proxy before this one");
+  }
+
+  #takeCharge(): void {
+    this.#inCharge = true;
+    this.#tellStanding();
+    if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+  }
+
+  #tellStanding(): void {
+    this.#client?.report(this.#proxy.closedEntrypoints());
   }
 
   /** @returns whether there is a proxy to take over from */
@@ -252,15 +264,15 @@ export class ProxyDaemon {
   }
 
   async #giveUp(): Promise<HandedCounts> {
-    this.#hasGivenUp = true;
+    this.#inCharge = false;
+    this.#tellStanding();
     await Promise.all([this.#saved.leave(), this.#closeOwnPorts()]);
     this.#teller = new CountsTeller({ clock: this.#options.clock, read: () => this.#counts.all() });
     return this.#teller.take();
   }
 
   async #takeBack(): Promise<void> {
-    this.#hasGivenUp = false;
-    if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+    this.#takeCharge();
     await this.#openFreedPorts(Number.POSITIVE_INFINITY).catch((error) =>
       this.#options.log.error("the ports of health, metrics and admin API could not be taken back", {
         error: (error as Error).message,
@@ -286,11 +298,11 @@ export class ProxyDaemon {
       ...(initial === undefined ? {} : { initial }),
       apply: async (snapshot, changes) => {
         const closed = await this.#apply(snapshot, changes);
-        // The file is the next one's.
-        if (!this.#hasGivenUp) this.#saved.save(snapshot);
+        if (this.#inCharge) this.#saved.save(snapshot);
         return closed;
       },
       onConnected: (connected) => this.#onConnected(connected),
+      standsBy: () => !this.#inCharge,
       answerer: answererOf(this.#configRoutes()),
     });
     this.#stream = this.#client.run();
@@ -385,7 +397,7 @@ export class ProxyDaemon {
       },
       "/metrics": {
         says: "counters for Prometheus",
-        answer: (_, { accept }) => this.#kept.answer(accept),
+        answer: (_, { accept }) => (this.#inCharge ? this.#kept.answer(accept) : NOT_IN_CHARGE),
       },
     };
   }
@@ -399,11 +411,11 @@ export class ProxyDaemon {
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
-        answer: async () => compactJson(await this.#proxy.traffic()),
+        answer: async () => (this.#inCharge ? compactJson(await this.#proxy.traffic()) : NOT_IN_CHARGE),
       },
       "/api/traffic/recent": {
         says: "of that, what has passed in the last 30 s, at most 10 s ago",
-        answer: () => compactJson(this.#counts.recent()),
+        answer: () => (this.#inCharge ? compactJson(this.#counts.recent()) : NOT_IN_CHARGE),
       },
       "/api/service-port/{namespace}/{service}/{port}": {
         says: "what is in force for one port of a Service",

@@ -22,8 +22,7 @@ export class SavedConfig {
 
   constructor(folder: string, clock: Clock, log: Log) {
     this.#path = `${folder}/mesh-config.json`;
-    // While one proxy hands over to another, both write.
-    this.#newPath = `${this.#path}.${process.pid}.new`;
+    this.#newPath = `${this.#path}.new`;
     this.#clock = clock;
     this.#log = log;
   }
