@@ -1,10 +1,15 @@
-/** What features add to the cost of a request: Tulle beside itself, as it runs on a node. */
+/**
+ * What features add to the cost of a request: Tulle beside itself, as it runs on a node, at a rate that is the same for
+ * all. At the most that each can serve, whoever is a little slower lets the load's core fall asleep between its requests,
+ * and to wake that again costs more than what is to be measured.
+ */
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { LOAD_CORE, PROXY_CORE, stopAll } from "./columns.mjs";
 import { byName, costOf, interleave, least, sayErrors, startEndpoints } from "./http-cost.mjs";
-import { wrk } from "./loads.mjs";
+import { h1AtRate } from "./loads.mjs";
 import { findProgram, freePort, reachable } from "./processes.mjs";
+import { median } from "./report.mjs";
 import { startTulleProxy } from "./tulle.mjs";
 
 const VARIANTS = {
@@ -29,6 +34,8 @@ const TITLES = {
 };
 
 const WARM_UP_SECONDS = 6;
+/** About a third of the most. */
+const PER_SECOND = 19_200;
 
 /** Where spans go, on the load's core. */
 async function startCollector(workbench) {
@@ -52,7 +59,8 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
     const proxy = await startTulleProxy(workbench, PROXY_CORE, setup, { bin, node: [node], flags });
     proxies.push({ ...proxy, name, rounds: [] });
   }
-  const run = (proxy, forSeconds) => wrk(workbench, proxy, { seconds: forSeconds, connections });
+  const run = (proxy, forSeconds) =>
+    h1AtRate(workbench, proxy, { seconds: forSeconds, perSecond: PER_SECOND, connections });
   await interleave(proxies, {
     rounds,
     // What one request in a hundred runs through takes its time to be compiled.
@@ -61,27 +69,38 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
   });
   sayErrors(proxies);
   await stopAll(workbench, [...proxies, collector]);
-  return byName(proxies, least("micros"));
+  return { least: byName(proxies, least("micros")), rounds: byName(proxies, (rounds) => rounds) };
+}
+
+/** Of what a variant adds in a round to the same round without it, the median, in percent. */
+function medianAdded(rounds, key) {
+  const plain = rounds.get("plain");
+  return (median(rounds.get(key).map(({ micros }, index) => micros / plain[index].micros)) - 1) * 100;
 }
 
 export async function runFeatures(workbench, options, results) {
   const ours = options.columns.filter(({ ours }) => ours === true);
   if (ours.length === 0) return;
   console.log(
-    `Access control, a split, tracing and access log, ${options.rounds} interleaved rounds of ${options.seconds} s:`,
+    `Access control, a split, tracing and access log at ${PER_SECOND} requests/s, ${options.rounds} interleaved rounds ` +
+      `of ${options.seconds} s:`,
   );
-  if (findProgram("wrk") === undefined) return console.log("wrk is not installed: apt-get install wrk\n");
+  if (findProgram("h2load") === undefined)
+    return console.log("h2load is not installed: apt-get install nghttp2-client\n");
   const endpoints = await startEndpoints(workbench);
   const found = new Map();
   for (const column of ours) found.set(column.name, await measure(workbench, column, endpoints, options));
   await stopAll(workbench, [endpoints]);
-  const added = (costs, key) => (costs.get(key) / costs.get("plain") - 1) * 100;
+  const added = ({ least: costs }, key) => (costs.get(key) / costs.get("plain") - 1) * 100;
   results.add(
-    Object.entries(TITLES).map(([key, title]) => ({
-      key,
-      title,
-      digits: 1,
-      values: new Map([...found].map(([name, costs]) => [name, added(costs, key)])),
-    })),
+    Object.entries(TITLES).flatMap(([key, title]) => [
+      { key, title, digits: 1, values: new Map([...found].map(([name, costs]) => [name, added(costs, key)])) },
+      {
+        key: `${key} median`,
+        title: `${title}: median`,
+        digits: 1,
+        values: new Map([...found].map(([name, { rounds }]) => [name, medianAdded(rounds, key)])),
+      },
+    ]),
   );
 }

@@ -49,6 +49,13 @@ export async function h2load(workbench, { address, port }, seconds) {
   return parseH2load(await workbench.start(LOAD_CORE, findProgram("h2load"), args).output);
 }
 
+/** One run of h2load over HTTP/1.1, so many requests a second over all of its connections. */
+export async function h1AtRate(workbench, { address, port, host }, { seconds, perSecond, connections }) {
+  const rate = [`-c${connections}`, "-t1", `--rps=${perSecond / connections}`, `-D${seconds}`];
+  const args = ["--h1", ...rate, "-H", `:authority: ${host}`, `http://${address}:${port}/`];
+  return parseH2load(await workbench.start(LOAD_CORE, findProgram("h2load"), args).output);
+}
+
 const STEADY = fileURLToPath(new URL("steady-load.mjs", import.meta.url));
 
 /**

@@ -25,15 +25,28 @@ interface CallFieldBase {
   readonly name: string;
   /** One line, for the docs. */
   readonly says: string;
-  /** The same for all calls of one caller to one service port at one endpoint. */
-  readonly standing?: true;
+  readonly run?: FieldRun;
 }
+
+/**
+ * Fields that stand together in a line, and that the next call has often the same: written once, and copied until one of
+ * them differs.
+ *
+ *   place: the same for all calls of one caller to one service port at one endpoint
+ *   call: protocol, method and host
+ *   outcome: what came of it, but for its content and times
+ */
+export type FieldRun = "place" | "call" | "outcome";
 
 export type CallField = CallFieldBase &
   ({ readonly ofAll: WriteField<CallRecord> } | { readonly ofHttp: WriteField<ExchangeRecord> });
 
 export function isExchange(record: CallRecord): record is ExchangeRecord {
   return "method" in record;
+}
+
+export function kindOf(record: CallRecord): "http" | "tcp" | "udp" {
+  return isExchange(record) ? "http" : record.transport;
 }
 
 /** In the order in which they are written. */
@@ -46,18 +59,18 @@ export const CALL_FIELDS: readonly CallField[] = [
   {
     name: "kind",
     says: "`http`, `tcp` or `udp`",
-    standing: true,
-    ofAll: (line, before, record) => text(line, before, isExchange(record) ? "http" : record.transport),
+    run: "place",
+    ofAll: (line, before, record) => text(line, before, kindOf(record)),
   },
   {
     name: "sourceAddress",
     says: "address of the caller's socket",
-    standing: true,
+    run: "place",
     ofAll: (line, before, { caller }) => text(line, before, caller.address),
   },
   {
     name: "source",
-    standing: true,
+    run: "place",
     says: "the Pod that called, `namespace/pod`; none where no Pod owns the address alone",
     ofAll: (line, before, { caller: { workload } }) =>
       text(line, before, workload === undefined ? undefined : `${workload.namespace}/${workload.pod}`),
@@ -65,41 +78,48 @@ export const CALL_FIELDS: readonly CallField[] = [
   {
     name: "sourceServiceAccount",
     says: "its `namespace/serviceAccount`",
-    standing: true,
+    run: "place",
     ofAll: (line, before, { caller }) => text(line, before, caller.identity),
   },
   {
     name: "service",
     says: "what was called, `namespace/service:port`",
-    standing: true,
+    run: "place",
     ofAll: (line, before, { entry }) => text(line, before, entry.key),
   },
   {
     name: "backend",
     says: "which served it where a TrafficSplit or a route chose another, `namespace/service:port`",
-    standing: true,
+    run: "place",
     ofAll: (line, before, record) => text(line, before, backendOf(record)),
   },
   {
     name: "endpoint",
     says: "the endpoint of the last try, `address:port`",
-    standing: true,
+    run: "place",
     ofAll: (line, before, { endpoint }) => text(line, before, endpoint?.key),
   },
   {
     name: "endpointPod",
     says: "its Pod, `namespace/pod`",
-    standing: true,
+    run: "place",
     ofAll: (line, before, { endpoint }) => text(line, before, podOf(endpoint)),
   },
   {
     name: "protocol",
+    run: "call",
     says: "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`, as the caller speaks it",
     ofHttp: (line, before, { protocol }) => text(line, before, protocol),
   },
-  { name: "method", says: "of the request", ofHttp: (line, before, { method }) => text(line, before, method) },
+  {
+    name: "method",
+    run: "call",
+    says: "of the request",
+    ofHttp: (line, before, { method }) => text(line, before, method),
+  },
   {
     name: "host",
+    run: "call",
     says: "as the caller sent it",
     ofHttp: (line, before, { host }) => text(line, before, host || undefined),
   },
@@ -115,32 +135,38 @@ export const CALL_FIELDS: readonly CallField[] = [
   },
   {
     name: "status",
+    run: "outcome",
     says: "as the caller got it; none where it got no answer",
     ofHttp: (line, before, { status }) => number(line, before, status || NONE),
   },
   {
     name: "grpcStatus",
+    run: "outcome",
     says: "of gRPC, a number",
     ofHttp: (line, before, { grpcStatus }) => number(line, before, grpcStatus),
   },
   {
     name: "reason",
+    run: "outcome",
     says: "why it was not served as asked, a code of [failures](failures.md)",
     ofAll: (line, before, { failure }) => text(line, before, failure || undefined),
   },
   {
     name: "attempts",
+    run: "outcome",
     says: "tries made; above 1 there was a retry",
     ofHttp: (line, before, { attempts }) => number(line, before, attempts),
   },
   {
     name: "decidedBy",
+    run: "outcome",
     says: "the object that decided, such as `TrafficSplit shop/canary`; none where it is the Service itself",
     ofAll: (line, before, { origin }) =>
       text(line, before, origin === undefined ? undefined : `${origin.kind} ${origin.namespace}/${origin.name}`),
   },
   {
     name: "wouldDeny",
+    run: "outcome",
     says: "`true` where access control would have refused it, and is in mode audit",
     ofAll: (line, before, { wouldDeny }) => {
       if (!wouldDeny) return;
@@ -150,11 +176,13 @@ export const CALL_FIELDS: readonly CallField[] = [
   },
   {
     name: "traceId",
+    run: "outcome",
     says: "of its trace, where that is [recorded](tracing.md)",
     ofHttp: (line, before, { traceId }) => text(line, before, traceId || undefined),
   },
   {
     name: "bytesUp",
+    run: "outcome",
     says: "content from the caller, without its framing",
     ofAll: (line, before, { bytesUp }) => number(line, before, bytesUp),
   },

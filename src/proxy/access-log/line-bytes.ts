@@ -35,7 +35,7 @@ export class LineBytes {
 
   /** For one line at a time, that is taken as text. */
   static alone(): LineBytes {
-    return new LineBytes(Buffer.allocUnsafe(ALONE_BYTES), (length) => Buffer.allocUnsafe(length * 2));
+    return new LineBytes(Buffer.allocUnsafe(ALONE_BYTES), (length) => Buffer.allocUnsafe(length));
   }
 
   get chunk(): Buffer {
@@ -74,16 +74,26 @@ export class LineBytes {
     return Uint8Array.from(this.#bytes.subarray(this.#from + offset, this.#length));
   }
 
+  /** The same, into `to`. @returns how many bytes, or -1 where there are more than fit */
+  copyInto(to: Uint8Array, offset: number): number {
+    const from = this.#from + offset;
+    const length = this.#length - from;
+    if (length > to.length) return -1;
+    for (let index = 0; index < length; index++) to[index] = this.#bytes[from + index] as number;
+    return length;
+  }
+
   /** @param byte in the place of the one at `offset` in the line */
   replace(offset: number, byte: number): void {
     this.#bytes[this.#from + offset] = byte;
   }
 
-  bytes(part: Uint8Array): void {
-    const at = this.#grow(part.length);
+  /** @param length of the part that is meant */
+  bytes(part: Uint8Array, length = part.length): void {
+    const at = this.#grow(length);
     const to = this.#bytes;
-    if (part.length > SHORT_BYTES) to.set(part, at);
-    else for (let index = 0; index < part.length; index++) to[at + index] = part[index] as number;
+    if (length > SHORT_BYTES && length === part.length) to.set(part, at);
+    else for (let index = 0; index < length; index++) to[at + index] = part[index] as number;
   }
 
   /** @param text of ASCII, as it is */
@@ -174,7 +184,8 @@ export class LineBytes {
   #move(count: number): number {
     const { length } = this;
     const begun = this.#bytes.subarray(this.#from, this.#length);
-    this.#bytes = this.#roomFor(length + count);
+    // A long line is not to be moved for each of its fields.
+    this.#bytes = this.#roomFor(Math.max(length + count, length * 2));
     this.#bytes.set(begun);
     this.#from = 0;
     this.#length = length + count;

@@ -9,6 +9,8 @@ const anyStep = fc.oneof(
   fc.integer({ min: 1, max: 200 }),
 );
 
+const anySize = fc.integer({ min: 1, max: 100 });
+
 function add(queue: LineQueue, ...pieces: string[]): boolean {
   for (const piece of pieces) queue.line.ascii(piece);
   return queue.add();
@@ -40,10 +42,10 @@ test("what is taken is what was added, in whole lines and pieces no larger than 
   );
 });
 
-test("lines are the reader's until it takes more, whatever is written meanwhile, and go on in order", () => {
+test("lines are the reader's until it takes more, whatever is written or refused meanwhile, and go on in order", () => {
   fc.assert(
-    fc.property(fc.array(anyStep, { maxLength: 80 }), fc.integer({ min: 1, max: 100 }), (steps, chunkBytes) => {
-      const queue = new LineQueue(1_000_000, chunkBytes);
+    fc.property(fc.array(anyStep, { maxLength: 80 }), anySize, fc.nat({ max: 500 }), (steps, chunkBytes, maxBytes) => {
+      const queue = new LineQueue(maxBytes, chunkBytes);
       let [added, read] = ["", ""];
       let held: { bytes: Buffer; text: string } | undefined;
       const take = (max: number) => {
@@ -57,8 +59,10 @@ test("lines are the reader's until it takes more, whatever is written meanwhile,
         if (typeof step === "number") take(step);
         else {
           const pieces = step.map((piece) => piece.replaceAll("\n", "-"));
-          add(queue, ...pieces, "\n");
-          added += `${pieces.join("")}\n`;
+          const line = `${pieces.join("")}\n`;
+          const fits = queue.bytes + line.length <= maxBytes;
+          expect(add(queue, ...pieces, "\n")).toBe(fits);
+          if (fits) added += line;
         }
       }
       while (take(50));

@@ -1,6 +1,7 @@
 /** What a call's line says, in each format. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { CALL_FIELDS } from "./call-fields.ts";
 import { CommonLine } from "./common-line.ts";
 import { JsonLine } from "./json-line.ts";
 import { exchangeRecord, flowRecord, lineOf } from "./testkit/records.ts";
@@ -94,6 +95,42 @@ describe("a line of JSON", () => {
       return read(lineOf(line, record))["sourceAddress"];
     });
     expect(said).toEqual(["10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.1"]);
+  });
+
+  test("says the same of a call whatever calls came before it", () => {
+    const { caller, endpoint, entry, path } = exchangeRecord();
+    const stranger: typeof caller = { address: "192.0.2.1", workload: undefined, identity: undefined };
+    const origin = { kind: "TrafficSplit", namespace: "shop", name: "other" } as const;
+    const anyExchange = fc.record({
+      caller: fc.constantFrom(caller, stranger),
+      endpoint: fc.constantFrom(endpoint, undefined),
+      protocol: fc.constantFrom("HTTP/1.1" as const, "HTTP/2" as const),
+      method: fc.constantFrom("GET", "POST"),
+      host: fc.constantFrom("web", "web.shop", "", "w".repeat(600)),
+      target: fc.constantFrom("/", "/a?b"),
+      status: fc.constantFrom(200, 0),
+      grpcStatus: fc.constantFrom(-1, 0),
+      failure: fc.constantFrom("" as const, "NoEndpoint" as const),
+      attempts: fc.constantFrom(1, 2),
+      origin: fc.constantFrom(undefined, origin),
+      wouldDeny: fc.boolean(),
+      traceId: fc.constantFrom("", "0af7651916cd43dd8448eb211c80319c", "0af7651916cd43dd8448eb211c80319d"),
+      bytesUp: fc.constantFrom(0, 7),
+    });
+    const anyRecord = fc.oneof(
+      { weight: 5, arbitrary: anyExchange.map((changes) => exchangeRecord({ ...changes, entry, path })) },
+      fc
+        .constantFrom("tcp" as const, "udp" as const)
+        .map((transport) => flowRecord({ transport, endpoint, entry, path })),
+    );
+    const anyFields = fc.option(fc.subarray(CALL_FIELDS.map(({ name }) => name)), { nil: undefined });
+    fc.assert(
+      fc.property(anyFields, fc.array(anyRecord, { maxLength: 30 }), (fields, records) => {
+        const settings = { headers: [], ...(fields === undefined ? {} : { fields }) };
+        const form = new JsonLine(settings);
+        for (const record of records) expect(lineOf(form, record)).toBe(lineOf(new JsonLine(settings), record));
+      }),
+    );
   });
 
   test("tells the time of each call, though most are of the same second", () => {
