@@ -24,7 +24,7 @@ export interface HttpCall {
   readonly localAddress?: string;
   readonly method?: string;
   readonly path?: string;
-  readonly headers?: Record<string, string>;
+  readonly headers?: Record<string, string | string[]>;
   readonly body?: string;
   readonly agent?: http.Agent;
 }

@@ -62,6 +62,27 @@ describe("/api/explain", () => {
     expect(answer.stages[2].notes[0]).toContain("no match fits");
   });
 
+  test("says that a header in several lines must fit in each", () => {
+    const explained = mesh("on");
+    const rule = explained.config.accessRules["shop/readers"];
+    if (rule !== undefined)
+      rule.http = { matches: [{ name: "own", headers: [{ name: "x-tenant", type: "regex", value: "^a$" }] }] };
+    const asked = (...values: string[]) => {
+      const lines = values.map((value) => `&header=X-Tenant:${value}`).join("");
+      return JSON.parse(ask(`${CALL}${lines}`, explained).body);
+    };
+    expect(asked("a", "a").served).toBe(true);
+    const refused = asked("b", "a");
+    expect([refused.served, refused.stages[2].notes]).toEqual([
+      false,
+      [
+        "TrafficTarget shop/readers: no match fits (own: header)",
+        "x-tenant comes in several lines: to access control each of them must fit",
+      ],
+    ]);
+    expect(asked("b").stages[2].notes).toHaveLength(1);
+  });
+
   test("lets no object of access control decide where that is off", () => {
     const { stages } = JSON.parse(ask(`${CALL}&method=POST`, mesh("off")).body);
     expect(stages[2]).toMatchObject({ object: "", says: expect.stringContaining("let through") });

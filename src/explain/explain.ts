@@ -10,6 +10,7 @@ import { nearest } from "../model/nearest.ts";
 import { keyOf, type Pod, type Service } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
 import type { AccessFinding } from "../proxy/router/access-description.ts";
+import { headerLines } from "../proxy/router/header-lines.ts";
 import { MeshRouteTable, newDecision } from "../proxy/router/route-table.ts";
 import type { Caller, RequestView, ServicePortState } from "../proxy/router/types.ts";
 import { silentLog } from "../telemetry/log.ts";
@@ -172,6 +173,9 @@ class Explainer {
       if (findings.length === 0 && endpointsWithoutIdentity.length === 0)
         this.#note(`no TrafficTarget has the ServiceAccount of ${key}'s Pods as destination`);
       for (const finding of findings) this.#note(`${describeFinding(finding)}${to}`);
+      if (findings.some(({ matches }) => matches.some(({ misfit }) => misfit === "header")))
+        for (const name of repeated(this.#question.headers))
+          this.#note(`${name} comes in several lines: to access control each of them must fit`);
     }
   }
 
@@ -262,17 +266,11 @@ class Explainer {
     // As it would be on the wire: one character an octet.
     const wire = path.replace(/[^\x21-\x7e]/g, (character) => encodeURIComponent(character));
     const question = wire.indexOf("?");
-    const valuesOf = (name: string) =>
-      headers.filter((each) => each.name.toLowerCase() === name).map(({ value }) => value);
     return {
       method,
       path: question < 0 ? wire : wire.slice(0, question),
       query: question < 0 ? "" : wire.slice(question + 1),
-      header(name) {
-        const values = valuesOf(name);
-        return values.length === 0 ? undefined : values.join(", ");
-      },
-      hasFitting: (name, test) => valuesOf(name).some((value) => test.fits(value)),
+      ...headerLines(headers),
     };
   }
 
@@ -444,6 +442,12 @@ function refusal(entry: ServicePortState, failure: Failure): string {
         : `silence (${failure})`;
   // Where to ask is for who reads it elsewhere.
   return `${what}. ${sentence.replace(/; `tulle explain`[^.]*/, "")}`;
+}
+
+/** Names of headers that come in several lines; those of a Cookie are one. */
+function repeated(headers: Question["headers"]): ReadonlySet<string> {
+  const names = headers.map(({ name }) => name.toLowerCase());
+  return new Set(names.filter((name, at) => name !== "cookie" && names.indexOf(name) !== at));
 }
 
 function describeFinding({ rule, obstacle, matches, podPort, destination }: AccessFinding): string {

@@ -185,6 +185,21 @@ const behaviours: readonly Behaviour[] = [
     outcome: "200, 200, 403",
   },
   {
+    title:
+      "of a header in several lines, each must fit: two that do, and one that does not before and after one that does",
+    run: (calls) =>
+      statuses(
+        calls,
+        "headers",
+        [
+          ["true", "It"],
+          ["false", "true"],
+          ["true", "false"],
+        ].map((Authorization) => ({ headers: { Authorization } })),
+      ),
+    outcome: { Tulle: "200, 403, 403", Traefik: "200, 200, 200" },
+  },
+  {
     title: "quotes, backticks, braces and parentheses in patterns mean themselves",
     run: (calls) =>
       statuses(calls, "odd", [

@@ -20,8 +20,8 @@ export interface Call {
 interface Request {
   readonly path: string;
   readonly method: string;
-  /** Header `x-key`. */
-  readonly key: string | undefined;
+  /** Lines of header `x-key`. */
+  readonly keys: readonly string[];
   /** Header `host`. */
   readonly host: string;
 }
@@ -313,12 +313,15 @@ function fits(match: Match, request: Request, forAccess: boolean, seesHost: bool
   return match.headers?.some(isUnseen) !== true || "maybe";
 }
 
-function fitsSeen(match: Match, { path, method, key, host }: Request, forAccess: boolean): boolean {
+function fitsSeen(match: Match, { path, method, keys, host }: Request, forAccess: boolean): boolean {
   const { pathRegex = "", methods = [], headers = [] } = match;
   if (methods.length > 0 && !methods.some((each) => each === "*" || each.toUpperCase() === method)) return false;
-  const sent = (name: string) => (name.toLowerCase() === "host" ? host : key);
-  if (!headers.every(({ name, value }) => sent(name) !== undefined && new RegExp(value).test(sent(name) as string)))
-    return false;
+  for (const { name, value } of headers) {
+    const lines = name.toLowerCase() === "host" ? [host] : keys;
+    const fitting = lines.filter((line) => new RegExp(value).test(line)).length;
+    // Which line an endpoint reads, no rule on headers knows.
+    if (fitting === 0 || (forAccess && fitting < lines.length)) return false;
+  }
   const pattern = pathRegex.replace(/^\^/, "");
   if (pattern === "" || pattern === ".*") return true;
   // No rule on paths lets one through that reads two ways.

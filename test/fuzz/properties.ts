@@ -10,8 +10,9 @@ import { type ClusterMeshOptions, compileCluster } from "../../src/controller/co
 import { ClusterState } from "../../src/model/cluster-state.ts";
 import { decodeObject } from "../../src/model/decode/decode-object.ts";
 import { KINDS, keyOf, type MeshObject, type ObjectRef, refOf } from "../../src/model/objects.ts";
+import { headerLines } from "../../src/proxy/router/header-lines.ts";
 import { MeshRouteTable, newDecision } from "../../src/proxy/router/route-table.ts";
-import type { Decision, ServicePortState, ValueTest } from "../../src/proxy/router/types.ts";
+import type { Decision, ServicePortState } from "../../src/proxy/router/types.ts";
 import { silentLog } from "../../src/telemetry/log.ts";
 import { AccessModel, type Call } from "./access-model.ts";
 import {
@@ -181,7 +182,7 @@ const incremental = fc.property(anyCluster, anyEvents, anyOptions, (objects, gro
 const anyRequest = fc.record({
   path: fc.constantFrom(...PATHS),
   method: fc.constantFrom(...METHODS),
-  key: fc.constantFrom("yes", "no", undefined),
+  keys: fc.array(fc.constantFrom("yes", "no"), { maxLength: 3 }),
   host: fc.constantFrom("s0.a.traefik.mesh", "s1.a.traefik.mesh:81"),
 });
 const anyCall = fc.tuple(fc.constantFrom(...ADDRESSES, "10.9.9.9"), anyRequest);
@@ -258,13 +259,9 @@ function decide(table: MeshRouteTable, key: string, { from, request }: Call): De
   const caller = table.caller(from);
   if (request === undefined) table.routeFlow(entry, caller, decision);
   else {
-    const header = (name: string) => (name === "x-key" ? request.key : name === "host" ? request.host : undefined);
-    const hasFitting = (name: string, test: ValueTest) => {
-      const value = header(name);
-      return value !== undefined && test.fits(value);
-    };
-    const { path, method } = request;
-    table.routeHttp(entry, caller, { path, method, query: "", header, hasFitting }, decision);
+    const { path, method, keys, host } = request;
+    const lines = [{ name: "host", value: host }, ...keys.map((value) => ({ name: "x-key", value }))];
+    table.routeHttp(entry, caller, { path, method, query: "", ...headerLines(lines) }, decision);
   }
   return decision;
 }

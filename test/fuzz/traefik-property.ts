@@ -16,6 +16,7 @@ const anyCall = fc.tuple(
   fc.record({
     path: fc.constantFrom(...PATHS),
     method: fc.constantFrom(...METHODS),
+    // Of several lines one is enough to Traefik, which docs/traefik.md says.
     key: fc.constantFrom("yes", "no", undefined),
   }),
   /** Behind the Service's name. */
@@ -53,7 +54,9 @@ export function traefikProperty(options: (mode: "on", type: TrafficType) => Clus
           const isHttp = servicePort.trafficType === "http";
           for (const [from, { path, method, key: xKey }, hostEnd] of calls) {
             const host = `${to.meta.name}.${to.meta.namespace}.traefik.mesh${hostEnd}`;
-            const call: Call = isHttp ? { from, request: { path, method, key: xKey, host } } : { from };
+            const call: Call = isHttp
+              ? { from, request: { path, method, keys: xKey === undefined ? [] : [xKey], host } }
+              : { from };
             const about = `${from} calls ${key} with ${JSON.stringify(call.request)}`;
             const outcome = traefik.outcome(`${isHttp ? "http" : "tcp"}-${numbers(key, servicePort)}`, {
               from,

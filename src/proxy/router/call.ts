@@ -1,7 +1,8 @@
+import { headerLines } from "./header-lines.ts";
 import { RequestPath } from "./request-path.ts";
 import type { Caller, RequestView } from "./types.ts";
 
-const NO_REQUEST: RequestView = { method: "", path: "", query: "", header: () => undefined, hasFitting: () => false };
+const NO_REQUEST: RequestView = { method: "", path: "", query: "", ...headerLines([]) };
 
 /**
  * What the table is asked about: who calls, and with which request, if the call is HTTP. One serves a table; what is

@@ -65,6 +65,23 @@ describe("where access is decided", () => {
     expect(misfit({ ...regex("/a"), ...header("exact", "1") }, request("/a/.."), true)).toBe("header");
   });
 
+  test.each<[string, readonly string[], route: Misfit, access: Misfit]>([
+    ["^a$", ["a"], "", ""],
+    ["^a$", ["a", "a"], "", ""],
+    ["^a$", ["b", "a"], "", "header"],
+    ["^a$", ["a", "b"], "", "header"],
+    ["^a$", ["a", ""], "", "header"],
+    ["^a$", ["b", "c"], "header", "header"],
+    [".*", ["a", ""], "", ""],
+    [".*", [], "header", "header"],
+  ])("%s with lines %j is %j to a route and %j to a rule", (pattern, lines, route, access) => {
+    const view = request("/", "GET", { "x-a": lines });
+    expect([misfit(header("regex", pattern), view), misfit(header("regex", pattern), view, true)]).toEqual([
+      route,
+      access,
+    ]);
+  });
+
   test("it does where every path would", () => {
     expect(misfit(regex("/.*"), request("/a/../b"), true)).toBe("");
     expect(misfit({ methods: ["GET"] }, request("/a/../b"), true)).toBe("");

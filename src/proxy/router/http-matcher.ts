@@ -18,7 +18,7 @@ export class HttpMatcher {
   readonly always: boolean;
   /** Value of the prefix match, or "". */
   readonly prefix: string;
-  /** An ambiguous path fits no path condition that decides. */
+  /** An ambiguous path fits no path condition that decides, and of a header in several lines each must fit. */
   readonly #forAccess: boolean;
   readonly #methods: readonly string[] | undefined;
   readonly #path: PathCondition | undefined;
@@ -60,7 +60,10 @@ export class HttpMatcher {
     }
     for (let index = 0; index < this.#headers.length; index++) {
       const field = this.#headers[index] as FieldCondition;
-      if (!call.request.hasFitting(field.name, field)) return "header";
+      const { request } = call;
+      // An endpoint may read another line than the one that fits, so access takes all of them to.
+      const fits = this.#forAccess ? request.hasOnlyFitting(field.name, field) : request.hasFitting(field.name, field);
+      if (!fits) return "header";
     }
     for (let index = 0; index < this.#query.length; index++) {
       const field = this.#query[index] as FieldCondition;

@@ -66,10 +66,15 @@ export interface RequestView {
   readonly path: string;
   /** After the `?`, raw; empty where absent. */
   readonly query: string;
-  /** Field value by lower-case name; several fields of a name joined with ", " (RFC 9110 §5.3). */
+  /**
+   * Field value by lower-case name; several fields of a name joined with ", " (RFC 9110 §5.3), of `cookie` with "; " (RFC
+   * 9113 §8.2.3).
+   */
   header(name: string): string | undefined;
-  /** Whether one of the fields of a lower-case name has a value that fits, each looked at by itself. */
+  /** Whether one of the fields of a lower-case name has a value that fits, each looked at by itself; `cookie` joined. */
   hasFitting(name: string, test: ValueTest): boolean;
+  /** Whether there is such a field, and none that does not fit: whichever of them an endpoint reads, it was judged. */
+  hasOnlyFitting(name: string, test: ValueTest): boolean;
 }
 
 /** Filled by the route table; owned and reused by the engine. */

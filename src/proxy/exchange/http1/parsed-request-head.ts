@@ -71,24 +71,36 @@ export class ParsedRequestHead implements RequestHead, RequestView {
       const start = parser.nameStart[index] as number;
       if (!equalsIgnoreCase(this.#bytes, start, parser.nameEnd[index] as number, name)) continue;
       const value = parser.value(this.#bytes, index);
-      joined = joined === undefined ? value : `${joined}, ${value}`;
+      joined = joined === undefined ? value : `${joined}${name === "cookie" ? "; " : ", "}${value}`;
     }
     return joined;
   }
 
   hasFitting(name: string, test: ValueTest): boolean {
+    return this.#fits(name, test, false);
+  }
+
+  hasOnlyFitting(name: string, test: ValueTest): boolean {
+    return this.#fits(name, test, true);
+  }
+
+  /** @param each of them, or one */
+  #fits(name: string, test: ValueTest, each: boolean): boolean {
     const parser = this.#parser;
-    if (name === "host") {
-      const host = this.header(name);
-      return host !== undefined && test.fits(host);
+    // RFC 6265 §5.4: a caller has one Cookie; several are read as the pieces of one, as they are in HTTP/2.
+    if (name === "host" || name === "cookie") {
+      const value = this.header(name);
+      return value !== undefined && test.fits(value);
     }
     if (parser.nominated.includes(name)) return false;
+    let found = false;
     for (let index = 0; index < parser.fieldCount; index++) {
       const start = parser.nameStart[index] as number;
       if (!equalsIgnoreCase(this.#bytes, start, parser.nameEnd[index] as number, name)) continue;
-      if (test.fits(parser.value(this.#bytes, index))) return true;
+      found = test.fits(parser.value(this.#bytes, index));
+      if (found !== each) return found;
     }
-    return false;
+    return found;
   }
 
   hasAny(names: readonly string[]): boolean {

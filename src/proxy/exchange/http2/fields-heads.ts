@@ -49,15 +49,27 @@ export class FieldsRequestHead implements RequestHead, RequestView {
   }
 
   hasFitting(name: string, test: ValueTest): boolean {
-    if (name === "host") return this.#authority !== undefined && test.fits(this.#authority);
-    // RFC 9113 §8.2.3: a caller may cut its one field into as many as it likes.
-    if (name === "cookie") {
-      const cookie = this.header(name);
-      return cookie !== undefined && test.fits(cookie);
+    return this.#fits(name, test, false);
+  }
+
+  hasOnlyFitting(name: string, test: ValueTest): boolean {
+    return this.#fits(name, test, true);
+  }
+
+  /** @param each of them, or one */
+  #fits(name: string, test: ValueTest, each: boolean): boolean {
+    // RFC 9113 §8.2.3: a caller may cut its one Cookie into as many as it likes.
+    if (name === "host" || name === "cookie") {
+      const value = this.header(name);
+      return value !== undefined && test.fits(value);
     }
-    for (let at = 0; at < this.#fields.length; at += 2)
-      if (this.#fields[at] === name && test.fits(this.#fields[at + 1] as string)) return true;
-    return false;
+    let found = false;
+    for (let at = 0; at < this.#fields.length; at += 2) {
+      if (this.#fields[at] !== name) continue;
+      found = test.fits(this.#fields[at + 1] as string);
+      if (found !== each) return found;
+    }
+    return found;
   }
 
   hasAny(names: readonly string[]): boolean {

@@ -11,6 +11,7 @@ import {
   type Workload,
 } from "../../../config/mesh-config.ts";
 import type { Clock } from "../../../model/clock.ts";
+import { headerLines } from "../header-lines.ts";
 import type { RequestView } from "../types.ts";
 
 export class HandClock implements Clock {
@@ -84,15 +85,9 @@ export function mesh(
 export function request(
   path: string,
   method = "GET",
-  headers: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string | readonly string[]>> = {},
   query = "",
 ): RequestView {
-  const header = (name: string) => headers[name];
-  return {
-    method,
-    path,
-    query,
-    header,
-    hasFitting: (name, test) => header(name) !== undefined && test.fits(header(name) as string),
-  };
+  const lines = Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => ({ name, value })));
+  return { method, path, query, ...headerLines(lines) };
 }
