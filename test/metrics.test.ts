@@ -111,7 +111,7 @@ const CONTROLLER = controllerMetrics({
   problems: [problem("SplitWeightsZero", { kind: "TrafficSplit", namespace: "n", name: "s" }, "spec", "")],
   compileTimes: times,
   version: "abc",
-  proxies: [{ version: "abc", error: "", lagMs: 3 }],
+  proxies: [{ pod: "p", version: "abc", error: "", lagMs: 3, connectedMs: 1, standsBy: false }],
   dnsInForce: true,
   dnsRepairs: 1,
   eventsWritten: 1,

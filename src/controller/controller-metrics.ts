@@ -1,7 +1,9 @@
 /** What a controller tells Prometheus: docs/metrics.md has it as a table. */
+import type { ProxyStatus } from "../config-stream/config-server.ts";
 import type { Problem } from "../model/problems.ts";
 import type { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { type Metric, single } from "../telemetry/exposition.ts";
+import { keepNewest } from "./newest-of-pod.ts";
 
 export interface ControllerFigures {
   readonly leads: boolean;
@@ -14,16 +16,20 @@ export interface ControllerFigures {
   readonly problems: readonly Problem[];
   readonly compileTimes: DurationHistogram;
   readonly version: string;
-  readonly proxies: readonly { readonly version: string; readonly error: string; readonly lagMs: number }[];
+  /** Connections; of two in the name of one proxy, one counts. */
+  readonly proxies: readonly ProxyFigures[];
   readonly dnsInForce: boolean;
   readonly dnsRepairs: number;
   readonly eventsWritten: number;
 }
 
+type ProxyFigures = Pick<ProxyStatus, "pod" | "version" | "error" | "lagMs" | "connectedMs" | "standsBy">;
+
 const flag = (value: boolean) => (value ? 1 : 0);
 
 export function controllerMetrics(figures: ControllerFigures): Metric[] {
-  const { proxies, version, problems } = figures;
+  const { version, problems } = figures;
+  const proxies = onePerPod(figures.proxies);
   const gauge = (name: string, help: string, value: number) => single("gauge", `tulle_controller_${name}`, help, value);
   const counter = (name: string, help: string, value: number) =>
     single("counter", `tulle_controller_${name}_total`, help, value);
@@ -74,5 +80,11 @@ function countCodes(problems: readonly Problem[]): Record<string, number> {
   return counts;
 }
 
-const count = (proxies: ControllerFigures["proxies"], version: string) =>
+function onePerPod(connected: readonly ProxyFigures[]): readonly ProxyFigures[] {
+  const newest = new Map<string, ProxyFigures>();
+  for (const proxy of connected) keepNewest(newest, proxy.pod, proxy);
+  return [...newest.values()];
+}
+
+const count = (proxies: readonly ProxyFigures[], version: string) =>
   proxies.filter((proxy) => proxy.version === version).length;

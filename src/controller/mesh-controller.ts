@@ -160,11 +160,12 @@ export class MeshController {
       server: this.#server,
       clock,
       peers: () => peers.count,
-      askPeers: (path: string, reader: () => AnswerReader) => peers.ask(path, reader),
+      askPeers: (path: string, reader: () => AnswerReader, at?: string) => peers.ask(path, reader, at),
     };
     this.#relay = new ProxyRelay({ ...others, unasked: () => (this.#traefik === undefined ? 0 : proxies().length) });
     const nodeConfigurations = new NodeConfigurations({
       ...others,
+      peerStreams: () => peers.streams(),
       isProxy: (pod) => proxies().some(({ meta }) => meta.name === pod),
     });
     this.#nodes = new ProxyNodes({

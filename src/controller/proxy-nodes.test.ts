@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { ProxyStatus } from "../config-stream/config-server.ts";
 import { ClusterState } from "../model/cluster-state.ts";
 import type { Pod } from "../model/objects.ts";
+import { type FarStream, PeerStreamSchema } from "./peer-replicas.ts";
 import { ProxyNodes } from "./proxy-nodes.ts";
 
 const pod = (name: string): Pod => ({
@@ -37,12 +38,12 @@ const stream = (version: string, connectedMs: number, more: Partial<ProxyStatus>
 });
 
 /** Of a replica whose newest configuration is v2. */
-function nodes(own: readonly ProxyStatus[], ofPeers: readonly ProxyStatus[]) {
+function nodes(own: readonly ProxyStatus[], ofPeers: readonly Omit<FarStream, "at">[]) {
   return new ProxyNodes({
     state: ClusterState.of([pod("p1")]),
     namespace: "mesh",
     server: { status: () => [...own] },
-    peers: { streams: async () => [...ofPeers] },
+    peers: { streams: async () => ofPeers.map((told) => ({ ...told, at: "10.1.0.8" })) },
     nodeConfigurations: { answer: () => Promise.reject(new Error("not asked")) },
     traefik: undefined,
     version: () => "v2",
@@ -88,7 +89,9 @@ test("of two of one name the one that does not stand by is told of, also where i
 });
 
 test("a replica of an older version, which does not say since when, is believed where nobody else knows the proxy", async () => {
-  const { connectedMs: _, ...old } = stream("v1", 0);
-  expect(await nodes([], [old as ProxyStatus]).standings()).toMatchObject([{ version: "v1" }]);
-  expect(await nodes([stream("v2", 60_000)], [old as ProxyStatus]).standings()).toMatchObject([{ version: "v2" }]);
+  const { connectedMs: _, standsBy: __, ...rest } = stream("v1", 0);
+  // As it came over the wire.
+  const old = PeerStreamSchema.parse(JSON.parse(JSON.stringify(rest)));
+  expect(await nodes([], [old]).standings()).toMatchObject([{ version: "v1" }]);
+  expect(await nodes([stream("v2", 60_000)], [old]).standings()).toMatchObject([{ version: "v2" }]);
 });

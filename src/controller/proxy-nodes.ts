@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Answer, compactJson } from "../admin/admin-server.ts";
 import { MeshConfigSchema } from "../config/mesh-config.ts";
-import type { ConfigServer, ProxyStatus } from "../config-stream/config-server.ts";
+import type { ConfigServer } from "../config-stream/config-server.ts";
 import type { ClusterStateView } from "../model/cluster-state.ts";
 import type { Pod } from "../model/objects.ts";
 import { placedNumbers } from "../traefik/entrypoint-numbers.ts";
@@ -10,7 +10,7 @@ import { nodeData } from "../traefik/node-data.ts";
 import { keepNewest } from "./newest-of-pod.ts";
 import type { NodeConfigurations } from "./node-configurations.ts";
 import { ownPods } from "./own-pods.ts";
-import type { PeerReplicas } from "./peer-replicas.ts";
+import type { FarStream, PeerReplicas } from "./peer-replicas.ts";
 import type { ProxyStanding } from "./take-over-readiness.ts";
 import type { TraefikEngine } from "./traefik-engine.ts";
 
@@ -64,7 +64,7 @@ export class ProxyNodes {
   /** Each proxy follows one replica; the others are asked for theirs. Of two of one name one is told of (`keepNewest`). */
   async #inForce(pods: readonly Pod[]): Promise<InForce[]> {
     const { server, peers } = this.#options;
-    const streams = new Map<string, ProxyStatus>();
+    const streams = new Map<string, Omit<FarStream, "at">>();
     const ofPeers = await peers.streams();
     // After the others: ages are compared, and this takes no time.
     for (const status of [...ofPeers, ...server.status()]) keepNewest(streams, status.pod, status);
