@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { importsOf, type Sources } from "./import-graph.ts";
-import { cycles, ROOMS, violations } from "./rooms.ts";
+import { cycles, PROXY_COMMON, ROOMS, violations } from "./rooms.ts";
 
 function readSources(): Sources {
   const root = new URL("../src/", import.meta.url);
@@ -29,14 +29,45 @@ describe("the sources", () => {
   });
 });
 
-test("ARCHITECTURE.md has a line for each room, and for no other", () => {
+describe("ARCHITECTURE.md", () => {
   const text = readFileSync(new URL("../ARCHITECTURE.md", import.meta.url), "utf8");
   const table = text.slice(text.indexOf("## Rooms"), text.indexOf("## MeshConfig"));
-  const named = [...table.matchAll(/^\| (`[^|]+`) +\|/gm)].flatMap((line) =>
-    [...(line[1] as string).matchAll(/`([^`]+)`/g)].map((name) => (name[1] as string).replace("<name>", "*")),
+  const rows = [...table.matchAll(/^\| (`[^|]+`) +\|[^|]+\|([^|]+)\|$/gm)].flatMap(([, names = "", imports = ""]) =>
+    [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => ({ room: name.replace("<name>", "*"), imports })),
   );
-  expect(named.sort()).toEqual(Object.keys(ROOMS).sort());
+
+  test("has a line for each room, and for no other", () => {
+    expect(rows.map(({ room }) => room).sort()).toEqual(Object.keys(ROOMS).sort());
+  });
+
+  test.each(rows)("says what $room may import", ({ room, imports }) => {
+    const common = room.startsWith("proxy/") ? PROXY_COMMON : [];
+    const may = (ROOMS[room]?.rooms ?? []).filter((other) => !common.includes(other));
+    expect(roomsNamed(room, imports)).toEqual(may.sort());
+  });
 });
+
+const NO_ROOM = ["–", "nothing of ours", "nothing of node"];
+
+/**
+ * The imports column, without what it says in brackets. In the rows of proxy/ its rooms go by their last names, and
+ * `tcp: socket` is of room tcp alone.
+ */
+function roomsNamed(room: string, cell: string): string[] {
+  const [top, last = ""] = room.split("/");
+  const fullName = (name: string) => {
+    if (top !== "proxy") return name;
+    const near = name === "middleware" ? "proxy/middleware/*" : `proxy/${name}`;
+    return near in ROOMS && near !== room ? near : name;
+  };
+  const parts = cell.replace(/\([^)]*\)/g, "").split(";");
+  const named = parts.flatMap((part) => {
+    const [, of, rest = ""] = /^\s*([a-z]+): (.*)$/.exec(part) ?? [];
+    return of === undefined ? part.split(",") : of === last ? rest.split(",") : [];
+  });
+  const names = named.map((name) => name.trim()).filter((name) => name !== "" && !NO_ROOM.includes(name));
+  return names.map((name) => (/^any\b/.test(name) ? "*" : fullName(name))).sort();
+}
 
 const judge = (files: Readonly<Record<string, string>>) => violations(new Map(Object.entries(files)));
 

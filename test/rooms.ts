@@ -16,7 +16,7 @@ interface Room {
 }
 
 /** Every room of proxy/ may import these besides. */
-const PROXY_COMMON = ["config", "model", "telemetry"];
+export const PROXY_COMMON = ["config", "model", "telemetry"];
 /** A proxy opens sockets; it reads no file, starts no process and asks no resolver. */
 const PROXY_NODE = ["net", "tls", "dgram", "http", "events"];
 const MIDDLEWARE = "proxy/middleware/*";

@@ -219,11 +219,24 @@ describe("many requests that wait for one connection", () => {
   });
 
   test("all get the error where it is closed meanwhile", async () => {
-    const api = client();
+    // Of TLS it says nothing, so that the connection is never up.
+    const silent = net.createServer();
+    const sockets: net.Socket[] = [];
+    silent.on("connection", (socket) => void sockets.push(socket.on("error", () => {})));
+    onTestFinished(() => {
+      silent.close();
+      for (const socket of sockets) socket.destroy();
+    });
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as net.AddressInfo;
+    const api = client(systemClock, { ...server.access(), server: `https://127.0.0.1:${port}` });
     const errors = askOften(api).map(failure);
-    await Promise.resolve();
+    await once(silent, "connection");
     api.close();
-    await Promise.all(errors);
+    const messages = (await Promise.all(errors)).map(({ message }) => message);
+    expect(new Set(messages)).toEqual(new Set(["the connection to the API server closed before it was up"]));
+    expect(messages).toHaveLength(50);
     expect(warnings).toEqual([]);
   });
 });

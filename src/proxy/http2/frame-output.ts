@@ -1,4 +1,7 @@
-/** Frames (RFC 9113 §6) on their way out: collected in one buffer, so that what is written within one step leaves as one write. */
+/**
+ * Frames (RFC 9113 §6) on their way out: collected in one buffer, so that what is written within one step leaves as one
+ * write.
+ */
 import type net from "node:net";
 import {
   ACK,
