@@ -25,10 +25,9 @@ afterEach(async () => {
 /** The admin API of a proxy, as a Pod has it on its loopback. @param services that are in force there */
 async function proxy(...services: string[]): Promise<{ taps: Taps; port: number }> {
   const taps = new Taps(systemClock);
-  const servicePorts = Object.fromEntries(services.map((key) => [key, {}]));
   const server = new AdminServer({
     ...tapRoute(taps, systemClock),
-    "/api/config": { says: "", answer: () => json({ config: { servicePorts } }) },
+    "/api/service-ports": { says: "", answer: () => json(services) },
   });
   const { port } = await server.listen("127.0.0.1", 0);
   closing.push(() => server.close());

@@ -7,7 +7,7 @@ import type { TrafficLook } from "../traffic/traffic-look.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { count } from "./count.ts";
 import { type MeshPod, meshPods } from "./mesh-pods.ts";
-import { ANSWER_MS, type MeshView, readLook } from "./mesh-view.ts";
+import { ANSWER_MS, type MeshView, readLook, readServicePorts, SERVICE_PORTS } from "./mesh-view.ts";
 
 /** Of controllers and of proxies, on their own loopback. */
 const ADMIN_PORT = 9000;
@@ -52,6 +52,11 @@ export class ClusterView implements MeshView {
       (pod) => this.ask(pod, "/api/config"),
       (proxies) => firstOf(proxies, (pod) => this.ask(pod, "/api/config")),
     );
+  }
+
+  servicePorts(): Promise<string[]> {
+    const ask = async (pod: string) => readServicePorts(await this.ask(pod, SERVICE_PORTS));
+    return this.#fromControllers(ask, (proxies) => firstOf(proxies, ask));
   }
 
   /** What a Pod of the mesh says of itself. @throws Error that names the Pod */

@@ -13,6 +13,8 @@ export interface MeshView {
   traffic(): Promise<TrafficLook>;
   /** The configuration that the mesh serves. @throws Error where nobody answers */
   config(): Promise<unknown>;
+  /** Keys of the service ports that the mesh serves. @throws Error where nobody answers, or not so */
+  servicePorts(): Promise<string[]>;
   /** What the looks go to, and what does not answer: for a headline. */
   readonly says: string;
   close(): void;
@@ -20,6 +22,7 @@ export interface MeshView {
 
 export const ANSWER_MS = 5_000;
 const TRAFFIC = "/api/traffic?by=proxy";
+export const SERVICE_PORTS = "/api/service-ports";
 
 /** @param cause says where it was looked */
 export function noLocal(cause: Error): Error {
@@ -50,6 +53,10 @@ export class LocalView implements MeshView {
     return this.get("/api/config");
   }
 
+  async servicePorts(): Promise<string[]> {
+    return readServicePorts(await this.get(SERVICE_PORTS));
+  }
+
   /** @throws Error that says where it was looked */
   async get(path: string): Promise<unknown> {
     const place = { host: this.#host, port: this.#port, path };
@@ -61,6 +68,11 @@ export class LocalView implements MeshView {
   }
 
   close(): void {}
+}
+
+/** @throws Error where the answer is something else, as of an older version */
+export function readServicePorts(answer: unknown): string[] {
+  return z.array(z.string()).parse(answer);
 }
 
 const ByProxySchema = z.object({ ageMs: z.number(), proxies: z.record(z.string(), ReportSchema) });

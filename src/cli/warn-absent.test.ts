@@ -13,6 +13,6 @@ test.each([
   const said: string[] = [];
   const write = (line: string) => void said.push(line);
   const log = { debug: write, info: write, warn: write, error: write };
-  await warnAbsent({ config: async () => ({ config: { servicePorts: { "shop/web:80": {} } } }) }, scope, log);
+  await warnAbsent({ servicePorts: async () => ["shop/web:80"] }, scope, log);
   expect(said[0]).toEqual(expected);
 });

@@ -1,5 +1,5 @@
 /** The admin API of a controller: what each route says, and of which part. */
-import { type AdminRoutes, json, text, versionedJson } from "../admin/admin-server.ts";
+import { type AdminRoutes, compactJson, json, text, versionedJson } from "../admin/admin-server.ts";
 import type { ConfigHistory } from "../config/config-history.ts";
 import type { LiveSnapshot } from "../config/snapshot.ts";
 import type { ConfigServer } from "../config-stream/config-server.ts";
@@ -44,6 +44,10 @@ export function controllerRoutes(view: ControllerView): AdminRoutes {
         const snapshot = view.snapshot();
         return versionedJson(snapshot?.version ?? "", ifNoneMatch, () => snapshot ?? {});
       },
+    },
+    "/api/service-ports": {
+      says: "keys of the service ports that the mesh serves",
+      answer: () => compactJson(Object.keys(view.snapshot()?.config.servicePorts ?? {})),
     },
     "/api/problems": { says: "what is wrong with which object", answer: () => json(view.problems()) },
     "/api/status/nodes": {

@@ -308,6 +308,10 @@ export class LoopbackCluster {
         says: "the configuration in force (MeshConfig) and its version",
         answer: (_, { ifNoneMatch }) => versionedJson(this.#snapshot.version, ifNoneMatch, () => this.#snapshot),
       },
+      "/api/service-ports": {
+        says: "keys of the service ports that the mesh serves",
+        answer: () => compactJson(Object.keys(this.#snapshot.config.servicePorts)),
+      },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
         answer: () => compactJson(this.#plane.trafficNow()),

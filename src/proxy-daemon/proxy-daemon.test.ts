@@ -65,7 +65,13 @@ test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 
   const { metricsPort, adminPort } = await startedProxy(port, await stateFolder(), { address: "127.0.0.2" });
   await acked;
   const statusOf = async (url: string) => (await fetch(url)).status;
-  const config = ["/api/config", "/api/traffic", "/api/traffic/recent", "/api/service-port/shop/web/80"];
+  const config = [
+    "/api/config",
+    "/api/service-ports",
+    "/api/traffic",
+    "/api/traffic/recent",
+    "/api/service-port/shop/web/80",
+  ];
   const open = ["/metrics", "/api/status", "/healthz", "/readyz"];
   for (const path of config) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(404);
   for (const path of open) expect.soft(await statusOf(`http://127.0.0.2:${metricsPort}${path}`), path).toBe(200);

@@ -409,6 +409,10 @@ export class ProxyDaemon {
         says: "the configuration in force (MeshConfig) and its version",
         answer: () => json(this.#snapshot ?? {}),
       },
+      "/api/service-ports": {
+        says: "keys of the service ports that the mesh serves",
+        answer: () => compactJson(Object.keys(this.#snapshot?.config.servicePorts ?? {})),
+      },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
         answer: async () => (this.#inCharge ? compactJson(await this.#proxy.traffic()) : NOT_IN_CHARGE),
