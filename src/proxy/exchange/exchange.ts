@@ -31,9 +31,9 @@ const NOTHING_ADDED: AddedFields = { addedLines: "", addedFields: NO_FIELDS };
 
 export class Exchange implements TriesOwner, ExchangeRecord {
   readonly #shared: HttpShared;
-  readonly decision: Decision = newDecision();
+  readonly #decision: Decision = newDecision();
   readonly #admission = newAdmission();
-  readonly trace: ExchangeTrace | undefined;
+  readonly #trace: ExchangeTrace | undefined;
   #downstream: Downstream | undefined;
 
   // the request
@@ -46,7 +46,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
   /** What readers of the record asked for, and what the request has of that. */
   #fieldNames = NO_FIELDS;
   readonly #fieldValues: (string | undefined)[] = [];
-  readonly outgoing: OutgoingRequest;
+  readonly #outgoing: OutgoingRequest;
 
   readonly #tries: Tries;
   #requestTimer: Timer | undefined;
@@ -69,9 +69,13 @@ export class Exchange implements TriesOwner, ExchangeRecord {
 
   constructor(shared: HttpShared) {
     this.#shared = shared;
-    this.trace = shared.tracer === undefined ? undefined : new ExchangeTrace(shared.tracer);
-    this.outgoing = new OutgoingRequest(shared.kept);
-    this.#tries = new Tries(this, shared);
+    this.#trace = shared.tracer === undefined ? undefined : new ExchangeTrace(shared.tracer);
+    this.#outgoing = new OutgoingRequest(shared.kept);
+    this.#tries = new Tries(this, shared, {
+      decision: this.#decision,
+      outgoing: this.#outgoing,
+      trace: this.#trace,
+    });
   }
 
   get downstream(): Downstream {
@@ -88,19 +92,19 @@ export class Exchange implements TriesOwner, ExchangeRecord {
   }
 
   get path(): readonly ServicePortState[] {
-    return this.decision.path;
+    return this.#decision.path;
   }
 
   get origin(): Origin | undefined {
-    return this.decision.origin;
+    return this.#decision.origin;
   }
 
   get traceId(): string {
-    return this.trace === undefined ? "" : this.trace.traceId;
+    return this.#trace === undefined ? "" : this.#trace.traceId;
   }
 
   get wouldDeny(): boolean {
-    return this.decision.wouldDeny;
+    return this.#decision.wouldDeny;
   }
 
   requestField(name: string): string | undefined {
@@ -110,7 +114,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
 
   /** All of the request has been read. */
   get requestDone(): boolean {
-    return this.outgoing.done;
+    return this.#outgoing.done;
   }
 
   get isTunnel(): boolean {
@@ -123,11 +127,11 @@ export class Exchange implements TriesOwner, ExchangeRecord {
 
   /** The content is wanted in the framing in which it comes, so long as that is HTTP/1.1's. */
   get wantsFraming(): boolean {
-    return this.outgoing.framed;
+    return this.#outgoing.framed;
   }
 
   get mayFollow(): boolean {
-    return this.outgoing.done && !this.#shared.draining && !this.entry.removed;
+    return this.#outgoing.done && !this.#shared.draining && !this.entry.removed;
   }
 
   /** Takes up a request and routes it. Content that has come already is given to it next, then `start` is called. */
@@ -139,7 +143,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.method = head.method;
     this.target = head.target;
     this.#takeWanted(head);
-    this.trace?.begin(head.view, head);
+    this.#trace?.begin(head.view, head);
     this.#tries.begin();
     this.status = 0;
     this.grpcStatus = -1;
@@ -151,9 +155,9 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.ended = false;
     this.#startedAt = this.#shared.clock.now();
     this.lastMoveAt = this.#startedAt;
-    this.#shared.table.routeHttp(this.entry, this.caller, head.view, this.decision);
-    const scheme = this.decision.path.at(-1)?.config.scheme ?? "http";
-    this.outgoing.begin(head, scheme, downstream.takesFraming);
+    this.#shared.table.routeHttp(this.entry, this.caller, head.view, this.#decision);
+    const scheme = this.#decision.path.at(-1)?.config.scheme ?? "http";
+    this.#outgoing.begin(head, scheme, downstream.takesFraming);
   }
 
   /** The head's bytes are the thread's: what the record is to have of them is taken now. */
@@ -169,12 +173,12 @@ export class Exchange implements TriesOwner, ExchangeRecord {
   /** Sends the request on its way. Content that came before may be in a buffer that is overwritten after this. */
   start(head: RequestHead): void {
     this.#start(head);
-    this.outgoing.content.own();
+    this.#outgoing.content.own();
   }
 
   #start(head: RequestHead): void {
     if (this.ended) return;
-    const decision = this.decision;
+    const decision = this.#decision;
     if (decision.failure !== "") {
       this.refuse(decision.failure);
       return;
@@ -201,14 +205,14 @@ export class Exchange implements TriesOwner, ExchangeRecord {
 
   /** @returns 0 for no bound */
   #requestTimeoutMs(plan: RoutePlan | undefined): number {
-    const ofPath = shortestTimeout(this.decision.path, "requestMs");
+    const ofPath = shortestTimeout(this.#decision.path, "requestMs");
     const ofRoutes = plan?.timeoutMs ?? 0;
     return ofPath === 0 || ofRoutes === 0 ? ofPath + ofRoutes : Math.min(ofPath, ofRoutes);
   }
 
   #prepare(head: RequestHead, plan: RoutePlan | undefined): void {
     const { config } = this.entry;
-    const { outgoing } = this;
+    const outgoing = this.#outgoing;
     const options: ForwardOptions = {
       server: this.#shared.server,
       callerAddress: this.caller.address,
@@ -218,10 +222,10 @@ export class Exchange implements TriesOwner, ExchangeRecord {
       path: plan?.target,
       host: plan?.host,
       changes: plan?.requestChanges ?? NO_CHANGES,
-      added: this.trace ?? NOTHING_ADDED,
+      added: this.#trace ?? NOTHING_ADDED,
     };
     outgoing.write(head, options, plan?.answerChanges ?? NO_CHANGES);
-    this.trace?.prepare(outgoing);
+    this.#trace?.prepare(outgoing);
   }
 
   // ── the caller's side ──
@@ -235,7 +239,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.lastMoveAt = this.#shared.clock.now();
     if (this.ended || bytes.length === 0) return;
     this.bytesUp += contentBytes;
-    const { outgoing } = this;
+    const outgoing = this.#outgoing;
     const { sent, current } = this.#tries;
     if (outgoing.content.repeatable && !this.#tunnel) {
       outgoing.content.add(bytes);
@@ -251,8 +255,8 @@ export class Exchange implements TriesOwner, ExchangeRecord {
 
   onContentEnd(trailers: readonly string[] | undefined): void {
     if (this.ended) return;
-    this.outgoing.done = true;
-    this.outgoing.trailers = trailers;
+    this.#outgoing.done = true;
+    this.#outgoing.trailers = trailers;
     if (this.#tries.sent) this.#tries.current?.sendEnd(trailers);
     // Nothing more is to come of it, and who reads hears that the caller has gone.
     else this.#downstream?.resumeReading();
@@ -269,7 +273,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
   /** The caller ended its side. It still gets its answer if the request was whole. */
   onDownstreamEnd(): void {
     if (this.#tunnel) this.#tries.current?.endTunnel();
-    else if (!this.outgoing.done) this.onBadContent();
+    else if (!this.#outgoing.done) this.onBadContent();
   }
 
   /** The caller's connection is gone. */
@@ -291,7 +295,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     const downstream = this.#downstream;
     if (downstream === undefined) return;
     const silentMs = now - this.lastMoveAt;
-    const idleMs = this.#tries.sent ? shortestTimeout(this.decision.path, "idleMs") : 0;
+    const idleMs = this.#tries.sent ? shortestTimeout(this.#decision.path, "idleMs") : 0;
     const isIdle = idleMs > 0 && silentMs >= idleMs;
     const isStuck = silentMs >= this.#shared.limits.bodyTimeoutMs;
     if (this.#tunnel) {
@@ -301,7 +305,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
       return;
     }
     const waitsForCaller =
-      downstream.blocked || (!this.outgoing.done && !downstream.readingPaused && !downstream.mayRest);
+      downstream.blocked || (!this.#outgoing.done && !downstream.readingPaused && !downstream.mayRest);
     if (waitsForCaller && (isStuck || isIdle)) this.#giveUp("BodyTimeout");
     else if (isIdle) this.#giveUp("IdleTimeout");
   }
@@ -336,7 +340,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     const now = this.lastMoveAt;
     this.status = this.#tries.finish(now);
     this.#end(now);
-    downstream.exchangeEnded(this.outgoing.done, now);
+    downstream.exchangeEnded(this.#outgoing.done, now);
   }
 
   onSwitched(): void {
@@ -406,10 +410,10 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     if (downstream?.isGrpc === true && answer.failure !== "") this.grpcStatus = FAILURES[answer.failure].grpcStatus;
     else this.bytesDown = ownContent(answer).length;
     downstream?.discard();
-    downstream?.writeOwnAnswer(answer, this.outgoing.done && !this.#shared.draining);
+    downstream?.writeOwnAnswer(answer, this.#outgoing.done && !this.#shared.draining);
     const now = this.#shared.clock.now();
     this.#end(now);
-    downstream?.exchangeEnded(this.outgoing.done, now);
+    downstream?.exchangeEnded(this.#outgoing.done, now);
   }
 
   /** The caller has part of an answer: only a broken connection says that no more comes. */
@@ -428,10 +432,10 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.#requestTimer?.cancel();
     this.#requestTimer = undefined;
     this.#tries.end();
-    this.outgoing.content.forget();
+    this.#outgoing.content.forget();
     this.durationMs = now - this.#startedAt;
     this.#recordOutcome();
-    this.trace?.end(this);
+    this.#trace?.end(this);
     this.#shared.onExchange?.(this);
     this.endpoint?.owner.connections.freed();
   }
@@ -440,6 +444,6 @@ export class Exchange implements TriesOwner, ExchangeRecord {
   #recordOutcome(): void {
     const failure = this.failure;
     if (failure !== "" && FAILURES[failure].fault !== "upstream") return;
-    if (this.attempts > 0) recordOutcome(this.decision.path, this.status, this.durationMs);
+    if (this.attempts > 0) recordOutcome(this.#decision.path, this.status, this.durationMs);
   }
 }

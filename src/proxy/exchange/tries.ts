@@ -22,10 +22,6 @@ import type { AnswerOwner, TryOwner, UpstreamTry } from "./upstream-try.ts";
 
 /** The exchange, as it has its request tried. */
 export interface TriesOwner extends AnswerOwner {
-  readonly decision: Decision;
-  readonly outgoing: OutgoingRequest;
-  /** Undefined where there is no tracing. */
-  readonly trace: ExchangeTrace | undefined;
   readonly ended: boolean;
   /** The clock's time when a byte last moved. */
   readonly lastMoveAt: number;
@@ -38,6 +34,14 @@ export interface TriesOwner extends AnswerOwner {
   onAnswerBroken(failure: Failure, status: number, resetCode: number | undefined): void;
   /** No other try follows, and the caller has nothing yet. */
   refuse(failure: Failure): void;
+}
+
+/** Each is one object for all requests of an exchange. */
+export interface TriedRequest {
+  readonly decision: Decision;
+  readonly outgoing: OutgoingRequest;
+  /** Undefined where there is no tracing. */
+  readonly trace: ExchangeTrace | undefined;
 }
 
 /** Owned by the exchange and reused. */
@@ -72,12 +76,13 @@ export class Tries implements TryOwner, ConnectionWaiter {
   readonly #onWaitedTooLong = () => this.#owner.refuse("Overloaded");
   readonly #onTimeout = () => this.#timedOut();
 
-  constructor(owner: TriesOwner, shared: HttpShared) {
+  /** @param request what its owner keeps about each request, filled before `start` */
+  constructor(owner: TriesOwner, shared: HttpShared, { decision, trace, outgoing }: TriedRequest) {
     this.#owner = owner;
     this.#shared = shared;
-    this.#decision = owner.decision;
-    this.#trace = owner.trace;
-    this.outgoing = owner.outgoing;
+    this.#decision = decision;
+    this.#trace = trace;
+    this.outgoing = outgoing;
     this.#http1 = new Http1Try(this, owner, shared.pools, shared.answerHead);
   }
 
