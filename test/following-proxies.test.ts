@@ -1,8 +1,14 @@
 /** One proxy of a node that takes over from another, in this process. */
-import { describe, expect, test } from "vitest";
+import { once } from "node:events";
+import net from "node:net";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { seal } from "../src/config/snapshot.ts";
 import type { AskableProxy } from "../src/config-stream/config-server.ts";
+import { systemClock } from "../src/model/clock.ts";
 import { ManualClock } from "../src/model/testkit/manual-clock.ts";
+import { HandOver } from "../src/proxy-daemon/hand-over.ts";
+import type { HandedCounts } from "../src/proxy-daemon/handed-counts.ts";
 import {
   configFor,
   controller,
@@ -14,6 +20,7 @@ import {
   stateFolder,
 } from "../src/proxy-daemon/testkit/node-proxies.ts";
 import { canSharePorts } from "../src/shared-ports/port-sharing.ts";
+import { silentLog } from "../src/telemetry/log.ts";
 import { readReport } from "../src/traffic/report-schema.ts";
 import { totalTraffic } from "../src/traffic/traffic-report.ts";
 
@@ -32,6 +39,11 @@ function asked(proxy: AskableProxy | undefined, path: string): Promise<Answered>
     proxy?.ask(path, { onText, onEnd: (status) => resolve({ status, body }) });
   });
 }
+
+const exchangesOf = (counts: readonly (HandedCounts | undefined)[]) => {
+  const all = counts.flatMap((each) => (each === undefined ? [] : totalTraffic(each.traffic).exchanges));
+  return all.reduce((sum, each) => sum + each, 0);
+};
 
 const callsIn = (body: string) => totalTraffic(readReport(JSON.parse(body))).exchanges[2];
 
@@ -67,5 +79,87 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
     const stopped = first.stop();
     await second.stop();
     await stopped;
+  });
+
+  test("that asks in the last moment of a drain has the calls that the drain ended as well", async () => {
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    let onCall = () => {};
+    const called = new Promise<void>((resolve) => {
+      onCall = resolve;
+    });
+    const config = configFor(entry, await endpoint(() => onCall()));
+    const { port, acked } = await controller(config);
+    const clock = new ManualClock();
+    const first = await startedProxy(port, folder, { handOver: true, ports, clock });
+    await acked;
+    const call = fetch(`http://127.0.0.1:${entry}/`).catch(() => "cut");
+    await called;
+    const next = new HandOver({ folder, clock: systemClock, log: silentLog });
+    onTestFinished(() => next.close());
+    await next.meet();
+    let ended = false;
+    const stopped = first.stop().then(() => {
+      ended = true;
+    });
+    const given = await next.takeOver();
+    expect(exchangesOf([given.counts])).toBe(0);
+    // The drain is over, and the call with it.
+    clock.advance(1_000);
+    await call;
+    expect(ended).toBe(false);
+    await next.taken();
+    const told: HandedCounts[] = [];
+    await next.follow((counts) => told.push(counts));
+    expect(exchangesOf([given.counts, ...told])).toBe(1);
+    await stopped;
+    expect(clock.pending).toBe(0);
+  });
+
+  test("goes on where that one falls silent, and is followed itself", async () => {
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const { port, acked } = await controller(configFor(entry, await endpoint()));
+    const silent = net.createServer((socket) => {
+      socket.on("error", () => {});
+      // It is stopped once it has given its ports up.
+      socket.once("data", () => socket.write("yours\n"));
+      onTestFinished(() => void socket.destroy());
+    });
+    silent.listen(join(folder, "hand-over.sock"));
+    await once(silent, "listening");
+    const clock = new ManualClock();
+    const second = await nodeProxy(port, folder, { handOver: true, ports, clock });
+    silent.on("connection", () => silent.close());
+    const started = second.daemon.start();
+    await acked;
+    const metrics = async () => (await fetch(`http://127.0.0.1:${ports.metricsPort}/metrics`)).status;
+    await expect.poll(metrics).toBe(503);
+    clock.advance(5_000);
+    await started;
+    expect(await metrics()).toBe(200);
+    const third = await startedProxy(port, folder, { handOver: true, ports });
+    await second.daemon.replaced;
+    const stopped = second.stop();
+    await third.stop();
+    await stopped;
+  });
+
+  test("and is told to stop just when it asks leaves that one its ports at once", async () => {
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const { port, acked } = await controller(configFor(entry, await endpoint()));
+    const first = await startedProxy(port, folder, { handOver: true, ports, clock: new ManualClock() });
+    await acked;
+    let onStopped = (_: Promise<void>) => {};
+    const stopped = new Promise<void>((resolve) => {
+      onStopped = resolve;
+    });
+    const info = (message: string) => {
+      if (message.includes("asked for its ports")) onStopped(second.stop());
+    };
+    const second = await nodeProxy(port, folder, { handOver: true, ports, log: { ...silentLog, info } });
+    await second.daemon.start();
+    await stopped;
+    const ready = async () => (await fetch(`http://127.0.0.1:${ports.healthPort}/readyz`)).status;
+    await expect.poll(() => ready().catch(() => 0)).toBe(200);
+    await first.stop();
   });
 });

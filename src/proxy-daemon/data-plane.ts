@@ -36,8 +36,10 @@ export interface DataPlane extends TapSource {
   standing(): ProxyStanding;
   /** Since the start. */
   traffic(): Promise<TrafficReport>;
-  /** Adds what another process has counted, which is told as of this one from then on. */
-  inherit(passed: TrafficReport): void;
+  /** Adds all that another process had counted, which is told as of this one from then on. */
+  inherit(before: TrafficReport): void;
+  /** Adds what it has counted since. */
+  add(passed: TrafficReport): void;
   /** In their order; empty where the figures of this process say all. */
   workers(): readonly WorkerFigures[];
 }
@@ -154,7 +156,11 @@ export class OwnDataPlane implements DataPlane {
     return report;
   }
 
-  inherit(passed: TrafficReport): void {
+  inherit(before: TrafficReport): void {
+    this.#ledger.inherit(before);
+  }
+
+  add(passed: TrafficReport): void {
     this.#ledger.add(passed);
   }
 

@@ -54,7 +54,7 @@ function ports(handOver?: HandOver): Told {
       return counts(7);
     },
     takeBack: async () => {
-      await handOver?.listen(own);
+      await handOver?.listen();
       say("took back");
     },
     replaced: () => say("replaced"),
@@ -79,11 +79,36 @@ const many = Object.fromEntries(
   ]),
 );
 
+async function inCharge(handOver: HandOver, own: OwnPorts): Promise<void> {
+  await handOver.listen();
+  handOver.answer(own);
+}
+
+/** One that is in charge, spoken by hand: says the first when it is asked, and the second when its ports are taken. */
+async function byHand(given: string, taken: string): Promise<{ say(line: string): void; end(): void }> {
+  const sockets: net.Socket[] = [];
+  const server = net.createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => {});
+    socket.on("data", (bytes) => socket.write(bytes.toString() === "take over\n" ? given : taken));
+  });
+  server.listen(join(folder, "hand-over.sock"));
+  await once(server, "listening");
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const each = (act: (socket: net.Socket) => void) => () => {
+    for (const socket of sockets) act(socket);
+  };
+  return { say: (line) => each((socket) => socket.write(`${line}\n`))(), end: each((socket) => socket.end()) };
+}
+
 /** One that waits for others. */
 async function running(): Promise<{ handOver: HandOver; own: Told }> {
   const handOver = proxy();
   const own = ports(handOver);
-  await handOver.listen(own);
+  await inCharge(handOver, own);
   return { handOver, own };
 }
 
@@ -94,7 +119,7 @@ test("the one before gives up when it is asked, and is replaced when the next on
   expect(own.said).toEqual([]);
   expect(await next.takeOver()).toEqual(GIVEN);
   expect(own.said).toEqual(["gave up"]);
-  await next.listen(ports());
+  await inCharge(next, ports());
   await next.taken();
   await own.until("replaced");
   expect(own.said).toEqual(["gave up", "replaced"]);
@@ -114,6 +139,79 @@ test("what was given and not taken goes back, and is given to another", async ()
   await next.taken();
   await own.until("replaced");
   expect(own.said).toEqual(["gave up", "took back", "gave up", "replaced"]);
+});
+
+test("one that is told to stop while it asks asks no more, and what it was given goes back", async () => {
+  const { own } = await running();
+  const next = proxy();
+  await next.meet();
+  const over = next.takeOver();
+  next.withdraw();
+  expect(await over).toEqual(GONE);
+  expect(await next.meet()).toBe(false);
+  await own.until("took back");
+  expect(own.said).toEqual(["gave up", "took back"]);
+});
+
+test("one that has been asked has settled when the next one has the ports, or has not taken them", async () => {
+  const { handOver, own } = await running();
+  const [failing, next] = [proxy(), proxy()];
+  await failing.meet();
+  await failing.takeOver();
+  const back = handOver.settled();
+  failing.close();
+  await back;
+  expect(own.said).toEqual(["gave up", "took back"]);
+  await next.meet();
+  await next.takeOver();
+  const over = handOver.settled();
+  void next.taken();
+  await over;
+  expect(own.said).toEqual(["gave up", "took back", "gave up", "replaced"]);
+});
+
+test("what was counted comes in pieces, and is as it was", async () => {
+  const handOver = proxy();
+  const own = { ...ports(), giveUp: async () => ({ traffic: NO_TRAFFIC, standing: { ...IDLE, servicePorts: many } }) };
+  await inCharge(handOver, own);
+  const next = proxy();
+  await next.meet();
+  const { counts: given } = await next.takeOver();
+  expect(given).toEqual({ traffic: NO_TRAFFIC, standing: { ...IDLE, servicePorts: many } });
+});
+
+describe("the one before is not heard to go on", () => {
+  test("for 5 s: the next one goes on itself, and hears it whenever it is said", async () => {
+    const before = await byHand("yours\n", "");
+    const next = proxy();
+    await next.meet();
+    await next.takeOver();
+    const taken = next.taken();
+    const waiting = clock.pending;
+    clock.advance(5_000);
+    await taken;
+    expect(clock.pending).toBe(waiting - 1);
+    const heard: number[] = [];
+    const ended = next.follow(({ standing }) => heard.push(standing.connections));
+    before.say("go on");
+    before.say(JSON.stringify(counts(4)));
+    before.end();
+    await ended;
+    expect(heard).toEqual([4]);
+  });
+
+  test("as it has its ports itself: the next one hears that, late as it is", async () => {
+    const before = await byHand("yours\n", "");
+    const next = proxy();
+    await next.meet();
+    await next.takeOver();
+    const taken = next.taken();
+    clock.advance(5_000);
+    await taken;
+    const followed = next.follow(() => {});
+    before.say("too late");
+    await expect(followed).rejects.toThrow("took its ports back");
+  });
 });
 
 describe("the next one says nothing once it was given the ports", () => {
@@ -195,7 +293,7 @@ describe("one that was replaced", () => {
     const path = join(folder, "hand-over.sock");
     const own = ports();
     const other = proxy();
-    await other.listen(own);
+    await inCharge(other, own);
     const deaf = net.connect(path);
     deaf.write("take over\n");
     await once(deaf, "data");
@@ -204,33 +302,23 @@ describe("one that was replaced", () => {
     deaf.pause();
     const waiting = clock.pending;
     for (let line = 0; line < 50; line++) other.tell({ ...counts(1), standing: { ...IDLE, servicePorts: many } });
+    while (!other.isBehind) await setImmediate();
     const over = other.farewell();
-    expect(clock.pending).toBe(waiting + 1);
+    while (clock.pending === waiting) await setImmediate();
     clock.advance(1_000);
     await over;
     deaf.destroy();
   });
 
   test("and says what cannot be read, is followed all the same", async () => {
-    const path = join(folder, "hand-over.sock");
-    const sockets: net.Socket[] = [];
-    const server = net.createServer((socket) => {
-      sockets.push(socket);
-      socket.on("error", () => {});
-      socket.on("data", (bytes) =>
-        socket.write(bytes.toString() === "take over\n" ? "yours {}\n" : "go on\nnonsense\n"),
-      );
-    });
-    server.listen(path);
-    await once(server, "listening");
-    onTestFinished(() => void server.close());
+    const before = await byHand("{}\nyours\n", "go on\nnonsense\n");
     const next = proxy();
     await next.meet();
     expect(await next.takeOver()).toEqual({ how: "given", counts: undefined });
     await next.taken();
     const heard: HandedCounts[] = [];
     const ended = next.follow((told) => heard.push(told));
-    for (const socket of sockets) socket.end();
+    before.end();
     await ended;
     expect(heard).toEqual([]);
   });
@@ -256,10 +344,17 @@ describe("the one before closes", () => {
     expect(await over).toEqual(GONE);
   });
 
+  test("in the instant in which it is met: nobody is there", async () => {
+    const { handOver } = await running();
+    const met = proxy().meet();
+    handOver.close();
+    expect(await met).toBe(false);
+  });
+
   test("before it listens: it listens no more", async () => {
     const handOver = proxy();
     handOver.close();
-    await handOver.listen(ports());
+    await handOver.listen();
     expect(existsSync(join(folder, "hand-over.sock"))).toBe(false);
   });
 });
@@ -272,8 +367,11 @@ test("one that asks while another is given the ports is led to that one", async 
   await second.takeOver();
   const over = third.takeOver();
   const seconds = ports();
-  await second.listen(seconds);
+  await second.listen();
   await second.taken();
+  // It is asked, and answers as soon as it is in charge.
+  expect(seconds.said).toEqual([]);
+  second.answer(seconds);
   expect(await over).toEqual(GIVEN);
   expect(seconds.said).toEqual(["gave up"]);
 });
@@ -297,13 +395,13 @@ test("what a killed proxy left there is nobody, and is no obstacle", async () =>
   writeFileSync(path, "");
   const next = proxy();
   expect(await next.meet()).toBe(false);
-  await next.listen(ports());
+  await next.listen();
   expect(await proxy().meet()).toBe(true);
 });
 
 test("two that start at once do not both think that they are the one", async () => {
   const { own } = await running();
-  await expect(proxy().listen(ports())).rejects.toThrow("EADDRINUSE");
+  await expect(proxy().listen()).rejects.toThrow("EADDRINUSE");
   const next = proxy();
   await next.meet();
   await next.takeOver();

@@ -1,20 +1,21 @@
 /**
  * How one proxy follows another on the same ports, over a socket in their common state folder. The next one opens the ports
  * of calls beside the one before; when its configuration is in force it asks, the one before gives up what only one of
- * them can have (this socket, the ports of health, metrics and admin API) and says so, with what it has counted; the next one
+ * them can have (this socket, the ports of health, metrics and admin API), and says what it has counted and then so; the next one
  * says when it has them, and the one before when it knows. Whichever of them dies, the other serves on; where the next one
  * ends before it has them, or is not heard in time, they are taken back.
  */
-import { chmod, readFile, unlink, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import type { Clock } from "../model/clock.ts";
+import { letOthersRun } from "../model/let-others-run.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type HandedCounts, readCounts } from "./handed-counts.ts";
+import { type CountsListener, type HandedCounts, piecesOf, readCounts, wholeOf } from "./handed-counts.ts";
 import { LineChannel } from "./line-channel.ts";
 
 const ASK = "take over";
-/** What has been counted follows. */
-const YIELD = "yours ";
+/** What has been counted was said before, in pieces. */
+const YIELD = "yours";
 const HAVE = "have them";
 const GO_ON = "go on";
 const TOO_LATE = "too late";
@@ -22,10 +23,14 @@ const TOO_LATE = "too late";
 const YIELD_MS = 10_000;
 /** And one that has been given them opens them in milliseconds: until then, nobody answers there. */
 const HAVE_MS = 5_000;
+/** And one that lets them go confirms it at once; who has them does not wait for that without end. */
+const GO_ON_MS = 5_000;
 /** How long one that ends waits for the next one to have read its counts. */
 const FAREWELL_MS = 1_000;
-/** 2,000 edges are a megabyte. */
-const MAX_LINE_BYTES = 64 * 1024 * 1024;
+/** A piece of the counts is some 50 KB. */
+const MAX_LINE_BYTES = 1024 * 1024;
+/** Of connect(2). The last: it closed in that instant. */
+const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET"]);
 /** Its own user alone may ask for the ports. */
 const MODE = 0o600;
 const MIGRATION = "/proc/sys/net/ipv4/tcp_migrate_req";
@@ -55,7 +60,9 @@ export interface TakenOver {
 
 const GONE: TakenOver = { how: "gone", counts: undefined };
 
-export class HandOver {
+type Heard = { readonly how: "said"; readonly line: string } | { readonly how: "ended" | "late" };
+
+export class HandOver implements CountsListener {
   readonly #path: string;
   readonly #options: HandOverOptions;
   #before: LineChannel | undefined;
@@ -66,17 +73,29 @@ export class HandOver {
   readonly #waiting = new Set<LineChannel>();
   /** To whom the ports are given. */
   #next: LineChannel | undefined;
+  #giving: Promise<void> = Promise.resolve();
+  #telling: Promise<void> = Promise.resolve();
+  readonly #ports: Promise<OwnPorts>;
+  #onPorts: (ports: OwnPorts) => void = () => {};
+  #withdrawn = false;
   #closed = false;
+  #saidUnreadable = false;
 
   constructor(options: HandOverOptions) {
     this.#options = options;
     this.#path = `${options.folder}/hand-over.sock`;
+    this.#ports = new Promise((resolve) => {
+      this.#onPorts = resolve;
+    });
   }
 
   /** @returns whether another proxy has the ports. @throws the error of connect(2) where that cannot be known */
   async meet(): Promise<boolean> {
-    if (this.#closed) return false;
-    this.#before = await connected(this.#path);
+    if (this.#withdrawn) return false;
+    const before = await connected(this.#path);
+    // While it was connected to.
+    if (this.#withdrawn) before?.destroy();
+    else this.#before = before;
     return this.#before !== undefined;
   }
 
@@ -86,18 +105,20 @@ export class HandOver {
   }
 
   /**
-   * Resolves when the one before has given up, or is gone, or this is closed. Once what it had is open here, `taken` says so.
+   * Resolves when the one before has given up, or is gone, or this is withdrawn. Once what it had is open here, `taken` says so.
    * @throws Error where it does neither
    */
   async takeOver(): Promise<TakenOver> {
     const { log } = this.#options;
     // The one that answers may itself have been followed meanwhile.
     while (this.#before !== undefined) {
-      const over = await this.#ask(this.#before);
-      if (over !== "gone" && over !== "late") return { how: "given", counts: over };
+      const counts: HandedCounts[] = [];
+      const answer = await this.#ask(this.#before, (piece) => counts.push(piece));
+      if (answer === "given") return { how: "given", counts: wholeOf(counts) };
       this.#before?.destroy();
       this.#before = undefined;
-      if (over === "late") throw new Error("the proxy before this one does not give up its ports");
+      if (this.#withdrawn) break;
+      if (answer === "late") throw new Error("the proxy before this one does not give up its ports");
       log.warn("the proxy before this one ended while it handed over");
       await this.meet();
     }
@@ -105,16 +126,21 @@ export class HandOver {
   }
 
   /**
-   * Tells the one before that it may leave. Resolves when it does.
+   * Tells the one before that it may leave. Resolves when it does, or where it says nothing: it hears of it whenever it listens.
    * @throws Error where it did not wait: the ports are its own
    */
   async taken(): Promise<void> {
     const before = this.#before;
-    before?.say(HAVE);
-    const answer = await before?.hear();
+    if (before === undefined) return;
     this.#before = undefined;
     this.#replaced = before;
-    if (answer === TOO_LATE) throw tooLate();
+    before.say(HAVE);
+    const heard = await this.#inTime(before, GO_ON_MS);
+    if (heard.how === "late")
+      this.#options.log.warn(
+        "the proxy before this one does not answer: end it if it stands still, as it may have calls",
+      );
+    if (heard.how === "said" && heard.line === TOO_LATE) throw tooLate();
   }
 
   /** Why what was given cannot be opened. @returns the error where it is not that it was taken back */
@@ -122,24 +148,43 @@ export class HandOver {
     return this.#before?.coming === TOO_LATE ? tooLate() : error;
   }
 
-  /** Resolves when the one that was replaced has ended. @param onCounts what it counts until then */
+  /**
+   * Resolves when the one that was replaced has ended.
+   * @param onCounts what it counts until then
+   * @throws Error where it says after all that it did not wait
+   */
   async follow(onCounts: (counts: HandedCounts) => void): Promise<void> {
     const replaced = this.#replaced;
     for (let line = await replaced?.hear(); line !== undefined; line = await replaced?.hear()) {
+      if (line === TOO_LATE) throw tooLate();
+      // Where that came late.
+      if (line === GO_ON) continue;
       const counts = this.#read(line);
       if (counts !== undefined) onCounts(counts);
+      await letOthersRun();
     }
+  }
+
+  get isBehind(): boolean {
+    return this.#next?.isBehind ?? false;
   }
 
   /** Tells the next one what is counted here. */
   tell(counts: HandedCounts): void {
-    this.#next?.say(JSON.stringify(counts));
+    const next = this.#next;
+    if (next !== undefined) this.#telling = this.#telling.then(() => inPieces(next, counts));
+  }
+
+  /** Resolves when nobody is being given the ports: they were taken, or are back. */
+  settled(): Promise<void> {
+    return this.#giving;
   }
 
   /** Resolves when the next one has heard all that was told, or cannot. */
   async farewell(): Promise<void> {
     const next = this.#next;
     if (next === undefined) return;
+    await this.#telling;
     const timer = this.#options.clock.after(FAREWELL_MS, () => next.destroy());
     next.end();
     await next.ended();
@@ -148,17 +193,23 @@ export class HandOver {
 
   /** Asks nobody any more. What was given and not taken goes back. */
   withdraw(): void {
+    this.#withdrawn = true;
     this.#before?.destroy();
     this.#before = undefined;
+  }
+
+  /** Gives these to who asks, also to who has asked already. */
+  answer(ports: OwnPorts): void {
+    this.#onPorts(ports);
   }
 
   /**
    * Waits for the next one, if it does not yet.
    * @throws the error of listen(2), which is EADDRINUSE where another proxy waits there
    */
-  async listen(ports: OwnPorts): Promise<void> {
+  async listen(): Promise<void> {
     if (this.#closed || this.#server !== undefined) return;
-    const server = net.createServer((socket) => void this.#onNext(new LineChannel(socket, MAX_LINE_BYTES), ports));
+    const server = net.createServer((socket) => void this.#onNext(new LineChannel(socket, MAX_LINE_BYTES)));
     try {
       await bound(server, this.#path);
     } catch (error) {
@@ -166,8 +217,8 @@ export class HandOver {
       const other = await connected(this.#path);
       other?.destroy();
       if (other !== undefined) throw error;
-      // It is left of one that was killed.
-      await unlink(this.#path);
+      // It is left of one that was killed, or was of one that has just closed it.
+      await rm(this.#path, { force: true });
       await bound(server, this.#path);
     }
     this.#server = server;
@@ -194,29 +245,42 @@ export class HandOver {
 
   // ── to the one before ──
 
-  async #ask(before: LineChannel): Promise<HandedCounts | undefined | "gone" | "late"> {
+  async #ask(before: LineChannel, onCounts: (counts: HandedCounts) => void): Promise<"given" | "ended" | "late"> {
     before.say(ASK);
     this.#options.log.info("the proxy before this one is asked for its ports");
-    const answer = await this.#inTime(before, YIELD_MS);
-    if (answer === "late") return answer;
-    return answer?.startsWith(YIELD) ? this.#read(answer.slice(YIELD.length)) : "gone";
+    for (;;) {
+      const heard = await this.#inTime(before, YIELD_MS);
+      if (heard.how !== "said") return heard.how;
+      if (heard.line === YIELD) return "given";
+      const counts = this.#read(heard.line);
+      if (counts !== undefined) onCounts(counts);
+      await letOthersRun();
+    }
   }
 
   #read(text: string): HandedCounts | undefined {
     const counts = readCounts(text);
-    if (counts === undefined)
+    if (counts === undefined && !this.#saidUnreadable) {
+      this.#saidUnreadable = true;
       this.#options.log.warn("what the proxy before this one has counted cannot be read, and is lost");
+    }
     return counts;
   }
 
   // ── to the next one ──
 
-  async #onNext(next: LineChannel, ports: OwnPorts): Promise<void> {
+  async #onNext(next: LineChannel): Promise<void> {
     this.#waiting.add(next);
     void next.ended().then(() => this.#waiting.delete(next));
-    if ((await next.hear()) !== ASK) next.destroy();
+    if ((await next.hear()) !== ASK) {
+      next.destroy();
+      return;
+    }
+    const ports = await this.#ports;
     // Who asks beside the next one is dismissed when that is over, and looks who is there then.
-    else if (this.#next === undefined && !this.#closed) await this.#give(next, ports);
+    if (this.#next !== undefined || this.#closed) return;
+    this.#giving = this.#give(next, ports);
+    await this.#giving;
   }
 
   async #give(next: LineChannel, ports: OwnPorts): Promise<void> {
@@ -224,13 +288,15 @@ export class HandOver {
     this.#next = next;
     // The name is free for the next one by that.
     this.stopListening();
-    next.say(YIELD + JSON.stringify(await ports.giveUp()));
-    const answer = await this.#inTime(next, HAVE_MS);
-    if (answer === HAVE) {
+    await inPieces(next, await ports.giveUp());
+    next.say(YIELD);
+    const heard = await this.#inTime(next, HAVE_MS);
+    if (this.#closed) return;
+    if (heard.how === "said" && heard.line === HAVE) {
       next.say(GO_ON);
       ports.replaced();
-    } else if (!this.#closed) {
-      if (answer === "late")
+    } else {
+      if (heard.how === "late")
         log.error("the next proxy does not answer and gets no ports: end it, as it may have calls");
       else log.warn("the next proxy ended before it had the ports");
       next.say(TOO_LATE);
@@ -247,16 +313,23 @@ export class HandOver {
     for (const each of this.#waiting) if (each !== but) each.destroy();
   }
 
-  async #inTime(channel: LineChannel, ms: number): Promise<string | undefined> {
-    const over = new AbortController();
-    const late = new Promise<"late">((resolve) => {
+  #inTime(channel: LineChannel, ms: number): Promise<Heard> {
+    return new Promise((resolve) => {
       // One that was stopped itself for so long looks first at what has come meanwhile, which takes a whole turn.
-      const timer = this.#options.clock.after(ms, () => setImmediate(() => setImmediate(resolve, "late")));
-      over.signal.addEventListener("abort", () => timer.cancel());
+      const late = () => setImmediate(() => setImmediate(resolve, { how: "late" }));
+      const timer = this.#options.clock.after(ms, late);
+      void channel.hear().then((line) => {
+        timer.cancel();
+        resolve(line === undefined ? { how: "ended" } : { how: "said", line });
+      });
     });
-    const heard = await Promise.race([channel.hear(), late]);
-    over.abort();
-    return heard;
+  }
+}
+
+async function inPieces(channel: LineChannel, counts: HandedCounts): Promise<void> {
+  for (const piece of piecesOf(counts)) {
+    channel.say(JSON.stringify(piece));
+    await letOthersRun();
   }
 }
 
@@ -275,7 +348,7 @@ async function connected(path: string): Promise<LineChannel | undefined> {
     });
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ECONNREFUSED") return undefined;
+    if (NOBODY.has(code)) return undefined;
     throw error;
   }
   return new LineChannel(socket, MAX_LINE_BYTES);

@@ -1,6 +1,9 @@
 import type net from "node:net";
 import { LineSplitter } from "../lines/line-splitter.ts";
 
+/** Beyond that, the other waits until they are heard. */
+const MAX_UNHEARD = 16;
+
 /** Lines between two processes, none of which is lost while nobody waits for it. */
 export class LineChannel {
   readonly #socket: net.Socket;
@@ -26,9 +29,15 @@ export class LineChannel {
     if (this.#socket.writable) this.#socket.write(`${line}\n`);
   }
 
+  /** What was said waits here: the other does not read. */
+  get isBehind(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
   /** One waits at a time. @returns undefined once the other has ended and all that it said was heard */
   async hear(): Promise<string | undefined> {
     const line = this.#lines.shift();
+    if (this.#lines.length < MAX_UNHEARD) this.#socket.resume();
     if (line !== undefined || this.#socket.closed) return line;
     const heard = await new Promise<string | undefined>((resolve) => {
       this.#waiting = resolve;
@@ -57,8 +66,10 @@ export class LineChannel {
   }
 
   #onLine(line: string): void {
-    if (this.#waiting === undefined) this.#lines.push(line);
-    else {
+    if (this.#waiting === undefined) {
+      this.#lines.push(line);
+      if (this.#lines.length >= MAX_UNHEARD) this.#socket.pause();
+    } else {
       const resolve = this.#waiting;
       this.#waiting = undefined;
       resolve(line);

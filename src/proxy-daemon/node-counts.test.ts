@@ -25,7 +25,8 @@ function proxy(clock = new ManualClock()) {
   const ledger = new TrafficLedger(clock);
   const plane = {
     traffic: async () => ledger.report(),
-    inherit: (report: TrafficReport) => ledger.add(report),
+    inherit: (report: TrafficReport) => ledger.inherit(report),
+    add: (report: TrafficReport) => ledger.add(report),
     standing: () => standing(2, 1),
   };
   const counts = new NodeCounts({ clock, plane });
@@ -78,6 +79,14 @@ test("what was counted before the hand-over has not passed in the last half minu
   await setImmediate();
   expect(totalTraffic(counts.recent()).retries).toBe(23);
   counts.close();
+  expect(clock.pending).toBe(0);
+});
+
+test("one that is closed while it inherits leaves nothing behind", async () => {
+  const { clock, counts } = proxy();
+  const inherited = counts.inherit({ traffic: passed(1), standing: IDLE });
+  counts.close();
+  await inherited;
   expect(clock.pending).toBe(0);
 });
 

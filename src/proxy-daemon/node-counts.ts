@@ -1,5 +1,11 @@
 import type { Clock } from "../model/clock.ts";
-import { IDLE, type ProxyStanding, sumOfStandings, whatRemains } from "../proxy/traffic/proxy-standing.ts";
+import {
+  IDLE,
+  type ProxyStanding,
+  standingWith,
+  sumOfStandings,
+  whatRemains,
+} from "../proxy/traffic/proxy-standing.ts";
 import { NO_TRAFFIC, type TrafficReport } from "../traffic/traffic-report.ts";
 import { TrafficWindow } from "../traffic/traffic-window.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -8,13 +14,14 @@ import type { HandedCounts } from "./handed-counts.ts";
 
 export interface NodeCountsOptions {
   readonly clock: Clock;
-  readonly plane: Pick<DataPlane, "traffic" | "inherit" | "standing">;
+  readonly plane: Pick<DataPlane, "traffic" | "inherit" | "add" | "standing">;
 }
 
 /** What a node's proxy has counted, and what the one did that it has taken over from. */
 export class NodeCounts {
   readonly #options: NodeCountsOptions;
   #recent: TrafficWindow;
+  #closed = false;
   /** Of the one before, which has calls of its own until it has drained. */
   #standingBefore = IDLE;
 
@@ -38,26 +45,27 @@ export class NodeCounts {
   }
 
   /** All that the one before had counted when it gave its ports up. */
-  async inherit(counts: HandedCounts): Promise<void> {
-    this.#add(counts);
+  async inherit({ traffic, standing }: HandedCounts): Promise<void> {
+    this.#options.plane.inherit(traffic);
+    this.#standingBefore = standing;
     // That has not passed just now.
     this.#recent.close();
-    this.#recent = this.#windowFrom(await this.#options.plane.traffic());
+    const before = await this.#options.plane.traffic();
+    if (!this.#closed) this.#recent = this.#windowFrom(before);
   }
 
   /** What the one before counts until it ends. */
   async follow(handOver: Pick<HandOver, "follow">): Promise<void> {
-    await handOver.follow((counts) => this.#add(counts));
+    await handOver.follow(({ traffic, standing }) => {
+      this.#options.plane.add(traffic);
+      this.#standingBefore = standingWith(this.#standingBefore, standing);
+    });
     this.#standingBefore = whatRemains(this.#standingBefore);
   }
 
   close(): void {
+    this.#closed = true;
     this.#recent.close();
-  }
-
-  #add({ traffic, standing }: HandedCounts): void {
-    this.#options.plane.inherit(traffic);
-    this.#standingBefore = standing;
   }
 
   #windowFrom(before: TrafficReport): TrafficWindow {

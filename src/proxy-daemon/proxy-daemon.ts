@@ -170,7 +170,10 @@ export class ProxyDaemon {
     await this.#proxy.start();
     const handOver = (await this.#meet()) ? this.#handOver : undefined;
     this.#inCharge = handOver === undefined;
-    if (handOver === undefined) await this.#openOwnPorts();
+    if (handOver === undefined) {
+      await this.#openOwnPorts();
+      this.#answerNext();
+    }
     await this.#followController();
     if (handOver === undefined) return;
     await Promise.race([this.#inForce, handOver.gone()]);
@@ -181,6 +184,7 @@ export class ProxyDaemon {
   async #takeOver(handOver: HandOver): Promise<void> {
     const { log } = this.#options;
     const { how, counts } = await handOver.takeOver();
+    if (this.#draining) return;
     if (counts !== undefined) await this.#counts.inherit(counts);
     if (how === "given")
       await this.#openOwnPorts().catch((error: Error) => {
@@ -193,9 +197,27 @@ export class ProxyDaemon {
       return;
     }
     await handOver.taken();
-    void this.#counts.follow(handOver);
+    if (this.#stop.signal.aborted) return;
+    void this.#counts.follow(handOver).catch((error: Error) => {
+      log.error("the proxy before this one has the ports", { error: error.message });
+      this.#onReplaced();
+    });
     this.#takeCharge();
+    this.#answerNext();
     log.info("took over from the proxy before this one");
+  }
+
+  /** Others may ask for what is in charge here. */
+  #answerNext(): void {
+    this.#handOver?.answer({
+      giveUp: () => this.#giveUp(),
+      takeBack: () => this.#takeBack(),
+      replaced: () => {
+        this.#isReplaced = true;
+        if (this.#handOver !== undefined) this.#teller?.tellTo(this.#handOver);
+        this.#onReplaced();
+      },
+    });
   }
 
   #takeCharge(): void {
@@ -227,15 +249,7 @@ export class ProxyDaemon {
    */
   async #openOwnPorts(): Promise<void> {
     const { address, healthPort, metricsPort, adminPort } = this.#options;
-    await this.#handOver?.listen({
-      giveUp: () => this.#giveUp(),
-      takeBack: () => this.#takeBack(),
-      replaced: () => {
-        this.#isReplaced = true;
-        this.#teller?.tellTo((counts) => this.#handOver?.tell(counts));
-        this.#onReplaced();
-      },
-    });
+    await this.#handOver?.listen();
     const open = async (server: AdminServer, on: string, port: number) => {
       if (!this.#draining && !server.listening) await server.listen(on, port);
     };
@@ -327,10 +341,13 @@ export class ProxyDaemon {
     this.#stop.abort();
     this.#counts.close();
     await this.#proxy.close(drainMs);
+    // Who has asked just now may be about to have the ports, and what was counted since.
+    await this.#handOver?.settled();
     if (this.#isReplaced) await this.#tellLastCounts();
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
     await this.#closeOwnPorts();
     this.#handOver?.close();
+    this.#teller?.close();
     this.#process.close();
   }
 

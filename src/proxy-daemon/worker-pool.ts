@@ -185,7 +185,11 @@ export class WorkerPool implements DataPlane {
     return this.#ledger.report();
   }
 
-  inherit(passed: TrafficReport): void {
+  inherit(before: TrafficReport): void {
+    this.#ledger.inherit(before);
+  }
+
+  add(passed: TrafficReport): void {
     this.#ledger.add(passed);
   }
 

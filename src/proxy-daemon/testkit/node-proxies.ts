@@ -11,7 +11,7 @@ import { webConfig } from "../../config/testkit/shop-config.ts";
 import { ConfigServer } from "../../config-stream/config-server.ts";
 import { type Clock, systemClock } from "../../model/clock.ts";
 import { CERTIFICATE, KEY } from "../../model/testkit/certificate.ts";
-import { silentLog } from "../../telemetry/log.ts";
+import { type Log, silentLog } from "../../telemetry/log.ts";
 import { ProxyDaemon } from "../proxy-daemon.ts";
 
 export async function freePort(): Promise<number> {
@@ -91,6 +91,7 @@ export interface NodeProxyOptions {
   readonly clock?: Clock;
   readonly handOver?: boolean;
   readonly ports?: NodePorts;
+  readonly log?: Log;
 }
 
 export interface NodeProxy extends NodePorts {
@@ -103,7 +104,7 @@ export interface NodeProxy extends NodePorts {
 export async function nodeProxy(
   controllerPort: number,
   folder: string,
-  { address = "127.0.0.1", clock = systemClock, handOver = false, ports }: NodeProxyOptions = {},
+  { address = "127.0.0.1", clock = systemClock, handOver = false, ports, log = silentLog }: NodeProxyOptions = {},
 ): Promise<NodeProxy> {
   const own = ports ?? (await freePorts());
   const daemon = new ProxyDaemon({
@@ -118,7 +119,7 @@ export async function nodeProxy(
     handOver,
     clock,
     random: Math.random,
-    log: silentLog,
+    log,
   });
   let stopped: Promise<void> | undefined;
   const stop = (lameDuckMs = 0) => {

@@ -53,12 +53,55 @@ export function standingsOf(servicePorts: Iterable<ServicePortState>): ProxyStan
   return standings;
 }
 
+/** Of a service port with nothing to tell. */
+const QUIET: ServicePortStanding = {
+  breaker: undefined,
+  connections: 0,
+  waiting: 0,
+  ejected: 0,
+  ejections: 0,
+  retriesRefused: 0,
+};
+
+/** With those service ports alone that stand otherwise than before. */
+export function changesOfStanding(now: ProxyStanding, before: ProxyStanding): ProxyStanding {
+  const servicePorts: Record<string, ServicePortStanding> = {};
+  // Of ten thousand, lists of them would take longer than to compare them.
+  for (const key in now.servicePorts) {
+    const standing = now.servicePorts[key] as ServicePortStanding;
+    if (!isSame(standing, before.servicePorts[key] ?? QUIET)) servicePorts[key] = standing;
+  }
+  for (const key in before.servicePorts) if (now.servicePorts[key] === undefined) servicePorts[key] = QUIET;
+  return { ...now, servicePorts };
+}
+
+/** @param changes as of `changesOfStanding` */
+export function standingWith(before: ProxyStanding, changes: ProxyStanding): ProxyStanding {
+  const changed = Object.entries(changes.servicePorts);
+  if (changed.length === 0) return { ...changes, servicePorts: before.servicePorts };
+  const servicePorts = { ...before.servicePorts };
+  for (const [key, standing] of changed)
+    if (isSame(standing, QUIET)) delete servicePorts[key];
+    else servicePorts[key] = standing;
+  return { ...changes, servicePorts };
+}
+
+function isSame(a: ServicePortStanding, b: ServicePortStanding): boolean {
+  return (
+    a.breaker === b.breaker &&
+    a.connections === b.connections &&
+    a.waiting === b.waiting &&
+    a.ejected === b.ejected &&
+    a.ejections === b.ejections &&
+    a.retriesRefused === b.retriesRefused
+  );
+}
+
 /** Of proxies that are gone only what they counted is left. */
 export function whatRemains({ servicePorts }: ProxyStanding): ProxyStanding {
   const left: Record<string, ServicePortStanding> = {};
   for (const [key, { ejections, retriesRefused }] of Object.entries(servicePorts))
-    if (ejections > 0 || retriesRefused > 0)
-      left[key] = { breaker: undefined, connections: 0, waiting: 0, ejected: 0, ejections, retriesRefused };
+    if (ejections > 0 || retriesRefused > 0) left[key] = { ...QUIET, ejections, retriesRefused };
   return { ...IDLE, servicePorts: left };
 }
 

@@ -93,3 +93,21 @@ test("an edge without traffic stays while there is room", () => {
     ["b", 1],
   ]);
 });
+
+test("edges that are inherited keep their places at the ceiling, before those that came meanwhile", () => {
+  const ledger = new TrafficLedger(new ManualClock(), 3);
+  ledger.add(reportOf(edge("b", 10), edge("d"), edge("e")));
+  const overflow = { ...edge("", 7), servicePort: "" };
+  const before = {
+    ...reportOf(overflow, edge("a", 100), edge("b", 100), edge("c", 100)),
+    retired: { ...NO_COUNTS, retries: 5 },
+  };
+  ledger.inherit(before);
+  expect(seen(ledger)).toEqual([
+    ["", 9],
+    ["a", 100],
+    ["b", 110],
+    ["c", 100],
+  ]);
+  expect(totalTraffic(ledger.report()).retries).toBe(324);
+});

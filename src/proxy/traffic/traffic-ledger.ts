@@ -51,6 +51,17 @@ export class TrafficLedger {
     }
   }
 
+  /** @param before what another has counted until now: its edges keep their places, before those that came here meanwhile */
+  inherit(before: TrafficReport): void {
+    const own = this.report();
+    this.#edges.clear();
+    this.#overflow.clear();
+    this.#order = undefined;
+    this.#retired = NO_COUNTS;
+    this.add(before);
+    this.add(own);
+  }
+
   /** One to which nothing was added is the same object as in the report before. */
   report(): TrafficReport {
     this.#order ??= [...this.#overflow.keys(), ...this.#edges.keys()].sort();
