@@ -141,35 +141,51 @@ const ends: [string, (of: { socket: net.Socket; peer: net.Socket }) => void][] =
     },
   ],
 ];
-test.each(ends)("a socket that %s while a text waits is kept by nobody", async (_, end) => {
-  const writes = new DirectWrites(streamBinding());
+test.each(ends)("a socket that %s while a text waits completes its request, which forgets it", async (_, end) => {
+  const { binding, requests } = keptRequests();
   const both = [await socketPair(), await socketPair()] as const;
-  for (const { socket } of both) {
+  const writes = new DirectWrites(binding);
+  const completed: number[] = [];
+  for (const [index, { socket }] of both.entries()) {
     socket.on("error", () => {});
     fill(writes, socket);
+    // The last one is for the next write, and this is of the one that waits.
+    const request = requests.at(-2) as Request;
+    const { oncomplete } = request;
+    request.oncomplete = (status) => {
+      completed.push(index);
+      oncomplete(status);
+    };
   }
-  expect(writes.waiting).toBe(2);
   // Not `once` of node:events, which the error would end first.
   const closed = new Promise((resolve) => both[0].socket.once("close", resolve));
   end(both[0]);
   await closed;
-  expect(writes.waiting).toBe(1);
+  expect(completed).toEqual([0]);
   both[1].peer.resume();
-  while (writes.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
+  while (completed.length < 2) await new Promise((resolve) => setImmediate(resolve));
   expect(both[1].socket.destroyed).toBe(false);
 });
 
-test("a write that fails while it waits is an error of the socket, by its name", async () => {
+type Request = InstanceType<StreamBinding["WriteWrap"]>;
+
+/** A binding that keeps the requests which are made of it. */
+function keptRequests(): { binding: StreamBinding; requests: Request[] } {
   const binding = streamBinding() as StreamBinding;
-  const requests: InstanceType<StreamBinding["WriteWrap"]>[] = [];
+  const requests: Request[] = [];
   class Kept extends binding.WriteWrap {
     constructor() {
       super();
       requests.push(this);
     }
   }
+  return { binding: { ...binding, WriteWrap: Kept }, requests };
+}
+
+test("a write that fails while it waits is an error of the socket, by its name", async () => {
+  const { binding, requests } = keptRequests();
   const { socket } = await socketPair();
-  fill(new DirectWrites({ ...binding, WriteWrap: Kept }), socket);
+  fill(new DirectWrites(binding), socket);
   const failed = once(socket, "error");
   requests[0]?.oncomplete(-constants.errno.EPIPE);
   expect((await failed)[0]).toMatchObject({ code: "EPIPE", errno: -constants.errno.EPIPE, syscall: "write" });

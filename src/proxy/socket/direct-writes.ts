@@ -55,18 +55,13 @@ export class DirectWrites {
   readonly #binding: StreamBinding | undefined;
   /** Of the next write. */
   #request: WriteRequest | undefined;
-  /** Sockets that hold a text back: what comes meanwhile is the stream's, which says when it is too much. */
+  /** Sockets that hold a text back, until their request completes: what comes meanwhile is the stream's, which says when it is too much. */
   readonly #waiting = new Set<net.Socket>();
 
   /** @param binding absent: everything goes by `socket.write` */
   constructor(binding: StreamBinding | undefined) {
     this.#binding = binding;
     this.#request = binding && new binding.WriteWrap();
-  }
-
-  /** Sockets that hold a text back. */
-  get waiting(): number {
-    return this.#waiting.size;
   }
 
   /**
