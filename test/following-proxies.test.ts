@@ -132,7 +132,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
     const started = second.daemon.start();
     await acked;
     const metrics = async () => (await fetch(`http://127.0.0.1:${ports.metricsPort}/metrics`)).status;
-    await expect.poll(metrics).toBe(503);
+    await expect.poll(metrics, { timeout: 10_000 }).toBe(503);
     clock.advance(5_000);
     await started;
     expect(await metrics()).toBe(200);
@@ -159,7 +159,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
     await second.daemon.start();
     await stopped;
     const ready = async () => (await fetch(`http://127.0.0.1:${ports.healthPort}/readyz`)).status;
-    await expect.poll(() => ready().catch(() => 0)).toBe(200);
+    await expect.poll(() => ready().catch(() => 0), { timeout: 10_000 }).toBe(200);
     await first.stop();
   });
 });

@@ -11,7 +11,13 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CACHE = join(ROOT, "node_modules/.cache/image-node");
 const PROGRAM = join(CACHE, "node_modules/node/bin/node");
-const TESTS = ["test/hand-over.test.ts", "test/taken-ports.test.ts", "src/proxy/socket", "src/shared-ports"];
+const TESTS = [
+  "test/hand-over.test.ts",
+  "test/following-proxies.test.ts",
+  "test/taken-ports.test.ts",
+  "src/proxy/socket",
+  "src/shared-ports",
+];
 const INSTALL_MS = 60_000;
 
 /** @returns the major version that the image is built from */
