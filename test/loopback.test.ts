@@ -291,6 +291,17 @@ describe("an edit", () => {
   });
 });
 
+test("a Service that was removed and comes back has the addresses that it had", async () => {
+  const mesh = await start({ "a.yaml": server("a"), "b.yaml": server("b") });
+  const places = () => mesh.ready.services.find(({ name }) => name === "a");
+  const before = places();
+  await mesh.edit("a.yaml", undefined);
+  expect(places()).toBeUndefined();
+  await mesh.edit("c.yaml", server("c"));
+  await mesh.edit("a.yaml", server("a"));
+  expect([before, (await mesh.get("a")).status]).toEqual([places(), 200]);
+});
+
 test("an edit that needs more sockets than the process may have leaves the mesh as it was, and says how many", async () => {
   const mesh = await start({ "a.yaml": server("s") }, "off", { maxDescriptors: 103 });
   const { pods } = mesh.ready;

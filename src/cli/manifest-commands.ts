@@ -33,7 +33,8 @@ Each Pod gets an address 127.1.x.y, each Service 127.2.x.y, each mesh name 127.3
 traefik/whoamitcp and traefik/whoamiudp are served by Tulle itself; any other Pod is an address to call from. A program
 of yours is meshed by a Service without selector and an EndpointSlice with its address (examples/your-own-service).
 Files are watched, standard input is read once: a change is in force at once. A broken file is reported, and what it said before stays,
-as does what was read from a path that cannot be read or is gone; what goes from within a folder is gone.`,
+as does what was read from a path that cannot be read or is gone. A file that loses objects, or goes from within a folder, stays
+as it was for 0.4 s more, as it may just be being saved; what comes back has the address that it had.`,
     )
     .action(async (options) => {
       const { runLocal } = await import("./local-command.ts");

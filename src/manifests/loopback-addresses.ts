@@ -1,7 +1,7 @@
 /**
  * Addresses of the loopback cluster: 127.1.x.y for Pods, 127.2.x.y for Services, 127.3.x.y for mesh names. What stays
- * keeps its address while the mesh runs; what a removed object had is given out again last, so that whoever still
- * holds it does not meet somebody else at once.
+ * keeps its address while the mesh runs, and what comes back gets the one that it had. Only when a range is used up is
+ * the address of a removed object given to another: the one that has been free for longest.
  */
 export interface AddressPlan {
   /** @param key `namespace/name`. @returns undefined when the range is used up */
@@ -16,7 +16,10 @@ class AddressRange {
   readonly #prefix: string;
   readonly #allotted = new Map<string, string>();
   readonly #taken = new Set<string>();
-  readonly #resting: string[] = [];
+  /** Addresses of what was removed, with whose they were; those that have been free for longest come first. */
+  readonly #resting = new Map<string, string>();
+  /** The other way round: of each removed object the last of them. */
+  readonly #had = new Map<string, string>();
   #next = 0;
 
   constructor(prefix: string) {
@@ -26,7 +29,7 @@ class AddressRange {
   of(key: string): string | undefined {
     const known = this.#allotted.get(key);
     if (known !== undefined) return known;
-    const address = this.#fresh();
+    const address = this.#had.get(key) ?? this.#fresh();
     if (address !== undefined) this.#allot(key, address);
     return address;
   }
@@ -46,6 +49,10 @@ class AddressRange {
   }
 
   #allot(key: string, address: string): void {
+    const before = this.#resting.get(address);
+    if (before !== undefined && this.#had.get(before) === address) this.#had.delete(before);
+    this.#resting.delete(address);
+    this.#had.delete(key);
     this.#allotted.set(key, address);
     this.#taken.add(address);
   }
@@ -55,18 +62,19 @@ class AddressRange {
     if (address === undefined) return;
     this.#allotted.delete(key);
     this.#taken.delete(address);
-    if (address.startsWith(this.#prefix)) this.#resting.push(address);
+    if (!address.startsWith(this.#prefix)) return;
+    this.#resting.set(address, key);
+    this.#had.set(key, address);
   }
 
   #fresh(): string | undefined {
     while (this.#next < RANGE_SIZE) {
       const number = this.#next++;
       const address = `${this.#prefix}${Math.floor(number / 254)}.${(number % 254) + 1}`;
-      if (!this.#taken.has(address) && !this.#resting.includes(address)) return address;
+      if (!this.#taken.has(address) && !this.#resting.has(address)) return address;
     }
-    for (let address = this.#resting.shift(); address !== undefined; address = this.#resting.shift())
-      if (!this.#taken.has(address)) return address;
-    return undefined;
+    const [longest] = this.#resting.keys();
+    return longest;
   }
 }
 

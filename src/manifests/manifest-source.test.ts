@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { systemClock } from "../model/clock.ts";
+import { type Clock, systemClock } from "../model/clock.ts";
 import { problem } from "../model/problems.ts";
+import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { LoopbackAddresses } from "./loopback-addresses.ts";
 import { ManifestSource, type ManifestUpdate } from "./manifest-source.ts";
@@ -23,8 +24,8 @@ afterEach(async () => {
 const service = (name: string, port: number | string = 80) =>
   `---\napiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  ports:\n    - port: ${port}\n`;
 const put = (name: string, text: string) => writeFile(join(folder, name), text);
-const open = (paths: readonly string[] = [folder]) =>
-  new ManifestSource({ paths, addresses: new LoopbackAddresses(), clock: systemClock, log: silentLog });
+const open = (paths: readonly string[] = [folder], clock: Clock = systemClock) =>
+  new ManifestSource({ paths, addresses: new LoopbackAddresses(), clock, log: silentLog });
 const services = (source: ManifestSource) => [...source.state.list("Service")].map(({ meta }) => meta.name).sort();
 const told = ({ problems }: ManifestUpdate) =>
   problems.map(
@@ -200,9 +201,12 @@ describe("what cannot be read for a moment", () => {
     await mkdir(join(folder, "one"));
     await put("one/a.yaml", service("a"));
     await put("b.yaml", service("b"));
-    const source = open();
+    const clock = new ManualClock();
+    const source = open([folder], clock);
     await source.load();
     await rm(join(folder, "one"), { recursive: true });
+    await source.load();
+    clock.advance(400);
     expect((await source.load()).delta.remove).toMatchObject([{ name: "a" }]);
   });
 
@@ -224,11 +228,99 @@ describe("what cannot be read for a moment", () => {
     const source = open();
     await source.load();
     execFileSync("mkfifo", [join(folder, "a.yaml")]);
-    await put("b.yaml", service("c"));
+    await put("b.yaml", service("b") + service("c"));
     const update = await source.load();
     expect(told(update)).toEqual([expect.stringMatching(/^FileUnreadable .* a.yaml:1$/)]);
-    expect(services(source)).toEqual(["c"]);
+    expect(services(source)).toEqual(["b", "c"]);
     expect(told(await open([join(folder, "a.yaml")]).load())).toEqual([expect.stringMatching(/^FileUnreadable/)]);
+  });
+});
+
+describe("a file that has lost objects", () => {
+  const NOTHING = { put: [], remove: [] };
+  const whole = service("a") + service("b");
+  let clock: ManualClock;
+  let source: ManifestSource;
+  beforeEach(async () => {
+    await put("a.yaml", whole);
+    clock = new ManualClock();
+    source = open([folder], clock);
+    await source.load();
+  });
+  const load = async () => {
+    const { delta, problems } = await source.load();
+    return { delta, problems };
+  };
+  const gone = () => rm(join(folder, "a.yaml"));
+  // Another size too, as two writes may have the same time.
+  const half = (port: number) => put("a.yaml", `${service("a", port)}${"#".repeat(port)}\n`);
+
+  test.each([
+    ["is empty", () => put("a.yaml", ""), ["a", "b"]],
+    ["ends early", () => put("a.yaml", service("a", 81)), ["b"]],
+    ["is gone", gone, ["a", "b"]],
+  ])("and %s stays as it was for 400 ms, and has lost nothing where it is whole by then", async (_, lose, lost) => {
+    await lose();
+    expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+    clock.advance(399);
+    expect(await source.hasChanged()).toBe(false);
+    expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+    await put("a.yaml", whole);
+    expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+    expect(source.dueInMs).toBeUndefined();
+
+    await lose();
+    await load();
+    expect(source.dueInMs).toBe(400);
+    clock.advance(400);
+    expect(await source.hasChanged()).toBe(true);
+    expect((await load()).delta.remove.map(({ name }) => name)).toEqual(lost);
+    expect([source.dueInMs, services(source)]).toEqual([undefined, lost.includes("a") ? [] : ["a"]]);
+  });
+
+  test("stays as it was while it goes on changing, 2 s at most", async () => {
+    for (let port = 81; port < 87; port++) {
+      await half(port);
+      expect((await load()).delta).toEqual(NOTHING);
+      clock.advance(333);
+    }
+    await half(87);
+    expect((await load()).delta).toEqual(NOTHING);
+    expect(source.dueInMs).toBe(2);
+    clock.advance(2);
+    expect((await load()).delta).toMatchObject({ put: [{ ports: [{ port: 87 }] }], remove: [{ name: "b" }] });
+  });
+
+  test("to another one has lost nothing: what moves is in force from there at once", async () => {
+    await rename(join(folder, "a.yaml"), join(folder, "b.yaml"));
+    expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+    expect(source.dueInMs).toBeUndefined();
+    await put("b.yaml", "");
+    await put("c.yaml", service("a", 81));
+    for (let look = 0; look < 2; look++) expect((await load()).problems).toEqual([]);
+    expect(source.state.get("Service", "default/a")?.ports[0]?.port).toBe(81);
+    expect(services(source)).toEqual(["a", "b"]);
+  });
+
+  test("in part has its other objects set with the loss, so that half a file is never in force", async () => {
+    await put("a.yaml", service("b", 8081) + service("c"));
+    expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+    clock.advance(400);
+    const { put: set, remove } = (await load()).delta;
+    expect([set, remove]).toMatchObject([[{ ports: [{ port: 8081 }] }, { meta: { name: "c" } }], [{ name: "a" }]]);
+  });
+
+  test("and cannot be read then stays as it was until it can be", async () => {
+    await put("a.yaml", "");
+    await load();
+    await rename(folder, `${folder}-away`);
+    clock.advance(5000);
+    expect((await load()).delta).toEqual(NOTHING);
+    expect(source.dueInMs).toBeUndefined();
+    await rename(`${folder}-away`, folder);
+    expect((await load()).delta).toEqual(NOTHING);
+    clock.advance(400);
+    expect((await load()).delta.remove).toHaveLength(2);
   });
 });
 

@@ -2,22 +2,24 @@
  * Objects from files, as the API server would hold them: a broken file or object leaves in force what it said before,
  * as a refused `kubectl apply` does. So does a path that cannot be read, or that was given and is not there: a folder
  * that is moved, mounted or made anew must not empty the mesh meanwhile. What goes from a folder that can be read is
- * gone. Files are watched by events, and looked at every few seconds besides, because events get lost on some file
- * systems.
+ * gone, after a moment in which it may come back (`heldBack`).
  */
-import { constants, type FSWatcher, watch } from "node:fs";
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { resolve as absolute, sep } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, Timer } from "../model/clock.ts";
+import type { Clock } from "../model/clock.ts";
 import { type ClusterDelta, ClusterState } from "../model/cluster-state.ts";
 import { type DecodedObject, UNNAMED } from "../model/decode/decode-object.ts";
 import { formatRef, keyOf, type MeshObject, type ObjectRef, refOf } from "../model/objects.ts";
-import { afterEdit, formatProblem, type Problem, problem } from "../model/problems.ts";
+import { formatProblem, type Problem, problem } from "../model/problems.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Found, type FoundFile, findFiles, NO_FILE, STANDARD_INPUT } from "./find-files.ts";
+import { heldBack, heldMs, namesOf, unheld } from "./held-file.ts";
+import { inForce, type LoadedFile, problemsOf } from "./loaded-file.ts";
 import type { LoopbackAddresses } from "./loopback-addresses.ts";
 import { FieldLines, fileRef, type LocatedProblem, type ManifestFile, parseManifest } from "./manifest-file.ts";
+import { ManifestWatch } from "./manifest-watch.ts";
 import { materialize } from "./materialize.ts";
 
 export interface ManifestSourceOptions {
@@ -37,23 +39,9 @@ export interface ManifestUpdate {
 }
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** After the first event of a change: editors and `git checkout` make several. */
-const DEBOUNCE_MS = 25;
 /** A file that was written to a moment ago may be half of it. */
 const SETTLE_MS = 15;
 const MAX_SETTLE_ROUNDS = 20;
-const POLL_MS = 2000;
-
-interface LoadedFile {
-  readonly stamp: string;
-  readonly parsed: ManifestFile;
-  /** The last form whose YAML could be read: what is in force stands there. */
-  readonly readable: ManifestFile;
-  /** What is in force of it, by the name that the file gives it. */
-  readonly good: ReadonlyMap<string, readonly DecodedObject[]>;
-  /** Of these, what an edit made wrong: in force is what they said before. */
-  readonly kept: ReadonlySet<string>;
-}
 
 export class ManifestSource {
   readonly state = new ClusterState();
@@ -73,19 +61,12 @@ export class ManifestSource {
   async load(): Promise<ManifestUpdate> {
     this.#found = await this.#settled();
     this.#unread = 0;
-    const problems: LocatedProblem[] = this.#found.empty.map(noManifests);
-    const files = new Map<string, LoadedFile>();
-    for (const place of this.#found.places) {
-      if ("unreadable" in place) {
-        problems.push(unreadable(place.path, place.unreadable));
-        for (const [path, before] of this.#files)
-          if (isWithin(path, place.path) && !files.has(path)) files.set(path, before);
-      } else {
-        const loaded = await this.#loadFile(place, problems);
-        if (loaded !== undefined) files.set(place.path, loaded);
-      }
-    }
+    const problems: LocatedProblem[] = [];
+    const files = this.#withHeld(await this.#readAll(problems));
     this.#files = files;
+    const held = [...files].filter(([, { hold }]) => hold !== undefined).map(([path]) => path);
+    const isEmpty = (folder: string) => !held.some((path) => isWithin(path, folder));
+    problems.push(...this.#found.empty.filter(isEmpty).map(noManifests));
     for (const file of files.values()) problems.push(...problemsOf(file));
     const decoded = this.#combine(problems);
     const { objects, problems: made, templates } = materialize(decoded, this.#options.addresses);
@@ -109,9 +90,16 @@ export class ManifestSource {
     return this.#found.folders;
   }
 
+  /** Milliseconds until what is held back must be looked at again; undefined where nothing is. */
+  get dueInMs(): number | undefined {
+    const now = this.#options.clock.now();
+    const held = [...this.#files.values()].flatMap(({ hold }) => (hold === undefined ? [] : [heldMs(hold, now)]));
+    return held.length === 0 ? undefined : Math.max(0, Math.min(...held));
+  }
+
   /** Whether a look at the files shows something else than the last load saw, or may show it now. */
   async hasChanged(): Promise<boolean> {
-    if (this.#unread > 0 || this.#found.moving) return true;
+    if (this.#unread > 0 || this.#found.moving || this.dueInMs === 0) return true;
     return !isDeepStrictEqual(await findFiles(this.#options.paths), this.#found);
   }
 
@@ -167,7 +155,7 @@ export class ManifestSource {
   async #loadFile(file: FoundFile, problems: LocatedProblem[]): Promise<LoadedFile | undefined> {
     const { path, stamp } = file;
     const before = this.#files.get(path);
-    if (before?.stamp === stamp) return before;
+    if (before?.stamp === stamp && before.hold === undefined) return before;
     const kept = before?.good ?? new Map<string, readonly DecodedObject[]>();
     try {
       const text = path === STANDARD_INPUT ? (this.#options.input ?? "") : await readText(path);
@@ -178,8 +166,37 @@ export class ManifestSource {
       this.#unread++;
       // It went after it was listed, alone or with its folder: the next look tells which.
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") problems.push(unreadable(path, (error as Error).message));
-      return before;
+      return before && unheld(before);
     }
+  }
+
+  /** What the files say now; of those that cannot be read, what they said before. */
+  async #readAll(problems: LocatedProblem[]): Promise<Map<string, LoadedFile>> {
+    const files = new Map<string, LoadedFile>();
+    for (const place of this.#found.places) {
+      if ("unreadable" in place) {
+        problems.push(unreadable(place.path, place.unreadable));
+        for (const [path, before] of this.#files)
+          if (isWithin(path, place.path) && !files.has(path)) files.set(path, unheld(before));
+      } else {
+        const loaded = await this.#loadFile(place, problems);
+        if (loaded !== undefined) files.set(place.path, loaded);
+      }
+    }
+    return files;
+  }
+
+  /** With what files that lose objects, or are gone, said before. */
+  #withHeld(read: ReadonlyMap<string, LoadedFile>): Map<string, LoadedFile> {
+    const now = this.#options.clock.now();
+    const said = new Set([...read.values()].flatMap(namesOf));
+    const files = new Map(read);
+    for (const [path, before] of this.#files) {
+      const after = read.get(path);
+      const held = heldBack(before, after, said, now);
+      if (held !== undefined) files.set(path, held);
+    }
+    return files;
   }
 
   /** All files together; of two objects with one name, the first is in force. */
@@ -208,103 +225,6 @@ export class ManifestSource {
   }
 }
 
-/** Looks for changes until the signal; one load at a time. */
-class ManifestWatch {
-  readonly #source: ManifestSource;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #onUpdate: (update: ManifestUpdate) => Promise<void>;
-  readonly #signal: AbortSignal;
-  readonly #watchers = new Map<string, FSWatcher>();
-  #timer: Timer | undefined;
-  #poll: Timer | undefined;
-  #loading = false;
-  #again = false;
-  #lastProblems: readonly string[] = [];
-
-  constructor(
-    source: ManifestSource,
-    options: ManifestSourceOptions,
-    onUpdate: (update: ManifestUpdate) => Promise<void>,
-    signal: AbortSignal,
-  ) {
-    this.#source = source;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#onUpdate = onUpdate;
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.#stop(), { once: true });
-    this.#watchFolders();
-    this.#schedulePoll();
-  }
-
-  #stop(): void {
-    this.#timer?.cancel();
-    this.#poll?.cancel();
-    for (const watcher of this.#watchers.values()) watcher.close();
-    this.#watchers.clear();
-  }
-
-  #watchFolders(): void {
-    const folders = new Set(this.#source.folders);
-    for (const [folder, watcher] of this.#watchers) {
-      if (folders.has(folder)) continue;
-      watcher.close();
-      this.#watchers.delete(folder);
-    }
-    for (const folder of folders) {
-      if (this.#watchers.has(folder) || this.#signal.aborted) continue;
-      try {
-        const watcher = watch(folder, () => this.#changed());
-        watcher.on("error", () => watcher.close());
-        this.#watchers.set(folder, watcher);
-      } catch {
-        // No such folder yet, or no watches left: the poll sees it.
-      }
-    }
-  }
-
-  #schedulePoll(): void {
-    if (this.#signal.aborted) return;
-    this.#poll = this.#clock.after(POLL_MS, () => {
-      void this.#source.hasChanged().then(
-        (changed) => {
-          if (changed) this.#changed();
-          this.#schedulePoll();
-        },
-        () => this.#schedulePoll(),
-      );
-    });
-  }
-
-  #changed(): void {
-    if (this.#signal.aborted) return;
-    if (this.#loading) this.#again = true;
-    else this.#timer ??= this.#clock.after(DEBOUNCE_MS, () => void this.#load());
-  }
-
-  async #load(): Promise<void> {
-    this.#timer = undefined;
-    this.#loading = true;
-    try {
-      const update = await this.#source.load();
-      this.#watchFolders();
-      const told = update.problems.map(({ problem: each, file, line }) => `${file}:${line} ${each.message}`);
-      const { put, remove } = update.delta;
-      const matters = put.length > 0 || remove.length > 0 || !isDeepStrictEqual(told, this.#lastProblems);
-      this.#lastProblems = told;
-      if (matters && !this.#signal.aborted) await this.#onUpdate(update);
-    } catch (error) {
-      this.#log.error("the manifests could not be read again", { error: (error as Error).message });
-    }
-    this.#loading = false;
-    if (this.#again) {
-      this.#again = false;
-      this.#changed();
-    }
-  }
-}
-
 /** @throws an Error whose message says what is wrong with it, as the start of a sentence */
 async function readText(path: string): Promise<string> {
   // Without waiting: it may have become a pipe since it was looked at.
@@ -324,39 +244,6 @@ function isWithin(path: string, place: string): boolean {
   const folder = absolute(place);
   const inside = absolute(path);
   return inside === folder || inside.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
-}
-
-/** What a file says of itself and of its single objects. */
-function problemsOf({ parsed, kept }: LoadedFile): LocatedProblem[] {
-  const problems = [...parsed.syntax];
-  const fields = new FieldLines(parsed);
-  for (const { ref, problems: own, line } of parsed.entries)
-    for (const each of own)
-      problems.push({
-        problem: kept.has(formatRef(ref)) ? afterEdit(each) : each,
-        file: parsed.path,
-        line: (ref.name === UNNAMED ? undefined : fields.lineOf(ref, each.field)) ?? line,
-      });
-  return problems;
-}
-
-/** A broken file keeps everything, a broken object its last good form. */
-function inForce(
-  parsed: ManifestFile,
-  before: ReadonlyMap<string, readonly DecodedObject[]>,
-): Pick<LoadedFile, "good" | "kept"> {
-  if (parsed.syntax.length > 0) return { good: before, kept: new Set(before.keys()) };
-  const good = new Map<string, readonly DecodedObject[]>();
-  const kept = new Set<string>();
-  for (const { ref, objects, problems } of parsed.entries) {
-    const name = formatRef(ref);
-    const isGood = problems.length === 0;
-    const said = isGood ? objects : before.get(name);
-    if (said === undefined || good.has(name)) continue;
-    good.set(name, said);
-    if (!isGood) kept.add(name);
-  }
-  return { good, kept };
 }
 
 function unreadable(path: string, reason: string): LocatedProblem {
