@@ -33,7 +33,11 @@ describe("of tulle local", () => {
     expect(lines).toContain("whoami/whoami-split:80 is split by TrafficSplit whoami/whoami-split");
     expect(lines).toContainEqual(expect.stringMatching(/^ {2}→ whoami\/whoami-v1:80 {2}80%, was \d+(\.\d)?%$/));
 
-    expect((await graph(local, "elsewhere", "--window", "0")).out).toBe("nobody calls anybody\n");
+    expect(await graph(local, "elsewhere", "--window", "0")).toEqual({
+      code: 0,
+      out: "nobody calls anybody\n",
+      err: "tulle: warning: there is no Service or Pod in namespace elsewhere in the mesh\n",
+    });
     expect((await graph(local, "--window", "0", "--format", "dot")).out).toMatch(/^digraph tulle \{\n[\s\S]*\}\n$/);
     expect((await graph(local, "--window", "0", "--format", "mermaid")).out).toMatch(/^flowchart LR\n/);
   });

@@ -7,7 +7,7 @@ import type { TrafficLook } from "../traffic/traffic-look.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
 import { count } from "./count.ts";
 import { type MeshPod, meshPods } from "./mesh-pods.ts";
-import { ANSWER_MS, type MeshView, readLook, readServicePorts, SERVICE_PORTS } from "./mesh-view.ts";
+import { ANSWER_MS, CALLERS, type MeshView, readLook, readNames, SERVICE_PORTS } from "./mesh-view.ts";
 
 /** Of controllers and of proxies, on their own loopback. */
 const ADMIN_PORT = 9000;
@@ -55,8 +55,11 @@ export class ClusterView implements MeshView {
   }
 
   servicePorts(): Promise<string[]> {
-    const ask = async (pod: string) => readServicePorts(await this.ask(pod, SERVICE_PORTS));
-    return this.#fromControllers(ask, (proxies) => firstOf(proxies, ask));
+    return this.#names(SERVICE_PORTS);
+  }
+
+  callers(): Promise<string[]> {
+    return this.#names(CALLERS);
   }
 
   /** What a Pod of the mesh says of itself. @throws Error that names the Pod */
@@ -73,6 +76,11 @@ export class ClusterView implements MeshView {
 
   close(): void {
     this.#options.api.close();
+  }
+
+  #names(path: string): Promise<string[]> {
+    const ask = async (pod: string) => readNames(await this.ask(pod, path));
+    return this.#fromControllers(ask, (proxies) => firstOf(proxies, ask));
   }
 
   /** The controller that answered last, or any that is ready, or the proxies. */

@@ -11,6 +11,7 @@ import { type ServiceGraph, serviceGraph } from "./service-graph.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { UsageError } from "./usage-error.ts";
+import { warnAbsentNamespace } from "./warn-absent.ts";
 
 export interface GraphOptions extends ViewOptions {
   readonly format: GraphFormat;
@@ -29,7 +30,9 @@ export async function runGraph(namespace: string | undefined, options: GraphOpti
       const passed = await passedIn(view, options.window, stop.signal);
       if (passed.unheard.length > 0)
         log.warn(`not of ${passed.unheard.join(", ")}, which came, went or did not answer`);
-      const graph = serviceGraph(passed.edges, passed.seconds, await configOf(view), namespace);
+      const config = await configOf(view);
+      const graph = serviceGraph(passed.edges, passed.seconds, config, namespace);
+      if (namespace !== undefined && graph.calls.length === 0) warnAbsentNamespace(config, namespace, log);
       process.stdout.write(format(graph, options));
     } finally {
       view.close();

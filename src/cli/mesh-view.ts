@@ -15,6 +15,8 @@ export interface MeshView {
   config(): Promise<unknown>;
   /** Keys of the service ports that the mesh serves. @throws Error where nobody answers, or not so */
   servicePorts(): Promise<string[]>;
+  /** Pods that it knows as callers, as `namespace/pod`. @throws Error where nobody answers, or not so */
+  callers(): Promise<string[]>;
   /** What the looks go to, and what does not answer: for a headline. */
   readonly says: string;
   close(): void;
@@ -23,6 +25,7 @@ export interface MeshView {
 export const ANSWER_MS = 5_000;
 const TRAFFIC = "/api/traffic?by=proxy";
 export const SERVICE_PORTS = "/api/service-ports";
+export const CALLERS = "/api/callers";
 
 /** @param cause says where it was looked */
 export function noLocal(cause: Error): Error {
@@ -54,7 +57,11 @@ export class LocalView implements MeshView {
   }
 
   async servicePorts(): Promise<string[]> {
-    return readServicePorts(await this.get(SERVICE_PORTS));
+    return readNames(await this.get(SERVICE_PORTS));
+  }
+
+  async callers(): Promise<string[]> {
+    return readNames(await this.get(CALLERS));
   }
 
   /** @throws Error that says where it was looked */
@@ -71,7 +78,7 @@ export class LocalView implements MeshView {
 }
 
 /** @throws Error where the answer is something else, as of an older version */
-export function readServicePorts(answer: unknown): string[] {
+export function readNames(answer: unknown): string[] {
   return z.array(z.string()).parse(answer);
 }
 

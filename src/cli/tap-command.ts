@@ -16,7 +16,7 @@ import { stopSignals } from "./stop-signals.ts";
 import { readTapLine, TapTable } from "./tap-line.ts";
 import { readTap } from "./tap-reader.ts";
 import { UsageError } from "./usage-error.ts";
-import { warnAbsent } from "./warn-absent.ts";
+import { warnAbsent, warnAbsentCaller } from "./warn-absent.ts";
 
 export interface TapOptions extends ClusterOptions {
   readonly local?: boolean;
@@ -41,10 +41,11 @@ export async function runTap(to: string | undefined, options: TapOptions, versio
   const screen = new Screen(options.json === true, filter.count, () => stop.controller.abort());
   try {
     if (options.local === true) {
-      await warnAbsent(new LocalView(options.admin, () => systemClock.now(), stop.signal), to, log);
+      const view = new LocalView(options.admin, () => systemClock.now(), stop.signal);
+      await Promise.all([warnAbsent(view, to, log), warnAbsentCaller(view, filter.from, log)]);
       return await tapLocal(options.admin, query, screen, stop.signal);
     }
-    await tapCluster({ to, options, version, query, screen, signal: stop.signal });
+    await tapCluster({ to, from: filter.from, options, version, query, screen, signal: stop.signal });
     return EXIT_FINE;
   } catch (error) {
     if (stop.signal.aborted) return EXIT_FINE;
@@ -82,6 +83,7 @@ async function tapLocal(
 
 interface ClusterTap {
   readonly to: string | undefined;
+  readonly from: string | undefined;
   readonly options: TapOptions;
   readonly version: string;
   readonly query: URLSearchParams;
@@ -89,7 +91,7 @@ interface ClusterTap {
   readonly signal: AbortSignal;
 }
 
-async function tapCluster({ to, options, version, query, screen, signal }: ClusterTap): Promise<void> {
+async function tapCluster({ to, from, options, version, query, screen, signal }: ClusterTap): Promise<void> {
   const hint = "; or look at a tulle local with --local";
   const access = await accessOf(options, hint);
   const api = clientOf(access, version, log);
@@ -98,6 +100,7 @@ async function tapCluster({ to, options, version, query, screen, signal }: Clust
     // Beside the tap: where no controller answers, calls are not to wait for that.
     const view = new ClusterView({ access, api, namespace, now: () => systemClock.now(), signal });
     void warnAbsent(view, to, log);
+    void warnAbsentCaller(view, from, log);
     const taps = new ProxyTaps({
       namespace,
       clock: systemClock,

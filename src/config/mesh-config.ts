@@ -321,6 +321,11 @@ export function splitAddressPort(text: string): { address: string; port: number 
   };
 }
 
+/** Pods that the mesh knows as callers, as `namespace/pod`; in the order of their addresses. */
+export function callersOf(config: MeshConfig | undefined): string[] {
+  return Object.values(config?.workloads ?? {}).map(({ namespace, pod }) => `${namespace}/${pod}`);
+}
+
 /** A mesh without anything, from which a proxy starts. */
 export function emptyMeshConfig(): MeshConfig {
   return {

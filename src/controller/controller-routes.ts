@@ -1,6 +1,7 @@
 /** The admin API of a controller: what each route says, and of which part. */
 import { type AdminRoutes, compactJson, json, text, versionedJson } from "../admin/admin-server.ts";
 import type { ConfigHistory } from "../config/config-history.ts";
+import { callersOf } from "../config/mesh-config.ts";
 import type { LiveSnapshot } from "../config/snapshot.ts";
 import type { ConfigServer } from "../config-stream/config-server.ts";
 import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
@@ -48,6 +49,10 @@ export function controllerRoutes(view: ControllerView): AdminRoutes {
     "/api/service-ports": {
       says: "keys of the service ports that the mesh serves",
       answer: () => compactJson(Object.keys(view.snapshot()?.config.servicePorts ?? {})),
+    },
+    "/api/callers": {
+      says: "Pods that the mesh knows as callers",
+      answer: () => compactJson(callersOf(view.snapshot()?.config)),
     },
     "/api/problems": { says: "what is wrong with which object", answer: () => json(view.problems()) },
     "/api/status/nodes": {

@@ -15,7 +15,13 @@ import {
   versionedJson,
 } from "../admin/admin-server.ts";
 import { ConfigHistory } from "../config/config-history.ts";
-import { type AccessMode, emptyMeshConfig, type MeshConfig, type TrafficType } from "../config/mesh-config.ts";
+import {
+  type AccessMode,
+  callersOf,
+  emptyMeshConfig,
+  type MeshConfig,
+  type TrafficType,
+} from "../config/mesh-config.ts";
 import { type Snapshot, seal } from "../config/snapshot.ts";
 import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
 import { DnsServer } from "../dns/dns-server.ts";
@@ -311,6 +317,10 @@ export class LoopbackCluster {
       "/api/service-ports": {
         says: "keys of the service ports that the mesh serves",
         answer: () => compactJson(Object.keys(this.#snapshot.config.servicePorts)),
+      },
+      "/api/callers": {
+        says: "Pods that the mesh knows as callers",
+        answer: () => compactJson(callersOf(this.#snapshot.config)),
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",

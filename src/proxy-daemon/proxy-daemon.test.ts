@@ -68,6 +68,7 @@ test("other Pods see metrics and status; who may call whom is told on 127.0.0.1 
   const config = [
     "/api/config",
     "/api/service-ports",
+    "/api/callers",
     "/api/traffic",
     "/api/traffic/recent",
     "/api/service-port/shop/web/80",

@@ -5,6 +5,7 @@
 import { type AdminRoutes, AdminServer, compactJson, healthRoutes, json, text } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Change } from "../config/changes.ts";
+import { callersOf } from "../config/mesh-config.ts";
 import type { LiveSnapshot } from "../config/snapshot.ts";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
@@ -429,6 +430,10 @@ export class ProxyDaemon {
       "/api/service-ports": {
         says: "keys of the service ports that the mesh serves",
         answer: () => compactJson(Object.keys(this.#snapshot?.config.servicePorts ?? {})),
+      },
+      "/api/callers": {
+        says: "Pods that the mesh knows as callers",
+        answer: () => compactJson(callersOf(this.#snapshot?.config)),
       },
       "/api/traffic": {
         says: "what has passed since the start, by caller, service port and backend (TrafficReport)",

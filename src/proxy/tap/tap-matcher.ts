@@ -53,11 +53,16 @@ function isDenied({ failure, wouldDeny }: CallRecord): boolean {
 
 function isFrom({ caller: { workload } }: CallRecord, from: string): boolean {
   if (workload === undefined) return false;
+  return isPodOf(workload.namespace, workload.pod, from);
+}
+
+/** @param from a namespace, or `namespace/name` of the Pod or of what made it */
+export function isPodOf(namespace: string, pod: string, from: string): boolean {
   const slash = from.indexOf("/");
-  if (slash < 0) return workload.namespace === from;
+  if (slash < 0) return namespace === from;
   const name = from.slice(slash + 1);
-  if (workload.namespace !== from.slice(0, slash) || !workload.pod.startsWith(name)) return false;
-  return workload.pod === name || POD_SUFFIX.test(workload.pod.slice(name.length));
+  if (namespace !== from.slice(0, slash) || !pod.startsWith(name)) return false;
+  return pod === name || POD_SUFFIX.test(pod.slice(name.length));
 }
 
 function isTo({ entry, path }: CallRecord, to: string): boolean {
