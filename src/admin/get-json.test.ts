@@ -58,6 +58,21 @@ test.each([
   await expect(getJson({ host: "127.0.0.1", port, path: "/x" }, never)).rejects.toThrow(`127.0.0.1:${port}/x: `);
 });
 
+const html =
+  "HTTP/1.1 404 Not Found\r\nContent-Type: text/html;charset=utf-8\r\nContent-Length: 14\r\n\r\n<p>\n<b>no</b>\n";
+const long = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 300\r\n\r\na\u001b[31mb${"c".repeat(293)}`;
+
+test.each([
+  ["is no admin API", html, "something else answers there (text/html)"],
+  ["answers what is no JSON", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n<p>", "something else answers there"],
+  ["answers what is no HTTP", "SSH-2.0-x\r\n", "something else answers there"],
+  ["refuses with much and strange text", long, `400 a [31mb${"c".repeat(193)}`],
+])("of a peer that %s there is one line", async (_, said, line) => {
+  const { port } = await peer(said, () => {});
+  const asked = getJson({ host: "127.0.0.1", port, path: "/x" }, never);
+  await expect(asked).rejects.toThrow(new Error(`127.0.0.1:${port}/x: ${line}`));
+});
+
 test.each([
   ["says nothing", ""],
   ["stops in the middle of its answer", HEAD],

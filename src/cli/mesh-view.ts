@@ -29,7 +29,9 @@ export const CALLERS = "/api/callers";
 
 /** @param cause says where it was looked */
 export function noLocal(cause: Error): Error {
-  return new Error(`no tulle local can be looked at (--admin): ${cause.message}; \`tulle local\` starts one`);
+  return new Error(`no tulle local can be looked at (--admin): ${cause.message}; \`tulle local\` starts one`, {
+    cause,
+  });
 }
 
 export class LocalView implements MeshView {

@@ -1,3 +1,4 @@
+import { failureOf } from "../admin/far-end.ts";
 import { PROXY_LABELS } from "../controller/own-objects.ts";
 import { followPods } from "../kube/follow-pods.ts";
 import { forwardPort } from "../kube/port-forward.ts";
@@ -74,7 +75,7 @@ async function tapLocal(
   try {
     await readTap({ host, port }, query, signal, (line) => screen.show(line));
   } catch (error) {
-    throw noLocal(new Error(`${host}:${port}: ${(error as Error).message}`));
+    throw noLocal(new Error(`${host}:${port}: ${failureOf(error as Error)}`));
   }
   if (signal.aborted) return EXIT_FINE;
   log.warn(`tulle local on ${host}:${port} has ended`);

@@ -1,10 +1,14 @@
 /** Reads `/api/tap` of a proxy, or of `tulle local`. */
 import http from "node:http";
 import type { Duplex } from "node:stream";
+import { refusalOf, somethingElse } from "../admin/far-end.ts";
 import { LineSplitter } from "../lines/line-splitter.ts";
 
 /** A call's line is bounded by its head. */
 const MAX_LINE_BYTES = 1024 * 1024;
+
+/** Of an answer that is no tap. */
+const MAX_REFUSAL = 1_000;
 
 export interface TapPlace {
   readonly host: string;
@@ -36,7 +40,13 @@ export async function readTap(
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       http.get(options, resolve).on("error", reject);
     });
-    if (response.statusCode !== 200) throw new Error(`${response.statusCode} ${await textOf(response)}`);
+    const { statusCode = 0, headers } = response;
+    const type = headers["content-type"];
+    if (statusCode !== 200) throw refusalOf(statusCode, type, await textOf(response));
+    if (type !== "application/x-ndjson") {
+      response.destroy();
+      throw somethingElse(type);
+    }
     begun = true;
     const lines = new LineSplitter(MAX_LINE_BYTES);
     for await (const bytes of response) lines.push(bytes as Buffer, onLine);
@@ -49,6 +59,9 @@ export async function readTap(
 
 async function textOf(response: http.IncomingMessage): Promise<string> {
   let text = "";
-  for await (const piece of response) if (text.length < 200) text += String(piece);
-  return text.slice(0, 200).trim();
+  for await (const piece of response) {
+    text += String(piece);
+    if (text.length >= MAX_REFUSAL) break;
+  }
+  return text;
 }
