@@ -113,8 +113,8 @@ export class RunningMesh {
   }
 
   async #load(update: Awaited<ReturnType<ManifestSource["load"]>>): Promise<void> {
-    const known = update.problems.map(({ problem }) => problem);
-    this.problems = [...known, ...(await this.cluster.update(this.#source.state, known))];
+    const found = [...update.problems, ...(await this.cluster.update(this.#source.state, update.problems))];
+    this.problems = found.map(({ problem }) => problem);
     this.#updates++;
     const wake = this.#wake;
     this.#wake = [];

@@ -32,10 +32,11 @@ describe("of tulle local", () => {
     const { code, out } = await status("--admin", local.admin);
     expect(code).toBe(1);
     expect(out).toMatch(/^\d+ errors, \d+ warnings?:$/m);
-    expect(out).toMatch(/^error TrafficSplit \S+\/\S+: \w+: .+\.$/m);
+    expect(out).toMatch(/^test\/testdata\/mistakes\/\S+\.yaml:\d+: error TrafficSplit \S+\/\S+: \w+: .+\.$/m);
     const json = await status("--admin", local.admin, "--json");
-    const { findings } = JSON.parse(json.out) as { findings: { severity: string }[] };
+    const { findings } = JSON.parse(json.out) as { findings: { severity: string; place: string }[] };
     expect([json.code, findings[0]?.severity]).toEqual([1, "error"]);
+    for (const { place } of findings) expect(place).toMatch(/^test\/testdata\/mistakes\/\S+:[1-9]\d*$/);
   });
 
   test("says where there is none", async () => {

@@ -5,10 +5,9 @@ import { makeExampleCalls } from "../local/example-calls.ts";
 import { LoopbackCluster, type LoopbackOptions } from "../local/loopback-cluster.ts";
 import type { ReadyLine } from "../local/ready-line.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
-import type { ManifestSource, ManifestUpdate } from "../manifests/manifest-source.ts";
+import type { ManifestUpdate } from "../manifests/manifest-source.ts";
 import { systemClock } from "../model/clock.ts";
 import { pause } from "../model/pause.ts";
-import type { Problem } from "../model/problems.ts";
 import { type AccessLogFlags, accessLogSettings } from "./access-log-options.ts";
 import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
@@ -74,7 +73,7 @@ class LocalRun {
   readonly #version: string;
   readonly #manifests: Manifests;
   readonly #log = stderrLog();
-  readonly #reporter: ProblemReporter;
+  readonly #reporter = new ProblemReporter();
   /** `address:port` of which it is said already. */
   #substituted: ReadonlySet<string> = new Set();
 
@@ -82,7 +81,6 @@ class LocalRun {
     this.#options = options;
     this.#version = version;
     this.#manifests = manifests;
-    this.#reporter = new ProblemReporter(manifests.source);
     const { dns, socks, admin } = options;
     const maxDescriptors = descriptorLimit();
     this.cluster = new LoopbackCluster({
@@ -95,7 +93,7 @@ class LocalRun {
       admin,
       ...forProxy,
       ...(maxDescriptors === undefined ? {} : { maxDescriptors }),
-      asWritten: (problems) => manifests.source.locate(problems).map(({ problem }) => problem),
+      locate: (problems) => manifests.source.locate(problems),
       clock: systemClock,
       random: Math.random,
       log: this.#log,
@@ -129,10 +127,9 @@ class LocalRun {
     return new Promise(() => {});
   }
 
-  async #enforce(update: ManifestUpdate): Promise<readonly Problem[]> {
-    const known = update.problems.map(({ problem }) => problem);
-    const problems = await this.cluster.update(this.#manifests.source.state, known);
-    this.#reporter.report(update, problems);
+  async #enforce(update: ManifestUpdate): Promise<readonly LocatedProblem[]> {
+    const problems = await this.cluster.update(this.#manifests.source.state, update.problems);
+    this.#reporter.report([...update.problems, ...problems]);
     const substitutes = this.cluster.substitutes();
     const news = substitutes.filter(({ address, port }) => !this.#substituted.has(`${address}:${port}`));
     this.#substituted = new Set(substitutes.map(({ address, port }) => `${address}:${port}`));
@@ -151,7 +148,7 @@ class LocalRun {
 }
 
 /** Said of a state of the manifests that is not in force at all. */
-const isRefusal = ({ code }: Problem) => code === "DescriptorsExhausted";
+const isRefusal = ({ problem }: LocatedProblem) => problem.code === "DescriptorsExhausted";
 
 /** Makes the calls of the example that these manifests have, until it is told to stop. */
 async function walk(
@@ -236,16 +233,10 @@ function hints(ready: ReadyLine, accessControl: AccessMode): string[] {
 
 /** Says each problem once, and when it is gone. */
 class ProblemReporter {
-  readonly #source: ManifestSource;
   #known = new Set<string>();
   hasErrors = false;
 
-  constructor(source: ManifestSource) {
-    this.#source = source;
-  }
-
-  report(update: ManifestUpdate, problems: readonly Problem[]): void {
-    const found: LocatedProblem[] = [...update.problems, ...this.#source.locate(problems)];
+  report(found: readonly LocatedProblem[]): void {
     this.hasErrors = found.some(({ problem }) => problem.severity === "error");
     const lines = new Set(found.map(formatLocated));
     for (const line of lines) if (!this.#known.has(line)) process.stderr.write(`${line}\n`);

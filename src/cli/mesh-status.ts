@@ -75,6 +75,8 @@ export interface ObjectProblem {
   readonly object: string;
   /** What is wrong, what follows, what to do. */
   readonly message: string;
+  /** `file:line`; absent on a cluster, and for what is of no file. */
+  readonly place?: string;
 }
 
 export interface Totals {
@@ -108,6 +110,8 @@ export interface Finding {
   readonly object: string;
   /** What is wrong, and what to do. */
   readonly says: string;
+  /** `file:line`, where it is of a file. */
+  readonly place?: string;
 }
 
 export function totalsOf(config: MeshConfig, version: string): Totals {
@@ -134,7 +138,12 @@ export function findingsOf({ cluster, totals, problems }: MeshStatus): Finding[]
     ...(cluster === undefined ? [] : [...ofControllers(cluster), ...ofProxies(cluster), ...ofImages(cluster)]),
     ...(totals === undefined ? [wrong("configuration", "nobody tells which is in force: tulle check")] : []),
     ...(problems ?? []).map(
-      ({ severity, code, object, message }): Finding => ({ severity, object, says: `${code}: ${message}` }),
+      ({ severity, code, object, message, ...place }): Finding => ({
+        severity,
+        object,
+        says: `${code}: ${message}`,
+        ...place,
+      }),
     ),
   ];
   return [...findings.filter(isError), ...findings.filter((finding) => !isError(finding))];

@@ -60,6 +60,8 @@ const ProblemsSchema = z.array(
     code: z.string(),
     object: z.object({ kind: z.string(), namespace: z.string(), name: z.string() }),
     message: z.string(),
+    file: z.string().optional(),
+    line: z.number().optional(),
   }),
 );
 const ConfigSchema = z.object({ version: z.string(), config: MeshConfigSchema });
@@ -158,9 +160,11 @@ function readProblems(answer: unknown): ObjectProblem[] {
   return read.data.map(problemOf);
 }
 
-function problemOf({ severity, code, object, message }: z.infer<typeof ProblemsSchema>[number]): ObjectProblem {
+function problemOf(problem: z.infer<typeof ProblemsSchema>[number]): ObjectProblem {
+  const { severity, code, object, message, file, line } = problem;
   const name = object.namespace === "" ? object.name : `${object.namespace}/${object.name}`;
-  return { severity, code, object: `${object.kind} ${name}`, message };
+  const place = file === undefined ? {} : { place: `${file}:${line}` };
+  return { severity, code, object: `${object.kind} ${name}`, message, ...place };
 }
 
 function ageOf({ createdAt }: MeshPod, wallMs: number): number {

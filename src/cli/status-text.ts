@@ -98,9 +98,13 @@ function findingLines(findings: readonly Finding[], isCluster: boolean): string[
   return [
     `${count(errors, "error")}, ${count(findings.length - errors, "warning")}:`,
     "",
-    ...findings.slice(0, MAX_FINDINGS).map(({ severity, object, says }) => `${severity} ${object}: ${says}`),
+    ...findings.slice(0, MAX_FINDINGS).map(findingLine),
     ...(left > 0 ? [`and ${left} more: ${all}`] : []),
   ];
+}
+
+function findingLine({ severity, object, says, place }: Finding): string {
+  return `${place === undefined ? "" : `${place}: `}${severity} ${object}: ${says}`;
 }
 
 const yes = (is: boolean): string => (is ? "yes" : "no");

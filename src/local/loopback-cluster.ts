@@ -29,6 +29,7 @@ import { MeshZone } from "../dns/mesh-zone.ts";
 import type { ExplainedMesh } from "../explain/explain.ts";
 import { explainRoute } from "../explain/explain-route.ts";
 import type { LoopbackAddresses } from "../manifests/loopback-addresses.ts";
+import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
 import { keyOf } from "../model/objects.ts";
@@ -81,8 +82,8 @@ export interface LoopbackOptions {
   readonly tracing?: MeshProxyOptions["tracing"];
   /** How many file descriptors this process may have; absent: as many as it needs. */
   readonly maxDescriptors?: number;
-  /** Of what was found wrong with objects, what is wrong with those that the user wrote. */
-  readonly asWritten?: (problems: readonly Problem[]) => readonly Problem[];
+  /** Of what was found wrong with objects, what is wrong with those that the user wrote, and where. */
+  readonly locate?: (problems: readonly Problem[]) => readonly LocatedProblem[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -112,6 +113,7 @@ export class LoopbackCluster {
   #state: ClusterStateView | undefined;
   #updates = 0;
   #snapshot: Snapshot = seal(emptyMeshConfig());
+  #located: readonly LocatedProblem[] = [];
   #problems: readonly Problem[] = [];
   #where = { dns: "", socks: "", admin: "" };
   #ready = false;
@@ -185,17 +187,18 @@ export class LoopbackCluster {
    * @param known what the source itself found wrong
    * @returns what else is wrong
    */
-  update(state: ClusterStateView, known: readonly Problem[]): Promise<readonly Problem[]> {
+  update(state: ClusterStateView, known: readonly LocatedProblem[]): Promise<readonly LocatedProblem[]> {
     return this.#unlessClosed(() => this.#update(state, known), []);
   }
 
-  async #update(state: ClusterStateView, known: readonly Problem[]): Promise<readonly Problem[]> {
+  async #update(state: ClusterStateView, known: readonly LocatedProblem[]): Promise<readonly LocatedProblem[]> {
     const { config, problems } = compileMesh(state, this.#options);
     const plain = plainForwarding(state);
     const tooMany = this.#tooManySockets(state, [config, plain]);
     if (tooMany !== undefined) {
-      this.#problems = [...known, tooMany];
-      return [tooMany];
+      const found = nowhere([tooMany]);
+      this.#say([...known, ...found]);
+      return found;
     }
     const stopGone = await this.#samples.update(state.list("Pod"), backingPods(state));
     const snapshot = seal(this.#substituted(config));
@@ -213,11 +216,16 @@ export class LoopbackCluster {
     this.#meshZone.update(config);
     this.#clusterZone.update(state);
     await stopGone();
-    const { asWritten = (all) => all } = this.#options;
-    const found = asWritten([...problems, ...this.#samples.problems]);
-    this.#problems = [...known, ...found];
+    const { locate = nowhere } = this.#options;
+    const found = locate([...problems, ...this.#samples.problems]);
+    this.#say([...known, ...found]);
     this.#ready = true;
     return found;
+  }
+
+  #say(located: readonly LocatedProblem[]): void {
+    this.#located = located;
+    this.#problems = located.map(({ problem: each }) => each);
   }
 
   readyLine(): ReadyLine {
@@ -339,7 +347,7 @@ export class LoopbackCluster {
       }),
       ...explainRoute(() => this.#explained()),
       ...tapRoute(this.#plane, this.#options.clock),
-      "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#problems) },
+      "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#located.map(withPlace)) },
       "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
       "/api/status/node/{pod}/configuration": {
         says: "what that proxy has in force",
@@ -493,6 +501,14 @@ export class LoopbackCluster {
     }
     return [];
   }
+}
+
+const nowhere = (problems: readonly Problem[]): LocatedProblem[] =>
+  problems.map((each) => ({ problem: each, file: "", line: 0 }));
+
+/** As `/api/problems` has it. */
+function withPlace({ problem: found, file, line }: LocatedProblem): Problem & { file?: string; line?: number } {
+  return file === "" ? found : { ...found, file, line };
 }
 
 function searchDomains(namespace: string | undefined): readonly string[] {

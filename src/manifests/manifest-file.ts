@@ -9,8 +9,9 @@ const MAX_ALIASES = 100;
 
 export interface LocatedProblem {
   readonly problem: Problem;
+  /** "" where it is of no file. */
   readonly file: string;
-  /** From 1. */
+  /** From 1; 0 where it is of no file. */
   readonly line: number;
 }
 
@@ -43,7 +44,8 @@ export function parseManifest(path: string, text: string): ManifestFile {
   for (const document of documents) {
     // The first error of a document often brings others after it that mean nothing.
     const [error] = document.errors;
-    if (error !== undefined) broken(error.linePos?.[0].line ?? 1, firstLine(error.message));
+    // What is missing at the end is missed one line after it.
+    if (error !== undefined) broken(Math.min(error.linePos?.[0].line ?? 1, lineCount(text)), firstLine(error.message));
   }
   const entries: ManifestEntry[] = [];
   if (syntax.length === 0) {
@@ -143,6 +145,10 @@ function parseField(field: string): (string | number)[] {
   return [...field.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
     index === undefined ? (quoted ?? name ?? "") : Number(index),
   );
+}
+
+function lineCount(text: string): number {
+  return text.replace(/\r?\n$/, "").split("\n").length;
 }
 
 function firstLine(message: string): string {

@@ -74,6 +74,18 @@ describe("a load", () => {
     expect(told(await open().load())).toEqual(["ManifestInvalid bad a.yaml:16", "ManifestInvalid listed b.yaml:8"]);
   });
 
+  test.each([
+    ["[\n", 1],
+    ["a: [\nb: c\n", 2],
+    ["a:\n  - 'b\n\n", 3],
+  ])("gives a text that ends too early no line beyond its last: %j", async (text, last) => {
+    await put("a.yaml", text);
+    const [found] = (await open().load()).problems;
+    expect([found?.problem.code, found?.line]).toEqual(["ManifestSyntax", expect.any(Number)]);
+    expect(found?.line).toBeGreaterThanOrEqual(1);
+    expect(found?.line).toBeLessThanOrEqual(last);
+  });
+
   test("keeps the first of two objects with one name, and says where it is", async () => {
     await put("a.yaml", service("same", 80));
     await put("b.yaml", service("same", 81));
