@@ -1,6 +1,9 @@
-/** `tulle explain` of manifests. */
-import { describe, expect, test } from "vitest";
-import { folderOf, runTulle } from "./tulle-process.ts";
+/** `tulle explain` of manifests, and of a running `tulle local`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { RunningLocal } from "./running-local.ts";
+import { folderOf, ROOT, runTulle } from "./tulle-process.ts";
 
 describe("tulle explain", () => {
   const explain = (from: string, to: string, ...more: string[]) =>
@@ -56,5 +59,50 @@ describe("tulle explain", () => {
   test("says that a name of the cluster passes by the mesh", async () => {
     const { code, out } = await explain("whoami-client", "whoami.whoami.svc.cluster.local");
     expect([code, out]).toEqual([0, expect.stringContaining("passes by the mesh and its access control")]);
+  });
+});
+
+describe("tulle explain --local", () => {
+  async function local(acl: string): Promise<(...args: string[]) => ReturnType<typeof runTulle>> {
+    const mesh = await RunningLocal.start("--acl", acl);
+    onTestFinished(() => mesh.stop());
+    return (...args) => runTulle(["explain", "--local", "--admin", mesh.admin, ...args]);
+  }
+  const stranger = ["--from", "whoami/whoami-stranger", "--to", "whoami.whoami.traefik.mesh"];
+
+  test("says what the running mesh would do, with its access control", async () => {
+    const denying = await local("on");
+    const denied = await denying(...stranger);
+    expect([denied.code, denied.err]).toEqual([1, ""]);
+    expect(denied.out).toMatch(/^decided by: TrafficTarget whoami\/whoami-http\nnot served\n$/m);
+    const json = await denying(...stranger, "--path", "/x?y=1", "--header", "a: b", "--json");
+    expect(JSON.parse(json.out)).toMatchObject({
+      status: 403,
+      failure: "AccessDenied",
+      servicePort: "whoami/whoami:80",
+    });
+    const audited = await (await local("audit"))(...stranger);
+    expect([audited.code, audited.out]).toEqual([0, expect.stringContaining("because access control is audit")]);
+  });
+
+  test("denies with --acl on the call that the example's page explains", async () => {
+    const page = readFileSync(join(ROOT, "examples/whoami/README.md"), "utf8");
+    const [, line = ""] = /^ {4}bin\/tulle explain --local (.+)$/m.exec(page) ?? [];
+    const explain = await local("on");
+    expect(await explain(...line.split(" "))).toMatchObject({ code: 1, out: expect.stringMatching(/not served\n$/) });
+  });
+
+  test("refuses what cannot be asked as of manifests, and says where there is no mesh", async () => {
+    const explain = await local("off");
+    const refused = await explain("--from", "whoami/whoami-clint", "--to", "whoami");
+    const meant = "tulle: --from whoami/whoami-clint: there is no such Pod; did you mean whoami/whoami-client?\n";
+    expect(refused).toEqual({ code: 2, out: "", err: meant });
+    const both = await explain(...stranger, "-f", "examples/whoami");
+    expect([both.code, both.err]).toEqual([2, expect.stringContaining("leave out -f, --acl, --default-mode")]);
+    const nobody = await runTulle(["explain", "--local", "--admin", "127.0.0.1:1", ...stranger]);
+    expect([nobody.code, nobody.err]).toEqual([
+      1,
+      expect.stringContaining("no tulle local can be looked at (--admin)"),
+    ]);
   });
 });

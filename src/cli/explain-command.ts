@@ -1,18 +1,21 @@
 import { compileCluster } from "../controller/compile-cluster.ts";
-import { type ExplainedMesh, type Explanation, explain, UnanswerableError } from "../explain/explain.ts";
+import { type ExplainedMesh, type Explanation, explain, type Question, UnanswerableError } from "../explain/explain.ts";
 import { compileMesh } from "../local/compile-mesh.ts";
+import { systemClock } from "../model/clock.ts";
 import { namespaceFilter } from "../topology/build-topology.ts";
-import { type ClusterOptions, connect } from "./cluster-connection.ts";
+import { connect } from "./cluster-connection.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
+import { explainLocal, type LocalAnswer } from "./explain-local.ts";
 import { installedOptions } from "./installed-options.ts";
 import { formatLocated, type ManifestOptions, openManifests, refuseMissing } from "./load-manifests.ts";
 import { meshNamespace } from "./mesh-namespace.ts";
+import { LocalView } from "./mesh-view.ts";
+import type { ViewOptions } from "./open-view.ts";
 import { readCluster } from "./read-cluster.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
 
-export interface ExplainOptions extends ManifestOptions, ClusterOptions {
-  readonly namespace?: string;
+export interface ExplainOptions extends ManifestOptions, ViewOptions {
   readonly from: string;
   readonly to: string;
   readonly method: string;
@@ -21,20 +24,29 @@ export interface ExplainOptions extends ManifestOptions, ClusterOptions {
   readonly json?: boolean;
 }
 
-/** The decision path on standard output, of manifests or else of a cluster. 0 when the call would be served. */
+/** The decision path on standard output, of a tulle local, of manifests, or else of a cluster. 0 when the call would be served. */
 export async function runExplain(options: ExplainOptions, version: string): Promise<number> {
+  const { from, to, method, path } = options;
   const headers = (options.header ?? []).map(parseHeader);
+  const question = { from, to, method: method.toUpperCase(), path, headers };
+  const answer = options.local === true ? await askLocal(question, options) : await reckon(question, options, version);
+  process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : render(answer));
+  return answer.served ? EXIT_FINE : EXIT_PROBLEMS;
+}
+
+function askLocal(question: Question, { admin }: ExplainOptions): Promise<LocalAnswer> {
+  const { signal } = new AbortController();
+  return explainLocal(question, new LocalView(admin, () => systemClock.now(), signal));
+}
+
+async function reckon(question: Question, options: ExplainOptions, version: string): Promise<Explanation> {
   const mesh = options.file === undefined ? await clusterMesh(options, version) : await manifestMesh(options);
-  let answer: Explanation;
   try {
-    const { from, to, method, path } = options;
-    answer = explain({ from, to, method: method.toUpperCase(), path, headers }, mesh);
+    return explain(question, mesh);
   } catch (error) {
     if (error instanceof UnanswerableError) throw new UsageError(error.message);
     throw error;
   }
-  process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : render(answer));
-  return answer.served ? EXIT_FINE : EXIT_PROBLEMS;
 }
 
 async function manifestMesh(options: ExplainOptions): Promise<ExplainedMesh> {
@@ -54,7 +66,12 @@ async function manifestMesh(options: ExplainOptions): Promise<ExplainedMesh> {
 /** The cluster's objects now, and the options of the controller that runs there. */
 async function clusterMesh(options: ExplainOptions, version: string): Promise<ExplainedMesh> {
   const log = stderrLog();
-  const api = await connect(options, version, log, "; or give manifests with -f PATH");
+  const api = await connect(
+    options,
+    version,
+    log,
+    "; or give manifests with -f PATH, or look at a tulle local with --local",
+  );
   try {
     const namespace = await meshNamespace(api, options.namespace);
     const { state, problems } = await readCluster(api, log);
@@ -75,7 +92,7 @@ async function clusterMesh(options: ExplainOptions, version: string): Promise<Ex
   }
 }
 
-function render({ served, steps, decidedBy }: Explanation): string {
+function render({ served, steps, decidedBy }: LocalAnswer | Explanation): string {
   const lines = [...steps];
   if (decidedBy !== "") lines.push(`decided by: ${decidedBy}`);
   lines.push(served ? "served" : "not served");

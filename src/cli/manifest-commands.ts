@@ -3,10 +3,12 @@ import type { Command } from "commander";
 import { addAccessLogOptions } from "./access-log-options.ts";
 import { foundNamespaceOption, kubeconfigOption } from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption, listenOption } from "./common-options.ts";
+import { addViewOptions } from "./look-options.ts";
 import { newCommand, type OnResult } from "./new-command.ts";
 import { setting } from "./settings.ts";
 import { addTracingOptions } from "./tracing.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
+import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
 export function addLocal(program: Command, onResult: OnResult): void {
@@ -70,7 +72,7 @@ Exit code 1 when an error was found. Warnings alone are 0.`,
 }
 
 export function addExplain(program: Command, onResult: OnResult): void {
-  newCommand(program, "explain", "say what would happen to a call, and which object decides it")
+  const command = newCommand(program, "explain", "say what would happen to a call, and which object decides it")
     .requiredOption("--from <namespace/pod>", "who calls")
     .requiredOption("--to <host[:port]>", "what it calls, by name; without a port: 80, or the only one there is")
     .option("--method <method>", "HTTP method", "GET")
@@ -82,15 +84,23 @@ export function addExplain(program: Command, onResult: OnResult): void {
     .addOption(fileOption("manifests to look at; without it the cluster"))
     .addOption(setting("--json", "the answer as JSON"))
     .addOption(aclOption("off, and on a cluster as installed"))
-    .addOption(defaultModeOption())
-    .addOption(foundNamespaceOption())
-    .addOption(kubeconfigOption())
+    .addOption(defaultModeOption());
+  addViewOptions(command)
+    .hook("preAction", (_, action) => {
+      const ofManifests = ["file", "acl", "defaultMode"].find((name) => action.getOptionValueSource(name) === "cli");
+      if (action.opts()["local"] !== true || ofManifests === undefined) return;
+      throw new UsageError(
+        "--local asks the mesh that runs, as it is in force there: leave out -f, --acl, --default-mode",
+      );
+    })
     .addHelpText(
       "after",
       `
 Exit code 0 when the call would be served, 1 when not. With access control off, it also says what it would decide.
+Manifests are read with access control off unless --acl says otherwise, as \`tulle local -f\` runs them.
 
-  tulle explain -f examples/whoami --from whoami/whoami-client --to whoami-api.whoami.traefik.mesh --path /metrics`,
+  tulle explain --local --from whoami/whoami-client --to whoami-api.whoami.traefik.mesh --path /metrics
+  tulle explain -f examples/whoami --acl on --from whoami/whoami-stranger --to whoami.whoami.traefik.mesh`,
     )
     .action(async (options) => {
       const { runExplain } = await import("./explain-command.ts");
