@@ -154,9 +154,11 @@ class Screen {
       log.warn(`${count(read.lost, "call")} left out: more than --max-rate in a second, or this terminal is slow`);
       return;
     }
+    // Before the heading, which is to stand over it.
+    const shown = this.#json ? line : this.#table.line(read.call);
     if (!this.#headed) process.stdout.write(`${this.#table.heading()}\n`);
     this.#headed = true;
-    process.stdout.write(`${this.#json ? line : this.#table.line(read.call)}\n`);
+    process.stdout.write(`${shown}\n`);
     if (--this.#left === 0) this.#onEnough();
   }
 }

@@ -57,6 +57,29 @@ describe("a call as a line", () => {
     expect(at(lines[0], "REQUEST")).toBe(at(lines[1], "GET /"));
   });
 
+  test.each([Number.POSITIVE_INFINITY, 165])(
+    "of the example stands below others from the first on, in %d columns",
+    (columns) => {
+      const table = tableOf(columns);
+      const call = (source: string, service: string, ...by: string[]) => {
+        const [backend, endpointPod] = by.length === 2 ? by : [undefined, by[0]];
+        const call = { kind: "http", sourceAddress: "127.1.0.1", source, service, backend, endpointPod };
+        const came = { time: "2026-01-01T20:33:07.237Z", method: "GET", path: "/", status: 200 };
+        const read = readTapLine(JSON.stringify({ ...call, ...came, bytesUp: 1, bytesDown: 1, durationMs: 1 }));
+        if (read === undefined || !("call" in read)) throw new Error("no call was read");
+        return table.line(read.call);
+      };
+      const short = call("a/b", "a/c:80");
+      const lines = [
+        table.heading(),
+        call("whoami/whoami-client", "whoami/whoami:80", "whoami-5c9dc5b8fb-4m6xk"),
+        call("whoami/whoami-stranger", "whoami/whoami-split:80", "whoami-v1:80", "whoami-v1-7c9dc5b8fb-4m6xk"),
+        short,
+      ];
+      expect(new Set(lines.map((line) => line.search(/STATUS|200/))).size).toBe(1);
+    },
+  );
+
   test("takes two lines in a narrow terminal", () => {
     const table = tableOf(80);
     expect([table.heading(), lineOf(exchangeRecord(), false, table)].join("\n").split("\n")).toEqual([

@@ -43,12 +43,14 @@ export function readTapLine(line: string): { call: TappedCall } | { lost: number
 
 const [RED, YELLOW, GREEN, DIM] = [31, 33, 32, 2];
 const WIDTHS = { time: 12, status: 6, duration: 10 };
-/** Columns of text begin so wide, and grow with what they hold: what is longer still stands out. */
+/** Columns of text grow with what they hold, so far: what is longer still stands out. */
 const WAY = { least: 44, most: 96 };
 const REQUEST = { least: 20, most: 48 };
 /** Below it a call takes two lines, rather than to be broken anywhere. */
 const ONE_LINE_COLUMNS = 120;
 const GAP = "  ";
+/** All that is not the way, with short reasons. */
+const REST_COLUMNS = ONE_LINE_COLUMNS - WAY.least;
 
 export interface TapTableOptions {
   /** Of the terminal, each time anew. */
@@ -61,12 +63,14 @@ export interface TapTableOptions {
 export class TapTable {
   readonly #columns: () => number;
   readonly #colour: boolean;
-  #way = WAY.least;
+  /** As wide as there is room from the beginning, so that the first lines stand over the later ones. */
+  #way: number;
   #request = REQUEST.least;
 
   constructor({ columns, colour }: TapTableOptions) {
     this.#columns = columns;
     this.#colour = colour;
+    this.#way = Math.max(WAY.least, Math.min(WAY.most, columns() - REST_COLUMNS));
   }
 
   heading(): string {
