@@ -433,7 +433,8 @@ export class Http1CallerConnection implements CallerConnection, Downstream {
   #onEnd(): void {
     if (this.#exchange !== undefined) this.#exchange.onDownstreamEnd();
     else if (this.#headUnderWay) this.#refuse("BadRequest");
-    else this.socket.end();
+    // To end it once more is an error, which the runtime makes with its whole stack, and nobody reads.
+    else if (!this.socket.writableEnded) this.socket.end();
   }
 
   #onClose(): void {
