@@ -246,6 +246,13 @@ describe.runIf(hasHelm)("the chart", () => {
     });
   });
 
+  test("with Traefik as the proxy writes a class of statuses as a range, since Traefik has no classes", () => {
+    const log = ["proxy.accessLog.enabled=true", "proxy.accessLog.filters.status={404,5xx}"];
+    const flags = argumentsOf(render(...TRAEFIK, ...log), "DaemonSet");
+    expect(flags).toContain("--accesslog.filters.statuscodes=404,500-599");
+    expect(argumentsOf(render(...log), "DaemonSet")).toContain("--access-log-filter-status=404,5xx");
+  });
+
   test("with Traefik as the proxy has the controllers answer for the mesh domains, where names are forwarded", () => {
     const [service] = render(...TRAEFIK).filter(({ metadata }) => metadata.name === "tulle-dns");
     expect(JSON.stringify(service?.spec)).toContain('"app.kubernetes.io/component":"controller"');

@@ -74,7 +74,7 @@ test.each([
   ["no surge", { proxy: { updateStrategy: { maxSurge: 0 } } }],
   ["a format of the access log that there is not", { proxy: { accessLog: { format: "xml" } } }],
   ["a sampling above 1", { proxy: { accessLog: { sampling: 2 } } }],
-  ["a class as a status", { proxy: { accessLog: { filters: { status: ["5xx"] } } } }],
+  ["a class of statuses that there is not", { proxy: { accessLog: { filters: { status: ["6xx"] } } } }],
   ["what Traefik Mesh's chart had for Jaeger", { tracing: { jaeger: { localAgentHostPort: "jaeger-agent:6831" } } }],
   ["what Traefik Mesh's chart had for Zipkin", { tracing: { zipkin: { httpEndpoint: "http://zipkin:9411" } } }],
   ["a collector that is no URL", { tracing: { endpoint: "collector:4317" } }],
@@ -95,8 +95,8 @@ test.each([
   ["a share of the nodes as surge", { proxy: { updateStrategy: { maxSurge: "10%" } } }],
   ["a registry with a port", { image: { repository: "localhost:5000/tulle", tag: "dev" } }],
   [
-    "a status and a range of them",
-    { proxy: { accessLog: { filters: { status: [404, "500-599"], minDuration: "1.5s" } } } },
+    "a status, a class and a range of them",
+    { proxy: { accessLog: { filters: { status: [404, "4xx", "500-599"], minDuration: "1.5s" } } } },
   ],
   // What Helm makes of --set tracing.sampling=0.01.
   ["a share of the traces as text", { tracing: { sampling: "0.01", rate: "0.5" } }],

@@ -68,8 +68,7 @@ describe("the access log of tulle local", () => {
     [["--access-log-fields=statsu"], '"statsu" is no field. Did you mean status?'],
     [["--access-log-fields=time,-status"], "Name the fields to have, or with - those to leave out."],
     [["--access-log-format=xml"], '"xml" is none of json, common.'],
-    [["--access-log-filter-status=5xx"], '"5xx" is neither a status nor a range such as 500-599.'],
-    [["--access-log-filter-status=599-500"], '"599-500" is neither'],
+    [["--access-log-filter-status=599-500"], '"599-500" is not a status from 100 to 599, a class such as 5xx'],
     [["--access-log-filter-min-duration=2"], '"2" is not a duration such as 200ms or 1.5s.'],
     [["--access-log-sampling=2"], '"2" is not a number from 0 to 1.'],
     [["--access-log-headers=a b"], '"a b" is not NAME, NAME=keep or NAME=redact.'],
@@ -84,6 +83,11 @@ describe("tulle local", () => {
     const { code, out } = await runTulle(["local", "--once", "--acl", mode, ...ANY_PORTS]);
     expect([code, out.match(/✓/g)?.length, out.match(/✗/g)]).toEqual([0, 13, null]);
   });
+    [["--access-log-file="], "It is empty."],
+    [["--access-log-file=/tmp"], "--access-log-file /tmp is a folder"],
+    [["--access-log-sampling=0.5"], "--access-log-sampling: there is no access log; add --access-log or"],
+    [["--tracing-rate=5"], "--tracing-rate: there is no tracing; add --tracing-endpoint URL"],
+    [["--tracing-service-name="], "It is empty."],
 
   test("says in one line where everything is, and ends clean at the first signal", async () => {
     const local = startTulle(["local", "--json", ...ANY_PORTS]);

@@ -1,9 +1,21 @@
 import { Command } from "commander";
-import { expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { type AccessLogFlags, accessLogSettings, addAccessLogOptions } from "./access-log-options.ts";
 
 const settingsOf = (...flags: string[]) =>
   accessLogSettings(addAccessLogOptions(new Command()).parse(flags, { from: "user" }).opts<AccessLogFlags>());
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+/** As far as the command's action. */
+function run(...flags: string[]): void {
+  const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  addAccessLogOptions(command)
+    .action(() => {})
+    .parse(flags, { from: "user" });
+}
 
 test("there is no access log unless it is asked for", () => {
   expect(settingsOf()).toBeUndefined();
@@ -30,9 +42,40 @@ test("fields are those that are named, or all but those", () => {
   expect(fields).not.toContain("headers");
 });
 
-test("a status alone is a range of one", () => {
-  expect(settingsOf("--access-log", "--access-log-filter-status", "404, 500-599")?.statuses).toEqual([
+test("statuses are written as for tulle tap", () => {
+  expect(settingsOf("--access-log", "--access-log-filter-status", "404, 5xx,200-204")?.statuses).toEqual([
     [404, 404],
     [500, 599],
+    [200, 204],
   ]);
+  expect(() => run("--access-log", "--access-log-filter-status", "600")).toThrow(
+    '"600" is not a status from 100 to 599, a class such as 5xx, or a range such as 500-599.',
+  );
+});
+
+describe("flags of an access log that there is not", () => {
+  test("are refused with what would give them one", () => {
+    expect(() => run("--access-log-format", "common", "--access-log-filter-retries")).toThrow(
+      "--access-log-format, --access-log-filter-retries: there is no access log; add --access-log or --access-log-file FILE",
+    );
+    run("--access-log-format", "common", "--access-log");
+    run("--access-log-format", "common", "--access-log-file", "/a");
+  });
+
+  test("are no mistake where they come from variables, which may be there for another time", () => {
+    vi.stubEnv("TULLE_ACCESS_LOG_FORMAT", "common");
+    run();
+    vi.stubEnv("TULLE_ACCESS_LOG_FILE", "/a");
+    run("--access-log-sampling", "0.5");
+  });
+});
+
+describe("a file that cannot be meant", () => {
+  test("is one without a name", () => {
+    expect(() => run("--access-log-file", "")).toThrow("It is empty.");
+  });
+
+  test.each(["/", "/tmp", "/nowhere/"])("is a folder: %s", (file) => {
+    expect(() => settingsOf("--access-log-file", file)).toThrow(`--access-log-file ${file} is a folder`);
+  });
 });

@@ -1,7 +1,9 @@
 /** `--access-log…`, of the commands that carry calls. */
+import { statSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import { parseGoDuration } from "../model/go-duration.ts";
 import { nearest } from "../model/nearest.ts";
+import { parseStatusRanges, STATUS_SYNTAX, type StatusRange } from "../model/status-ranges.ts";
 import {
   type AccessLogFormat,
   type AccessLogSettings,
@@ -10,7 +12,8 @@ import {
   isSecretHeader,
 } from "../proxy/access-log/access-log-settings.ts";
 import { CALL_FIELDS, HEADERS_FIELD } from "../proxy/access-log/call-fields.ts";
-import { setting } from "./settings.ts";
+import { notEmpty } from "./not-empty.ts";
+import { refuseIdle, setting } from "./settings.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface AccessLogFlags {
@@ -19,7 +22,7 @@ export interface AccessLogFlags {
   readonly accessLogFormat: AccessLogFormat;
   readonly accessLogFields?: readonly string[];
   readonly accessLogHeaders?: readonly HeaderChoice[];
-  readonly accessLogFilterStatus?: readonly (readonly [number, number])[];
+  readonly accessLogFilterStatus?: readonly StatusRange[];
   readonly accessLogFilterMinDuration?: number;
   readonly accessLogFilterRetries?: boolean;
   readonly accessLogSampling: number;
@@ -31,7 +34,9 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 export function addAccessLogOptions(command: Command): Command {
   return command
     .addOption(setting("--access-log", "write a line for each call to standard output"))
-    .addOption(setting("--access-log-file <file>", "or to this file, which is opened anew on SIGUSR1"))
+    .addOption(
+      setting("--access-log-file <file>", "or to this file, which is opened anew on SIGUSR1").argParser(notEmpty),
+    )
     .addOption(
       setting("--access-log-format <format>", "json, or common: the Common Log Format as Traefik writes it")
         .default(DEFAULT_ACCESS_LOG.format)
@@ -49,7 +54,7 @@ export function addAccessLogOptions(command: Command): Command {
       ).argParser(parseHeaders),
     )
     .addOption(
-      setting("--access-log-filter-status <ranges>", "only calls with these, such as 404,500-599").argParser(
+      setting("--access-log-filter-status <ranges>", "only calls with these, such as 404,5xx,500-503").argParser(
         parseStatuses,
       ),
     )
@@ -63,17 +68,28 @@ export function addAccessLogOptions(command: Command): Command {
       setting("--access-log-sampling <ratio>", "of those, this share: 0.01 is one in a hundred; failures always")
         .default(DEFAULT_ACCESS_LOG.sampling)
         .argParser(parseRatio),
-    );
+    )
+    .hook("preAction", (_, action) => {
+      const { accessLog, accessLogFile } = action.opts<AccessLogFlags>();
+      if (accessLog !== true && accessLogFile === undefined)
+        refuseIdle(action, "access-log-", "there is no access log; add --access-log or --access-log-file FILE");
+    });
 }
 
-/** @returns undefined where there is to be none. @throws UsageError where two flags contradict each other */
-export function accessLogSettings(flags: AccessLogFlags): AccessLogSettings | undefined {
+/**
+ * @param shared other processes of this proxy may write to the file too
+ * @returns undefined where there is to be none
+ * @throws UsageError where two flags contradict each other, or the file is a folder
+ */
+export function accessLogSettings(flags: AccessLogFlags, shared = false): AccessLogSettings | undefined {
   const { accessLog, accessLogFile: file, accessLogFormat: format, accessLogFields: fields } = flags;
   if (accessLog !== true && file === undefined) return undefined;
   if (format === "common" && (fields !== undefined || flags.accessLogHeaders !== undefined))
     throw new UsageError(
       "the format common has its own fields: --access-log-fields and --access-log-headers are for json",
     );
+  if (file !== undefined && isFolder(file))
+    throw new UsageError(`--access-log-file ${file} is a folder: name a file in it, such as access.log`);
   const { accessLogFilterMinDuration: minDurationMs } = flags;
   return {
     format,
@@ -81,10 +97,20 @@ export function accessLogSettings(flags: AccessLogFlags): AccessLogSettings | un
     statuses: flags.accessLogFilterStatus ?? DEFAULT_ACCESS_LOG.statuses,
     retried: flags.accessLogFilterRetries ?? DEFAULT_ACCESS_LOG.retried,
     sampling: flags.accessLogSampling,
-    ...(file === undefined ? {} : { file }),
+    ...(file === undefined ? {} : { file, shared }),
     ...(fields === undefined ? {} : { fields }),
     ...(minDurationMs === undefined ? {} : { minDurationMs }),
   };
+}
+
+/** What else is wrong with a path is warned of when it is opened, and may be mended while the process runs. */
+function isFolder(path: string): boolean {
+  if (path.endsWith("/")) return true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function parseFormat(text: string): AccessLogFormat {
@@ -122,16 +148,10 @@ function parseHeaders(text: string): HeaderChoice[] {
   });
 }
 
-/** @returns ranges, both ends included */
-function parseStatuses(text: string): [number, number][] {
-  const parts = partsOf(text);
-  if (parts.length === 0) throw new InvalidArgumentError("It is empty.");
-  return parts.map((part) => {
-    const [, from = "", to = from] = /^(\d{3})(?:-(\d{3}))?$/.exec(part) ?? [];
-    if (from === "" || Number(to) < Number(from))
-      throw new InvalidArgumentError(`"${part}" is neither a status nor a range such as 500-599.`);
-    return [Number(from), Number(to)];
-  });
+function parseStatuses(text: string): StatusRange[] {
+  const ranges = parseStatusRanges(text);
+  if (ranges === undefined) throw new InvalidArgumentError(`"${text}" is not ${STATUS_SYNTAX}.`);
+  return ranges;
 }
 
 /** @returns milliseconds */

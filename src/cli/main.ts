@@ -5,7 +5,7 @@ import { addCleanup, addController, addMigrate, addPrepare, addProxy } from "./c
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
 import { addCheck, addExplain, addExport, addLocal } from "./manifest-commands.ts";
 import type { OnResult } from "./new-command.ts";
-import { checkEnvironment, type Environment } from "./settings.ts";
+import { checkEnvironment, dropEmptyVariables } from "./settings.ts";
 import { inOurSpelling } from "./traefik-mesh-options.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
@@ -17,7 +17,7 @@ const versions = (): string => `tulle ${version()}\nnode ${process.versions.node
 const SERVING: readonly string[] = ["local", "proxy", "controller"];
 
 /** Runs the command and sets the exit code. The process ends when nothing of it is left. */
-export async function main(args: readonly string[], environment: Environment): Promise<void> {
+export async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   let code: number = EXIT_FINE;
   const program = buildProgram((result) => {
     code = result;
@@ -36,6 +36,7 @@ export async function main(args: readonly string[], environment: Environment): P
       process.exit(EXIT_PROBLEMS);
     });
   try {
+    dropEmptyVariables(program, environment);
     checkEnvironment(program, environment);
     await program.parseAsync(inOurSpelling(args, program), { from: "user" });
   } catch (error) {

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { applySwitches, type Environment, setting } from "./settings.ts";
+import { applySwitches, dropEmptyVariables, type Environment, setting } from "./settings.ts";
 
 /** What a switch is, with this in its variable. */
 function switchOf(text: string): unknown {
@@ -24,4 +24,12 @@ test.each([
 
 test("a switch that is neither on nor off is refused", () => {
   expect(() => switchOf("maybe")).toThrow('TULLE_JSON="maybe": it takes true or false');
+});
+
+test("a variable of ours that is set to nothing is as good as not set, of whichever command", () => {
+  const program = new Command();
+  program.command("run").addOption(setting("--file <file>", ""));
+  const environment = { TULLE_FILE: "", TULLE_OTHER: "", HOME: "" };
+  dropEmptyVariables(program, environment);
+  expect(environment).toEqual({ TULLE_OTHER: "", HOME: "" });
 });

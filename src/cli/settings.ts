@@ -74,14 +74,26 @@ export function applyConfigFile(command: Command): void {
   }
 }
 
+/**
+ * Refuses flags of this prefix, since nothing comes of them. Variables and the config file may say such things for
+ * another command, or for later.
+ * @param remedy what there is not, and what to do
+ */
+export function refuseIdle(command: Command, prefix: string, remedy: string): void {
+  const idle = command.options.filter(
+    (option) => option.name().startsWith(prefix) && command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  if (idle.length > 0) throw new UsageError(`${idle.map((option) => option.long).join(", ")}: ${remedy}`);
+}
+
+/** Takes variables of ours that are set to nothing out of the environment: they are as good as not set. */
+export function dropEmptyVariables(command: Command, environment: Record<string, string | undefined>): void {
+  for (const name of variablesOf(command)) if (environment[name] === "") delete environment[name];
+}
+
 /** Refuses a variable that is one of ours but for its spelling. Others of the prefix are not ours to judge. */
 export function checkEnvironment(command: Command, environment: Environment): void {
-  const known = new Set<string>();
-  const visit = (each: Command) => {
-    for (const option of each.options) if (option.envVar !== undefined) known.add(option.envVar);
-    each.commands.forEach(visit);
-  };
-  visit(command);
+  const known = variablesOf(command);
   refuseOldVariables(environment);
   for (const name of Object.keys(environment)) {
     if (!name.startsWith(PREFIX) || known.has(name)) continue;
@@ -91,6 +103,17 @@ export function checkEnvironment(command: Command, environment: Environment): vo
     );
     if (meant !== undefined) throw new UsageError(`unknown variable ${name}: did you mean ${PREFIX}${meant}?`);
   }
+}
+
+/** Of the command, and of all below it. */
+function variablesOf(command: Command): Set<string> {
+  const found = new Set<string>();
+  const visit = (each: Command) => {
+    for (const option of each.options) if (option.envVar !== undefined) found.add(option.envVar);
+    each.commands.forEach(visit);
+  };
+  visit(command);
+  return found;
 }
 
 function namesOf(command: Command): string[] {

@@ -5,8 +5,9 @@ import { DEFAULT_PROPAGATORS, PROPAGATORS, type Propagator } from "../proxy/trac
 import type { TracingOptions } from "../proxy/tracing/tracer.ts";
 import type { Log } from "../telemetry/log.ts";
 import { collectorOf, TRACE_PROTOCOLS, type TraceProtocol } from "../trace-export/collector.ts";
-import type { SpanQueue } from "../trace-export/span-queue.ts";
-import { setting } from "./settings.ts";
+import { keptAlive } from "./kept-alive.ts";
+import { notEmpty } from "./not-empty.ts";
+import { refuseIdle, setting } from "./settings.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface TracingFlags {
@@ -45,7 +46,10 @@ const HEADERS_VARIABLE = "TULLE_TRACING_HEADERS";
 export function addTracingOptions(command: Command): Command {
   return command
     .addOption(
-      setting("--tracing-endpoint <url>", "collector to send spans to, such as http://collector:4317; without it none"),
+      setting(
+        "--tracing-endpoint <url>",
+        "collector to send spans to, such as http://collector:4317; without it none",
+      ).argParser(notEmpty),
     )
     .addOption(
       setting(
@@ -71,8 +75,14 @@ export function addTracingOptions(command: Command): Command {
         .default(DEFAULT_PROPAGATORS, DEFAULT_PROPAGATORS.join(","))
         .argParser(propagators),
     )
-    .addOption(setting("--tracing-service-name <name>", "service.name of the spans").default("tulle"))
-    .addOption(setting("--tracing-headers <name=value,…>", "sent to the collector with each request"));
+    .addOption(
+      setting("--tracing-service-name <name>", "service.name of the spans").default("tulle").argParser(notEmpty),
+    )
+    .addOption(setting("--tracing-headers <name=value,…>", "sent to the collector with each request"))
+    .hook("preAction", (_, action) => {
+      if (action.opts<TracingFlags>().tracingEndpoint === undefined)
+        refuseIdle(action, "tracing-", "there is no tracing; add --tracing-endpoint URL");
+    });
 }
 
 /**
@@ -85,7 +95,7 @@ export async function openTracing(
   log: Log | undefined,
 ): Promise<OpenTracing | undefined> {
   const { tracingEndpoint: endpoint, tracingServiceName } = flags;
-  if (endpoint === undefined || endpoint === "") return undefined;
+  if (endpoint === undefined) return undefined;
   const collector = collectorOf(endpoint, flags.tracingProtocol);
   // The variable as well: in a Pod it is that or the flag, as the chart's user wrote it.
   if (typeof collector === "string")
@@ -109,15 +119,8 @@ export async function openTracing(
         onSpan: (span) => queue.add(span),
       },
     },
-    close: () => flushed(queue),
+    close: () => keptAlive(queue.close(FLUSH_MS)),
   };
-}
-
-/** Timers of the clock do not keep the process alive, and it must not end before the last spans left. */
-async function flushed(queue: SpanQueue): Promise<void> {
-  const hold = setInterval(() => {}, FLUSH_MS);
-  await queue.close(FLUSH_MS);
-  clearInterval(hold);
 }
 
 /** For the arguments of a worker. The headers go by the environment, which it inherits. */

@@ -44,6 +44,7 @@ test.each([
   ["path=cart", 'path: "cart" does not begin with /'],
   ["path-regex=(", 'path-regex: "(" is no regular expression of RE2: '],
   ["status=6xx", 'status: "6xx" is not a status'],
+  ["status=600", 'status: "600" is not a status from 100 to 599'],
   ["status=599-500", 'status: "599-500" is not a status'],
   ["reason=AccessDenid", 'reason: "AccessDenid" is no reason: did you mean AccessDenied?'],
   ["reason=toString", 'reason: "toString" is no reason'],

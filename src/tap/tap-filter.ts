@@ -3,6 +3,7 @@ import { RE2JS } from "re2js";
 import { FAILURES } from "../model/failures.ts";
 import { parseGoDuration } from "../model/go-duration.ts";
 import { nearest } from "../model/nearest.ts";
+import { parseStatusRanges, STATUS_SYNTAX, type StatusRange } from "../model/status-ranges.ts";
 
 export interface TapFilter {
   /** `namespace`, or `namespace/name` of a Pod or of what made it. */
@@ -14,8 +15,7 @@ export interface TapFilter {
   readonly path?: string;
   /** RE2; fits anywhere in the path. */
   readonly pathRegex?: string;
-  /** Both ends included. */
-  readonly statuses?: readonly (readonly [from: number, to: number])[];
+  readonly statuses?: readonly StatusRange[];
   /** A code of failures, or `any`. */
   readonly reason?: string;
   readonly slowerMs?: number;
@@ -71,9 +71,8 @@ const READERS: Readonly<Record<string, Reader>> = {
     }
   },
   status: (text, into) => {
-    const ranges = text.split(",").map(statusRange);
-    if (!ranges.every((range) => range !== undefined))
-      return "is not a status, a class such as 5xx, or a range 500-599";
+    const ranges = parseStatusRanges(text);
+    if (ranges === undefined) return `is not ${STATUS_SYNTAX}`;
     into.statuses = ranges;
     return "";
   },
@@ -119,12 +118,6 @@ export function readTapFilter(query: URLSearchParams): TapFilter | string {
     if (wrong !== "") return `${name}: "${printable(text)}" ${wrong}`;
   }
   return filter;
-}
-
-function statusRange(text: string): readonly [number, number] | undefined {
-  if (/^[1-5]xx$/.test(text)) return [Number(text[0]) * 100, Number(text[0]) * 100 + 99];
-  const [, first, last = first] = /^(\d{3})(?:-(\d{3}))?$/.exec(text) ?? [];
-  return first === undefined || Number(last) < Number(first) ? undefined : [Number(first), Number(last)];
 }
 
 function isCount(text: string): boolean {

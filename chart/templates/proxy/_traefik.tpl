@@ -7,7 +7,8 @@
 - --accesslog=true
 - --accesslog.format={{ .format }}
 {{- with .filters.status }}
-- --accesslog.filters.statuscodes={{ join "," . }}
+{{- /* Traefik has no classes. */}}
+- --accesslog.filters.statuscodes={{ regexReplaceAll "([1-5])xx" (join "," .) "${1}00-${1}99" }}
 {{- end }}
 {{- with .filters.minDuration }}
 - --accesslog.filters.minduration={{ . }}

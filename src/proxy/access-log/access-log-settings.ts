@@ -1,3 +1,5 @@
+import type { StatusRange } from "../../model/status-ranges.ts";
+
 export type AccessLogFormat = "json" | "common";
 
 export interface HeaderChoice {
@@ -11,13 +13,15 @@ export interface HeaderChoice {
 export interface AccessLogSettings {
   /** Absent: standard output. */
   readonly file?: string;
+  /** Other processes of this proxy may write to the file too. */
+  readonly shared?: boolean;
   readonly format: AccessLogFormat;
   /** Names of the fields of a JSON line; absent: all. */
   readonly fields?: readonly string[];
   /** Field lines of the request that a JSON line has. */
   readonly headers: readonly HeaderChoice[];
   /** Calls that fit one of these are logged; where there is none of the three, all are. */
-  readonly statuses: readonly (readonly [from: number, to: number])[];
+  readonly statuses: readonly StatusRange[];
   readonly minDurationMs?: number;
   readonly retried: boolean;
   /** Which share of those; in [0, 1]. */
