@@ -59,6 +59,18 @@ describe("the access log of tulle local", () => {
     for (const line of lines) expect(line).toMatch(/^{"kind":"http","service":"[^"]+","status":200}$/);
   });
 
+  test("that cannot be written says at the end how many lines are lost", async () => {
+    const { code, err } = await runTulle(["local", "--once", "--access-log-file", "/dev/full", ...ANY_PORTS]);
+    const lost = /lost lines: they could not be written before the end \(file=\/dev\/full, lines=(\d+), error=ENOSPC/;
+    expect([code, err]).toEqual([0, expect.stringMatching(lost)]);
+    expect(Number(lost.exec(err)?.[1])).toBeGreaterThan(10);
+  });
+
+  test("is not asked for by a variable that is set to nothing", async () => {
+    const { code, err } = await runTulle(["local", "--once", ...ANY_PORTS], { TULLE_ACCESS_LOG_FILE: "" });
+    expect([code, err]).toEqual([0, expect.not.stringContaining("access log")]);
+  });
+
   test.each([
     [["--access-log", "--json"], "with --json, standard output has the ready line alone: give --access-log-file"],
     [
@@ -71,6 +83,11 @@ describe("the access log of tulle local", () => {
     [["--access-log-filter-status=599-500"], '"599-500" is not a status from 100 to 599, a class such as 5xx'],
     [["--access-log-filter-min-duration=2"], '"2" is not a duration such as 200ms or 1.5s.'],
     [["--access-log-sampling=2"], '"2" is not a number from 0 to 1.'],
+    [["--access-log-file="], "It is empty."],
+    [["--access-log-file=/tmp"], "--access-log-file /tmp is a folder"],
+    [["--access-log-sampling=0.5"], "--access-log-sampling: there is no access log; add --access-log or"],
+    [["--tracing-rate=5"], "--tracing-rate: there is no tracing; add --tracing-endpoint URL"],
+    [["--tracing-service-name="], "It is empty."],
     [["--access-log-headers=a b"], '"a b" is not NAME, NAME=keep or NAME=redact.'],
   ])("%j is wrong usage", async (args, message) => {
     const { code, err } = await runTulle(["local", "--once", ...args, ...ANY_PORTS]);
@@ -83,11 +100,6 @@ describe("tulle local", () => {
     const { code, out } = await runTulle(["local", "--once", "--acl", mode, ...ANY_PORTS]);
     expect([code, out.match(/✓/g)?.length, out.match(/✗/g)]).toEqual([0, 13, null]);
   });
-    [["--access-log-file="], "It is empty."],
-    [["--access-log-file=/tmp"], "--access-log-file /tmp is a folder"],
-    [["--access-log-sampling=0.5"], "--access-log-sampling: there is no access log; add --access-log or"],
-    [["--tracing-rate=5"], "--tracing-rate: there is no tracing; add --tracing-endpoint URL"],
-    [["--tracing-service-name="], "It is empty."],
 
   test("says in one line where everything is, and ends clean at the first signal", async () => {
     const local = startTulle(["local", "--json", ...ANY_PORTS]);

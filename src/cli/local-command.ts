@@ -13,6 +13,7 @@ import type { ListenAddress } from "./common-options.ts";
 import { count } from "./count.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
+import { keptAlive } from "./kept-alive.ts";
 import { formatLocated, type ManifestOptions, type Manifests, openManifests, refuseMissing } from "./load-manifests.ts";
 import { portSummary } from "./port-summary.ts";
 import { stderrLog } from "./stderr-log.ts";
@@ -60,7 +61,7 @@ export async function runLocal(options: LocalOptions, version: string): Promise<
     return options.once === true ? EXIT_PROBLEMS : EXIT_FINE;
   } finally {
     stop.controller.abort();
-    await run.cluster.close();
+    await keptAlive(run.cluster.close());
     process.off("SIGUSR1", onReopen);
     await tracing?.close();
     stop.release();

@@ -7,6 +7,7 @@ import { canSharePorts } from "../shared-ports/port-sharing.ts";
 import { type AccessLogFlags, accessLogSettings } from "./access-log-options.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
 import { EXIT_FINE } from "./exit-codes.ts";
+import { keptAlive } from "./kept-alive.ts";
 import type { WorkerArguments } from "./proxy-worker.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { openTracing, type TracingFlags, tracingForWorkers } from "./tracing.ts";
@@ -45,7 +46,7 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   const { controller, caFile, tokenFile, stateDir, podName, address } = options;
   const { dnsPort, healthPort, metricsPort, adminPort, handOver } = options;
   const workers = options.workers === "auto" ? Math.min(await usableCores(), MAX_AUTO_WORKERS) : options.workers;
-  const accessLog = accessLogSettings(options);
+  const accessLog = accessLogSettings(options, workers > 1 || handOver);
   log.info("proxy starting", { version, pod: podName, workers });
   const of = { version, pod: podName, node: options.nodeName, sharers: 1 };
   // Workers export what they carry themselves; here it is only found out whether the settings are right.
@@ -87,13 +88,13 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
     await Promise.race([daemon.start(), stop.asked]);
   } catch (error) {
     // What is open would keep the process alive, and look like a proxy that runs.
-    await daemon.stop(0, 0);
+    await keptAlive(daemon.stop(0, 0));
     await tracing?.close();
     throw error;
   }
   await Promise.race([daemon.replaced.then(() => log.info("another proxy has taken over")), stop.asked]);
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });
-  await daemon.stop(options.lameDuck * 1000, options.drain * 1000);
+  await keptAlive(daemon.stop(options.lameDuck * 1000, options.drain * 1000));
   await tracing?.close();
   log.info("proxy stopped");
   process.off("SIGUSR1", onReopen);

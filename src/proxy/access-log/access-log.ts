@@ -25,12 +25,12 @@ export class AccessLog {
   readonly #sink: LineSink;
 
   constructor({ settings, clock, random, log }: AccessLogOptions) {
-    const { file, format, fields, headers } = settings;
+    const { file, shared = false, format, fields, headers } = settings;
     const isJson = format === "json";
     this.#clock = clock;
     this.#filter = new CallFilter(settings, random);
     this.#form = isJson ? new JsonLine(settings) : new CommonLine();
-    this.#sink = new LineSink({ clock, log, ...(file === undefined ? {} : { file }) });
+    this.#sink = new LineSink({ shared, clock, log, ...(file === undefined ? {} : { file }) });
     this.wants = {
       host: isJson && (fields?.includes("host") ?? true),
       requestFields: isJson ? headers.map(({ name }) => name) : COMMON_HEADERS,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LineQueue } from "./line-queue.ts";
+import { LineQueue, linesIn } from "./line-queue.ts";
 
 const anyLine = fc.integer({ min: 0, max: 300 }).map((length) => `${"x".repeat(length)}\n`);
 /** A line, in the pieces in which it is written; or how many bytes are taken. */
@@ -31,8 +31,12 @@ test("what is taken is what was added, in whole lines and pieces no larger than 
       const all = lines.join("");
       expect(queue.bytes).toBe(all.length);
       let read = "";
+      let count = lines.length;
+      expect(queue.countLines()).toBe(count);
       for (let taken = queue.take(max); taken !== undefined; taken = queue.take(max)) {
         const text = taken.toString();
+        count -= linesIn(taken, 0, taken.length);
+        expect(queue.countLines()).toBe(count);
         expect(text.endsWith("\n")).toBe(true);
         if (text.length > max) expect(text.indexOf("\n")).toBe(text.length - 1);
         read += text;

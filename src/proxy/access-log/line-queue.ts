@@ -1,7 +1,7 @@
 /** Whole lines that wait to be written, as bytes in chunks, with a bound. */
 import { LineBytes } from "./line-bytes.ts";
 
-const LINE_FEED = 10;
+export const LINE_FEED = 10;
 
 interface Chunk {
   readonly bytes: Buffer;
@@ -81,6 +81,17 @@ export class LineQueue {
     return bytes.subarray(from, to);
   }
 
+  /** That wait. It looks through all of them. */
+  countLines(): number {
+    let lines = 0;
+    let from = this.#taken;
+    for (const { bytes, length } of [...this.#full, { bytes: this.line.chunk, length: this.line.from }]) {
+      lines += linesIn(bytes, from, length);
+      from = 0;
+    }
+    return lines;
+  }
+
   #pass({ bytes }: Chunk): void {
     this.#full.shift();
     this.#taken = 0;
@@ -96,4 +107,11 @@ export class LineQueue {
     this.#spare = undefined;
     return spare;
   }
+}
+
+/** How many end between `from` and `to`. */
+export function linesIn(bytes: Buffer, from: number, to: number): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_FEED, from); at >= 0 && at < to; at = bytes.indexOf(LINE_FEED, at + 1)) lines++;
+  return lines;
 }

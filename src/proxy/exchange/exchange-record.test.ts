@@ -40,7 +40,7 @@ async function open(options: FixtureOptions) {
       });
     return records[0] as ReturnType<typeof copyOf>;
   };
-  return { proxy, record };
+  return { proxy, record, records };
 }
 
 async function endpoint(onData: Parameters<typeof FarEnd.listen>[0]): Promise<string> {
@@ -234,6 +234,22 @@ describe("the status of gRPC", () => {
     await proxy.exchange(get());
     expect(await record()).toMatchObject({ grpcStatus: -1 });
   });
+});
+
+test("of a call that is cut at the end of a drain there is a record when the engine has closed", async () => {
+  const clock = new ManualClock();
+  let asked = () => {};
+  const called = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const { proxy, records } = await open({ endpoints: [await endpoint(() => asked())], clock });
+  const caller = await proxy.caller();
+  caller.send(get());
+  await called;
+  const closed = proxy.engine.close(1_000);
+  clock.advance(1_000);
+  await closed;
+  expect(records).toHaveLength(1);
 });
 
 describe("what is only of the request's head", () => {

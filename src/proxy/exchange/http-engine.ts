@@ -136,8 +136,8 @@ export class HttpEngine implements ConnectionOwner {
   }
 
   /**
-   * Ends connections when they have nothing under way or to come; resolves when all of them have ended, or after `drainMs`,
-   * which ends them.
+   * Ends connections when they have nothing under way or to come, or after `drainMs`; resolves when all of them have ended,
+   * and what they carried is recorded.
    */
   async close(drainMs: number): Promise<void> {
     this.#shared.draining = true;
@@ -153,6 +153,10 @@ export class HttpEngine implements ConnectionOwner {
     }
     this.#tick?.cancel();
     for (const connection of this.#connections) connection.destroy();
+    if (this.#connections.size > 0)
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
     this.#shared.sessions.close();
     this.#shared.pools.close();
   }
