@@ -228,7 +228,7 @@ function hints(ready: ReadyLine, accessControl: AccessMode): string[] {
   for (const pod of ready.pods.slice(0, MAX_LISTED_PODS))
     lines.push(`  ${pod.ip.padEnd(14)}${pod.namespace}/${pod.name}`);
   if (ready.pods.length > MAX_LISTED_PODS) lines.push(`  and ${ready.pods.length - MAX_LISTED_PODS} more`);
-  lines.push("\nEdit a manifest: the change is in force at once (what goes, 0.4 s later). Ctrl-C ends.");
+  lines.push("\nEdit a manifest: the change is in force at once (what goes, half a second later). Ctrl-C ends.");
   return lines;
 }
 
