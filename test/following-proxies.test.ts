@@ -15,6 +15,7 @@ import {
   endpoint,
   freePort,
   freePorts,
+  type NodePorts,
   nodeProxy,
   startedProxy,
   stateFolder,
@@ -143,6 +144,82 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
     await stopped;
   });
 
+  /** Of the log of one that is started: what has been said, and when. */
+  function hearing() {
+    const said: string[] = [];
+    let onSaid = () => {};
+    const info = (message: string) => {
+      said.push(message);
+      onSaid();
+    };
+    const says = async (text: string) => {
+      while (!said.some((each) => each.includes(text)))
+        await new Promise<void>((resolve) => {
+          onSaid = resolve;
+        });
+    };
+    return { log: { ...silentLog, info }, says };
+  }
+
+  const ready = async ({ healthPort }: NodePorts) => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status;
+
+  test("and is started while another is being given the ports has them where that one ends", async () => {
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const { port, acked } = await controller(configFor(entry, await endpoint()));
+    const first = await startedProxy(port, folder, { handOver: true, ports });
+    await acked;
+    const failing = new HandOver({ folder, clock: systemClock, log: silentLog });
+    onTestFinished(() => failing.close());
+    await failing.meet();
+    await failing.takeOver();
+    const { log, says } = hearing();
+    const third = await nodeProxy(port, folder, { handOver: true, ports, log });
+    const started = third.daemon.start();
+    const waits = says("another proxy has the ports");
+    expect(await Promise.race([waits.then(() => "waits"), started.then(() => "has started")])).toBe("waits");
+    failing.close();
+    await started;
+    await first.daemon.replaced;
+    expect(await ready(ports)).toBe(200);
+    const stopped = first.stop();
+    await third.stop();
+    await stopped;
+  });
+
+  test("and one that starts at the same moment, with nobody before them, follow one another", async () => {
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const { port } = await controller(configFor(entry, await endpoint()));
+    const both = [
+      await nodeProxy(port, folder, { handOver: true, ports }),
+      await nodeProxy(port, folder, { handOver: true, ports }),
+    ];
+    await Promise.all(both.map(({ daemon }) => daemon.start()));
+    const gone = await Promise.race(both.map(({ daemon }, index) => daemon.replaced.then(() => index)));
+    expect(await ready(ports)).toBe(200);
+    await both[gone]?.stop();
+    expect(await ready(ports)).toBe(200);
+  });
+
+  test("and one that waits beside it are both there for the next configuration when the one before ends", async () => {
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const config = configFor(entry, await endpoint());
+    const [near, far] = [await controller(config), await controller(undefined)];
+    // Nothing is saved while its clock stands.
+    const first = await startedProxy(near.port, folder, { handOver: true, ports, clock: new ManualClock() });
+    await near.acked;
+    const heard = [hearing(), hearing()];
+    const both = await Promise.all(heard.map(({ log }) => nodeProxy(far.port, folder, { handOver: true, ports, log })));
+    const started = both.map(({ daemon }) => daemon.start());
+    await Promise.all(heard.map(({ says }) => says("another proxy has the ports")));
+    await first.stop();
+    await Promise.race(started);
+    far.server.publish(seal(config));
+    await Promise.all(started);
+    const gone = await Promise.race(both.map(({ daemon }, index) => daemon.replaced.then(() => index)));
+    await both[gone]?.stop();
+    expect(await ready(ports)).toBe(200);
+  });
+
   test("and is told to stop just when it asks leaves that one its ports at once", async () => {
     const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
     const { port, acked } = await controller(configFor(entry, await endpoint()));
@@ -158,8 +235,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
     const second = await nodeProxy(port, folder, { handOver: true, ports, log: { ...silentLog, info } });
     await second.daemon.start();
     await stopped;
-    const ready = async () => (await fetch(`http://127.0.0.1:${ports.healthPort}/readyz`)).status;
-    await expect.poll(() => ready().catch(() => 0), { timeout: 10_000 }).toBe(200);
+    await expect.poll(() => ready(ports).catch(() => 0), { timeout: 10_000 }).toBe(200);
     await first.stop();
   });
 });

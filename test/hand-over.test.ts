@@ -334,6 +334,18 @@ describe.skipIf(!CAN)("a proxy that follows another on its ports (Node.js 22.12 
     },
   );
 
+  test("at the same moment as another does so too, and one of them is left in the end", async () => {
+    const first = start();
+    await at.host.inForceOn(1);
+    const both = [start(), start()];
+    await Promise.all(both.map((each) => each.says("took over")));
+    expect(await first.ended()).toBe(0);
+    expect(await Promise.race(both.map((each) => each.ended()))).toBe(0);
+    expect(both.filter((each) => !each.hasEnded).length).toBe(1);
+    expect(await statusCode(at.host.ports.health, "/readyz")).toBe(200);
+    await get(at.web, false);
+  });
+
   test("takes nothing over from another state folder, and ends as the ports of health are taken", async () => {
     const first = start();
     await at.host.inForceOn(1);

@@ -148,7 +148,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "model",
       "telemetry",
     ],
-    node: ["fs/promises", "cluster", "net"],
+    node: ["fs", "fs/promises", "cluster", "net"],
     packages: ["zod"],
   },
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -399,13 +399,50 @@ test("what a killed proxy left there is nobody, and is no obstacle", async () =>
   expect(await proxy().meet()).toBe(true);
 });
 
-test("two that start at once do not both think that they are the one", async () => {
+describe("while the ports are being given away", () => {
+  test("whoever looks finds the one that gives them, and asks the one that has them then", async () => {
+    await running();
+    const [second, third] = [proxy(), proxy()];
+    await second.meet();
+    await second.takeOver();
+    expect(await third.meet()).toBe(true);
+    const own = ports();
+    await inCharge(second, own);
+    await second.taken();
+    expect(await third.takeOver()).toEqual(GIVEN);
+    expect(own.said).toEqual(["gave up"]);
+  });
+
+  test("and are not taken, whoever looks finds the one that has them back, though another had its place", async () => {
+    const { own } = await running();
+    const [failing, next] = [proxy(), proxy()];
+    await failing.meet();
+    await failing.takeOver();
+    await failing.listen();
+    failing.close();
+    await own.until("took back");
+    expect(await next.meet()).toBe(true);
+    expect(await next.takeOver()).toEqual(GIVEN);
+  });
+});
+
+test("one that is told to stop while it takes the place of another leaves that one its place", async () => {
   const { own } = await running();
-  await expect(proxy().listen()).rejects.toThrow("EADDRINUSE");
+  const late = proxy();
+  const listening = late.listen();
+  late.withdraw();
+  await listening;
   const next = proxy();
   await next.meet();
   await next.takeOver();
   expect(own.said).toEqual(["gave up"]);
+});
+
+test("nothing but the socket is left in the folder", async () => {
+  const { handOver } = await running();
+  expect(readdirSync(folder)).toEqual(["hand-over.sock"]);
+  handOver.close();
+  expect(await proxy().meet()).toBe(false);
 });
 
 test.skipIf(process.getuid?.() === 0)("where it cannot be known who is there, nothing is taken", async () => {

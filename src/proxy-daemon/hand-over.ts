@@ -1,11 +1,15 @@
 /**
  * How one proxy follows another on the same ports, over a socket in their common state folder. The next one opens the ports
  * of calls beside the one before; when its configuration is in force it asks, the one before gives up what only one of
- * them can have (this socket, the ports of health, metrics and admin API), and says what it has counted and then so; the next one
+ * them can have (the ports of health, metrics and admin API), and says what it has counted and then so; the next one
  * says when it has them, and the one before when it knows. Whichever of them dies, the other serves on; where the next one
  * ends before it has them, or is not heard in time, they are taken back.
+ *
+ * At no time is nobody found while there is a proxy: until the next one has put a socket of its own in the place of the
+ * one before's, at one stroke, that one is found, and whoever looks meanwhile is sent on to the one that has the ports then.
  */
-import { chmod, readFile, rm, writeFile } from "node:fs/promises";
+import { renameSync } from "node:fs";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import type { Clock } from "../model/clock.ts";
 import { letOthersRun } from "../model/let-others-run.ts";
@@ -33,6 +37,8 @@ const MAX_LINE_BYTES = 1024 * 1024;
 const NOBODY: ReadonlySet<string> = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET"]);
 /** Its own user alone may ask for the ports. */
 const MODE = 0o600;
+/** Of the folder in which a socket waits for its name; no longer than that, as the kernel bounds paths of sockets. */
+const UNNAMED = "next-";
 const MIGRATION = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 export interface HandOverOptions {
@@ -119,7 +125,7 @@ export class HandOver implements CountsListener {
       this.#before = undefined;
       if (this.#withdrawn) break;
       if (answer === "late") throw new Error("the proxy before this one does not give up its ports");
-      log.warn("the proxy before this one ended while it handed over");
+      log.warn("the proxy before this one ended, or has given its ports to another");
       await this.meet();
     }
     return GONE;
@@ -143,9 +149,14 @@ export class HandOver implements CountsListener {
     if (heard.how === "said" && heard.line === TOO_LATE) throw tooLate();
   }
 
+  /** What was given was taken back. */
+  get isTooLate(): boolean {
+    return this.#before?.coming === TOO_LATE;
+  }
+
   /** Why what was given cannot be opened. @returns the error where it is not that it was taken back */
   reasonFor(error: Error): Error {
-    return this.#before?.coming === TOO_LATE ? tooLate() : error;
+    return this.isTooLate ? tooLate() : error;
   }
 
   /**
@@ -204,31 +215,32 @@ export class HandOver implements CountsListener {
   }
 
   /**
-   * Waits for the next one, if it does not yet.
-   * @throws the error of listen(2), which is EADDRINUSE where another proxy waits there
+   * Waits for the next one, who finds this one from now on and nobody else. It is for who has the health port: only one
+   * proxy can have that, so only one does this at a time.
+   * @throws the error of mkdtemp(3), listen(2) or rename(2)
    */
   async listen(): Promise<void> {
-    if (this.#closed || this.#server !== undefined) return;
+    if (this.#withdrawn) return;
     const server = net.createServer((socket) => void this.#onNext(new LineChannel(socket, MAX_LINE_BYTES)));
+    const folder = await mkdtemp(`${this.#options.folder}/${UNNAMED}`);
     try {
-      await bound(server, this.#path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-      const other = await connected(this.#path);
-      other?.destroy();
-      if (other !== undefined) throw error;
-      // It is left of one that was killed, or was of one that has just closed it.
-      await rm(this.#path, { force: true });
-      await bound(server, this.#path);
+      await bound(server, `${folder}/s`);
+      await chmod(`${folder}/s`, MODE);
+      // Both in one step: once this is told to stop, the health port may be another's.
+      if (!this.#withdrawn) {
+        renameSync(`${folder}/s`, this.#path);
+        this.stopListening();
+        this.#server = server;
+      }
+    } finally {
+      if (this.#server !== server) server.close();
+      await rm(folder, { recursive: true, force: true });
     }
-    this.#server = server;
     // Of single accepts: the next ones may succeed.
     server.on("error", (error) => this.#options.log.warn("hand-over", { error: error.message }));
-    if (this.#closed) this.stopListening();
-    else await chmod(this.#path, MODE);
   }
 
-  /** Nobody new comes. The name in the file system goes with it. */
+  /** Nobody new comes. The name stays in the file system: it is another's, or leads to nobody. */
   stopListening(): void {
     if (this.#server?.listening === true) this.#server.close();
     this.#server = undefined;
@@ -286,13 +298,12 @@ export class HandOver implements CountsListener {
   async #give(next: LineChannel, ports: OwnPorts): Promise<void> {
     const { log } = this.#options;
     this.#next = next;
-    // The name is free for the next one by that.
-    this.stopListening();
     await inPieces(next, await ports.giveUp());
     next.say(YIELD);
     const heard = await this.#inTime(next, HAVE_MS);
     if (this.#closed) return;
     if (heard.how === "said" && heard.line === HAVE) {
+      this.stopListening();
       next.say(GO_ON);
       ports.replaced();
     } else {

@@ -19,6 +19,7 @@ import type { Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
+import { AdminPorts } from "./admin-ports.ts";
 import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
 import { HandOver, migrateConnections } from "./hand-over.ts";
 import { CountsTeller, type HandedCounts } from "./handed-counts.ts";
@@ -70,9 +71,6 @@ export interface ProxyDaemonOptions {
 const ADMIN_ADDRESS = "127.0.0.1";
 /** How long a connection waits for the configuration that knows its caller. */
 const NEWCOMER_WAIT_MS = 1_000;
-/** How often, and how far apart, it is tried to open the ports of a process that has just ended. */
-const FREED_TRIES = 20;
-const FREED_MS = 100;
 
 /** To who reads counters: a figure that is not the node's would look like a step back, and then one forward. */
 const NOT_IN_CHARGE = text("another proxy has the counts of this node\n", 503);
@@ -105,9 +103,7 @@ export class ProxyDaemon {
   readonly #proxy: DataPlane;
   readonly #zone = new MeshZone([]);
   readonly #dns: DnsServer;
-  readonly #health: AdminServer;
-  readonly #metrics: AdminServer;
-  readonly #admin: AdminServer;
+  readonly #ports: AdminPorts;
   readonly #saved: SavedConfig;
   readonly #handOver: HandOver | undefined;
   /** Resolves when the first configuration is in force. */
@@ -157,10 +153,18 @@ export class ProxyDaemon {
       this.#onReplaced = resolve;
     });
     const health = healthRoutes(() => this.#notReady());
-    this.#health = new AdminServer(health);
     const open = { ...this.#openRoutes(), ...health };
-    this.#metrics = new AdminServer(open);
-    this.#admin = new AdminServer({ ...this.#configRoutes(), ...open });
+    const { address, healthPort, metricsPort, adminPort } = options;
+    this.#ports = new AdminPorts({
+      ports: [
+        { server: new AdminServer(health), address, port: healthPort },
+        { server: new AdminServer(open), address, port: metricsPort },
+        { server: new AdminServer({ ...this.#configRoutes(), ...open }), address: ADMIN_ADDRESS, port: adminPort },
+      ],
+      handOver: this.#handOver,
+      clock,
+      log,
+    });
   }
 
   /**
@@ -169,36 +173,38 @@ export class ProxyDaemon {
    */
   async start(): Promise<void> {
     await this.#proxy.start();
-    const handOver = (await this.#meet()) ? this.#handOver : undefined;
-    this.#inCharge = handOver === undefined;
-    if (handOver === undefined) {
-      await this.#openOwnPorts();
-      this.#answerNext();
-    }
+    await this.#prepareToShare();
+    this.#inCharge = await this.#ports.openOrMeet();
+    if (this.#draining) return;
+    let follows = !this.#inCharge;
+    if (!follows) this.#answerNext();
     await this.#followController();
-    if (handOver === undefined) return;
-    await Promise.race([this.#inForce, handOver.gone()]);
-    // It may be told to stop while it waits: the one before goes on, then.
-    if (!this.#draining) await this.#takeOver(handOver);
+    while (follows) {
+      await Promise.race([this.#inForce, this.#handOver?.gone()]);
+      // It may be told to stop while it waits: the one before goes on, then.
+      follows = !this.#draining && !(await this.#takeOver());
+    }
   }
 
-  async #takeOver(handOver: HandOver): Promise<void> {
+  /** @returns false where another was quicker: that one is the one before now */
+  async #takeOver(): Promise<boolean> {
     const { log } = this.#options;
+    const handOver = this.#handOver as HandOver;
     const { how, counts } = await handOver.takeOver();
-    if (this.#draining) return;
+    if (this.#draining) return true;
     if (counts !== undefined) await this.#counts.inherit(counts);
     if (how === "given")
-      await this.#openOwnPorts().catch((error: Error) => {
+      await this.#ports.openGiven().catch((error: Error) => {
         throw handOver.reasonFor(error);
       });
-    // What a process had is free a moment after its end is seen.
-    else await this.#openFreedPorts(FREED_TRIES);
+    else if (!(await this.#ports.openOrMeet())) return false;
     if (this.#draining) {
-      await this.#closeOwnPorts();
-      return;
+      handOver.stopListening();
+      await this.#ports.close();
+      return true;
     }
     await handOver.taken();
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted) return true;
     void this.#counts.follow(handOver).catch((error: Error) => {
       log.error("the proxy before this one has the ports", { error: error.message });
       this.#onReplaced();
@@ -206,6 +212,7 @@ export class ProxyDaemon {
     this.#takeCharge();
     this.#answerNext();
     log.info("took over from the proxy before this one");
+    return true;
   }
 
   /** Others may ask for what is in charge here. */
@@ -231,64 +238,24 @@ export class ProxyDaemon {
     this.#client?.report(this.#proxy.closedEntrypoints());
   }
 
-  /** @returns whether there is a proxy to take over from */
-  async #meet(): Promise<boolean> {
-    const { log } = this.#options;
-    if (this.#handOver === undefined) return false;
-    if (!(await migrateConnections()))
-      log.warn(
+  async #prepareToShare(): Promise<void> {
+    if (this.#handOver !== undefined && !(await migrateConnections()))
+      this.#options.log.warn(
         "a connection that comes in the instant of a hand-over may be reset: set the sysctl net.ipv4.tcp_migrate_req=1",
       );
-    const follows = await this.#handOver.meet();
-    if (follows) log.info("another proxy has the ports; it is asked for them once a configuration is in force here");
-    return follows;
-  }
-
-  /**
-   * Those that calls do not come to, and that are not open yet: one process has them at a time.
-   * @throws the error of listen(2); another try may follow
-   */
-  async #openOwnPorts(): Promise<void> {
-    const { address, healthPort, metricsPort, adminPort } = this.#options;
-    await this.#handOver?.listen();
-    const open = async (server: AdminServer, on: string, port: number) => {
-      if (!this.#draining && !server.listening) await server.listen(on, port);
-    };
-    await open(this.#health, address, healthPort);
-    await open(this.#metrics, address, metricsPort);
-    await open(this.#admin, ADMIN_ADDRESS, adminPort);
-  }
-
-  /** @param tries how often it is tried. @throws the error of listen(2), the last time */
-  async #openFreedPorts(tries: number): Promise<void> {
-    for (let tried = 1; ; tried++) {
-      try {
-        await this.#openOwnPorts();
-        return;
-      } catch (error) {
-        if (this.#draining) return;
-        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || tried >= tries) throw error;
-        await new Promise<void>((resolve) => void this.#options.clock.after(FREED_MS, resolve));
-      }
-    }
-  }
-
-  async #closeOwnPorts(): Promise<void> {
-    this.#handOver?.stopListening();
-    await Promise.all([this.#health.close(), this.#metrics.close(), this.#admin.close()]);
   }
 
   async #giveUp(): Promise<HandedCounts> {
     this.#inCharge = false;
     this.#tellStanding();
-    await Promise.all([this.#saved.leave(), this.#closeOwnPorts()]);
+    await Promise.all([this.#saved.leave(), this.#ports.close()]);
     this.#teller = new CountsTeller({ clock: this.#options.clock, read: () => this.#counts.all() });
     return this.#teller.take();
   }
 
   async #takeBack(): Promise<void> {
     this.#takeCharge();
-    await this.#openFreedPorts(Number.POSITIVE_INFINITY).catch((error) =>
+    await this.#ports.takeBack().catch((error) =>
       this.#options.log.error("the ports of health, metrics and admin API could not be taken back", {
         error: (error as Error).message,
       }),
@@ -330,6 +297,7 @@ export class ProxyDaemon {
    */
   async stop(lameDuckMs: number, drainMs: number): Promise<void> {
     this.#draining = true;
+    this.#ports.openNoMore();
     this.#handOver?.withdraw();
     this.#proxy.startDraining();
     const lameDuck =
@@ -346,7 +314,7 @@ export class ProxyDaemon {
     await this.#handOver?.settled();
     if (this.#isReplaced) await this.#tellLastCounts();
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
-    await this.#closeOwnPorts();
+    await this.#ports.close();
     this.#handOver?.close();
     this.#teller?.close();
     this.#process.close();
