@@ -727,6 +727,22 @@ describe("draining", () => {
     expect(await busy.end()).toBe("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     expect(proxy.engine.openUpstreamConnections).toBe(0);
   });
+
+  test("of a Service that is gone ends with the first answer of our own, as the Service may be back elsewhere", async () => {
+    const server = await answering(OK);
+    const proxy = await proxyTo(server);
+    const caller = await proxy.caller();
+    caller.send(GET);
+    await caller.until(() => caller.received.endsWith("ok"));
+    const [gone] = proxy.table.servicePorts();
+    proxy.applyNothing();
+    proxy.engine.drainServicePort(gone as ServicePortState);
+    proxy.apply({ endpoints: [server.address] });
+    caller.send(GET);
+    const answer = (await caller.end()).slice(OK.length);
+    expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nx-tulle-reason: NoEndpoint\r\n/i);
+    expect(answer).toMatch(/\r\nConnection: close\r\n/);
+  });
 });
 
 describe("an endpoint that leaves the configuration", () => {

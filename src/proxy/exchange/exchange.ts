@@ -410,7 +410,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     if (downstream?.isGrpc === true && answer.failure !== "") this.grpcStatus = FAILURES[answer.failure].grpcStatus;
     else this.bytesDown = ownContent(answer).length;
     downstream?.discard();
-    downstream?.writeOwnAnswer(answer, this.#outgoing.done && !this.#shared.draining);
+    downstream?.writeOwnAnswer(answer, this.mayFollow);
     const now = this.#shared.clock.now();
     this.#end(now);
     downstream?.exchangeEnded(this.#outgoing.done, now);

@@ -1,4 +1,5 @@
 /** What a caller of HTTP/2 may not do, and what it may make the proxy do. RFC 9113; h2spec asks for more of it. */
+import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { ManualClock } from "../../../model/testkit/manual-clock.ts";
 import {
@@ -12,6 +13,7 @@ import {
   settings,
   uint32,
 } from "../../http2/testkit/raw-frames.ts";
+import type { ServicePortState } from "../../router/types.ts";
 import { FarEnd, type FixtureOptions, HttpFixture, type RawCaller } from "../testkit/http-fixture.ts";
 
 const closing: (() => unknown)[] = [];
@@ -288,6 +290,21 @@ test("a draining proxy says so at once, serves what is under way and what was be
     .filter(({ type }) => type === 7)
     .map(({ payload }) => payload.slice(0, 4));
   expect(last.slice(0, 2)).toEqual([uint32(2 ** 31 - 1), uint32(3)]);
+});
+
+test("a connection to a Service that is gone says so at once, and with the answer where it began just then", async () => {
+  const { fixture, caller } = await proxy({ endpoints: [] });
+  caller.send(HELLO + get(1));
+  await caller.until(() => isAnswered(caller, 1));
+  const late = await fixture.caller();
+  while (fixture.engine.openConnections < 2) await setImmediate();
+  const gone = fixture.table.servicePort("ns/svc:80") as ServicePortState;
+  fixture.applyNothing();
+  fixture.engine.drainServicePort(gone);
+  await caller.until(() => goawayCodes(caller.received).length === 1);
+  late.send(HELLO + get(1));
+  await late.until(() => isAnswered(late, 1) && goawayCodes(late.received).length === 1);
+  expect(new Set([...goawayCodes(caller.received), ...goawayCodes(late.received)])).toEqual(new Set([0]));
 });
 
 test("what begins like the preface and is not is HTTP/1.1, or nothing", async () => {
