@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { RunningLocal } from "./running-local.ts";
 import { ANY_PORTS, folderOf, ROOT, runTulle, startTulle } from "./tulle-process.ts";
 import { until } from "./until.ts";
 
@@ -118,6 +119,15 @@ describe("tulle local", () => {
     local.child.kill("SIGINT");
     const { code, out } = await local.ended;
     expect([code, out.trim().split("\n").length]).toEqual([0, 1]);
+  });
+
+  test("ends clean when its terminal is closed (SIGHUP), and has written a line for each call", async () => {
+    const file = join(await folderOf("none", ""), "access.log");
+    const local = await RunningLocal.start("--access-log-file", file);
+    for (let call = 0; call < 50; call++) await local.call("whoami-client", "whoami", "/before");
+    expect(await local.endBy("SIGHUP")).toMatchObject({ code: 0 });
+    const lines = (await readFile(file, "utf8")).split("\n");
+    expect(lines.filter((line) => line.includes('"/before"')).length).toBe(50);
   });
 
   test("--keep-calling makes the example's calls again, until the first signal", async () => {

@@ -70,17 +70,35 @@ function isOpen(): Promise<boolean> {
 }
 
 describe.each([1, 2])("with %i worker(s)", (workers) => {
-  test("the first signal lets the call under way finish, on its last answer, and the process ends with 0", async () => {
+  test.each(["SIGTERM", "SIGHUP"] as const)(
+    "the first signal (%s) lets the call under way finish, on its last answer, and the process ends with 0",
+    async (signal) => {
+      const proxy = host.start({ workers, "lame-duck": 0, drain: 20 });
+      await host.inForceOn(1);
+      const answered = call();
+      await called;
+      proxy.process.kill(signal);
+      await proxy.says("proxy draining");
+      // It takes no more calls before it lets go of the one it has.
+      while (await isOpen());
+      answer();
+      expect(await answered).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*Connection: close\r\n[\s\S]*hello/);
+      expect(await proxy.ended()).toBe(0);
+    },
+  );
+
+  test("a terminal that is closed tells it in more than one way, and all of them are the first signal", async () => {
     const proxy = host.start({ workers, "lame-duck": 0, drain: 20 });
     await host.inForceOn(1);
     const answered = call();
     await called;
-    proxy.process.kill("SIGTERM");
-    await proxy.says("proxy draining");
-    // It takes no more calls before it lets go of the one it has.
+    for (const signal of ["SIGHUP", "SIGHUP", "SIGTERM", "SIGHUP"] as const) {
+      proxy.process.kill(signal);
+      await proxy.says("proxy draining");
+    }
     while (await isOpen());
     answer();
-    expect(await answered).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*Connection: close\r\n[\s\S]*hello/);
+    expect(await answered).toContain("200 OK");
     expect(await proxy.ended()).toBe(0);
   });
 

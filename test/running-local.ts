@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import { setInterval } from "node:timers/promises";
-import { ANY_PORTS, TulleProcess } from "./tulle-process.ts";
+import { ANY_PORTS, type RunResult, TulleProcess } from "./tulle-process.ts";
 
 interface Ready {
   readonly admin: string;
@@ -67,9 +67,13 @@ export class RunningLocal {
   }
 
   async stop(): Promise<void> {
+    await this.endBy("SIGINT");
+  }
+
+  async endBy(signal: NodeJS.Signals): Promise<RunResult> {
     this.#stopping.abort();
     await Promise.all(this.#calling);
-    this.#mesh.child.kill("SIGINT");
-    await this.#mesh.ended;
+    this.#mesh.child.kill(signal);
+    return this.#mesh.ended;
   }
 }

@@ -1,5 +1,5 @@
 export interface StopSignals {
-  /** Resolves at the first SIGINT or SIGTERM. */
+  /** Resolves at the first SIGINT, SIGTERM or SIGHUP. */
   readonly asked: Promise<void>;
   readonly signal: AbortSignal;
   readonly controller: AbortController;
@@ -7,16 +7,26 @@ export interface StopSignals {
   release(): void;
 }
 
-/** The first signal asks for an orderly end, the second ends the process. */
+/**
+ * The first signal asks for an orderly end, the second ends the process. SIGHUP, of a terminal that is closed, asks for the
+ * same and never insists: the shell and the kernel both send it, and the service manager SIGTERM besides.
+ */
 export function stopSignals(): StopSignals {
   const controller = new AbortController();
   const asked = new Promise<void>((resolve) => controller.signal.addEventListener("abort", () => resolve()));
+  let isHangUp = false;
   const onSignal = (name: NodeJS.Signals) => {
-    if (controller.signal.aborted) process.exit(name === "SIGINT" ? 130 : 143);
+    if (controller.signal.aborted && !isHangUp) process.exit(name === "SIGINT" ? 130 : 143);
+    isHangUp = false;
+    controller.abort();
+  };
+  const onHangUp = () => {
+    isHangUp ||= !controller.signal.aborted;
     controller.abort();
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  process.on("SIGHUP", onHangUp);
   return {
     asked,
     signal: controller.signal,
@@ -24,6 +34,7 @@ export function stopSignals(): StopSignals {
     release() {
       process.off("SIGINT", onSignal);
       process.off("SIGTERM", onSignal);
+      process.off("SIGHUP", onHangUp);
     },
   };
 }
