@@ -31,7 +31,8 @@ test("three digits are three, whatever the number", () => {
 
 test("a text reads back as it was, in ASCII alone, whatever it is", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 3_000 }), (text) => {
+    fc.property(fc.string({ unit: "binary", maxLength: 100 }), fc.constantFrom(1, 1, 1, 1, 50), (part, times) => {
+      const text = part.repeat(times);
       const json = written((line) => line.jsonText(text));
       expect(json).toMatch(/^[ -~]*$/);
       expect(JSON.parse(json)).toBe(text);
