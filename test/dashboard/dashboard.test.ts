@@ -187,7 +187,7 @@ describe.skipIf(CHROMIUM === undefined)(`the dashboard in Chromium${WITHOUT_CHRO
 
   test("a filter of live calls that cannot be is answered in words", async () => {
     const page = await open("#tap?status=9xx");
-    await page.getByText("is not a status, a class such as 5xx").waitFor();
+    await page.getByText("is not a status from 100 to 599, a class such as 5xx").waitFor();
     complaints.length = 0;
   });
 
