@@ -14,17 +14,23 @@ import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
 import { silentLog } from "../src/telemetry/log.ts";
 
+/** Below those that the kernel gives to whoever asks for any, as other files' tests do meanwhile. */
+const LOWEST_PORT = 20_000;
+const PORTS = 12_000;
+
 const TULLE = fileURLToPath(new URL("../bin/tulle", import.meta.url));
 
 /** Of TCP, on 127.0.0.1; a moment ago they were nobody's. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = net.createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
+  const servers: net.Server[] = [];
+  while (servers.length < count) {
+    const server = net.createServer().listen(LOWEST_PORT + Math.floor(Math.random() * PORTS), "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (isFree) servers.push(server);
+  }
   const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
   await Promise.all(servers.map(async (server) => once(server.close(), "close")));
   return ports;
