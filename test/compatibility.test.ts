@@ -156,7 +156,7 @@ describe("docs/compatibility.md", () => {
   test("has each path of the admin API, which controllers and tulle local serve", () => {
     const paths = namesIn("Admin API").filter((name) => name.startsWith("/api/"));
     expect(paths).toEqual(ADMIN_PATHS);
-    for (const source of ["src/controller/controller-routes.ts", "src/local/loopback-cluster.ts"])
+    for (const source of ["src/controller/controller-routes.ts", "src/local/loopback-routes.ts"])
       expect(pathsServedBy(source), source).toEqual(expect.arrayContaining(ADMIN_PATHS));
   });
 

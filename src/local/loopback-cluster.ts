@@ -4,35 +4,14 @@
  * no call finds a hole: first who answers, then the way to it, then its name; and the other way round for what goes.
  */
 
-import {
-  type AdminRoutes,
-  AdminServer,
-  type Answer,
-  compactJson,
-  healthRoutes,
-  json,
-  text,
-  versionedJson,
-} from "../admin/admin-server.ts";
-import { ConfigHistory } from "../config/config-history.ts";
-import {
-  type AccessMode,
-  callersOf,
-  emptyMeshConfig,
-  type MeshConfig,
-  type TrafficType,
-} from "../config/mesh-config.ts";
-import { type Snapshot, seal } from "../config/snapshot.ts";
-import { dashboardRoutes } from "../dashboard/dashboard-routes.ts";
+import { AdminServer } from "../admin/admin-server.ts";
+import type { MeshConfig } from "../config/mesh-config.ts";
+import type { Snapshot } from "../config/snapshot.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
-import type { ExplainedMesh } from "../explain/explain.ts";
-import { explainRoute } from "../explain/explain-route.ts";
-import type { LoopbackAddresses } from "../manifests/loopback-addresses.ts";
 import type { LocatedProblem } from "../manifests/manifest-file.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import { ClusterState, type ClusterStateView } from "../model/cluster-state.ts";
-import { keyOf } from "../model/objects.ts";
+import type { ClusterStateView } from "../model/cluster-state.ts";
 import { type Problem, problem } from "../model/problems.ts";
 import { AccessLog } from "../proxy/access-log/access-log.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
@@ -40,22 +19,19 @@ import { isExchange } from "../proxy/access-log/call-fields.ts";
 import { MeshProxy, type MeshProxyOptions } from "../proxy/entrypoint/mesh-proxy.ts";
 import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
 import { OwnDataPlane } from "../proxy-daemon/data-plane.ts";
-import { tapRoute } from "../proxy-daemon/tap-route.ts";
-import { expose, type Metric } from "../telemetry/exposition.ts";
+import type { Metric } from "../telemetry/exposition.ts";
 import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
-import { buildTopology } from "../topology/build-topology.ts";
-import { type MeshNow, topologyRoute } from "../topology-view/topology-route.ts";
-import { configurationRoute } from "../traefik/configuration-route.ts";
-import { AssignedNumbers } from "../traefik/entrypoint-numbers.ts";
-import { nodeData } from "../traefik/node-data.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
-import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
+import { type CompileMeshOptions, compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
 import type { CallTarget } from "./example-calls.ts";
 import { backingPods } from "./image-problems.ts";
+import { loopbackRoutes } from "./loopback-routes.ts";
+import { MeshInForce } from "./mesh-in-force.ts";
 import { plainForwarding } from "./plain-forwarding.ts";
-import type { ReadyLine, ReadyPort, ReadyService } from "./ready-line.ts";
+import { resolveAsPod } from "./pod-resolver.ts";
+import { type ReadyLine, readyPods, readyServices } from "./ready-line.ts";
 import { SampleSet, type Substitute, sampleSockets } from "./sample-set.ts";
 import { SocksServer } from "./socks/socks-server.ts";
 import { WayLog } from "./way-log.ts";
@@ -65,12 +41,9 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export interface LoopbackOptions {
+export interface LoopbackOptions extends CompileMeshOptions {
   /** Of the program. */
   readonly version: string;
-  readonly accessControl: AccessMode;
-  readonly defaultTrafficType: TrafficType;
-  readonly addresses: LoopbackAddresses;
   readonly dns: ListenAddress;
   readonly socks: ListenAddress;
   readonly admin: ListenAddress;
@@ -93,13 +66,11 @@ export interface LoopbackOptions {
 const DRAIN_MS = 5_000;
 /** For files, the runtime, and some calls at a time. */
 const SPARE_DESCRIPTORS = 100;
-/** Of the one proxy that there is. */
 const PROXY_NAME = "tulle-local";
-/** Aliases of aliases. */
-const MAX_ALIASES = 8;
 
 export class LoopbackCluster {
   readonly #options: LoopbackOptions;
+  readonly #mesh: MeshInForce;
   readonly #ways = new WayLog();
   readonly #samples: SampleSet;
   readonly #plane: OwnDataPlane;
@@ -110,22 +81,16 @@ export class LoopbackCluster {
   readonly #dns: DnsServer;
   readonly #socks: SocksServer;
   readonly #admin: AdminServer;
-  #state: ClusterStateView | undefined;
-  #updates = 0;
-  #snapshot: Snapshot = seal(emptyMeshConfig());
-  #located: readonly LocatedProblem[] = [];
-  #problems: readonly Problem[] = [];
   #where = { dns: "", socks: "", admin: "" };
   #ready = false;
   #closed = false;
   #opening: Promise<void> = Promise.resolve();
-  readonly #history = new ConfigHistory();
-  readonly #numbers = new AssignedNumbers();
   readonly #process = new ProcessMeter();
 
   constructor(options: LoopbackOptions) {
     const { clock, random, log } = options;
     this.#options = options;
+    this.#mesh = new MeshInForce(options);
     this.#samples = new SampleSet(clock, log);
     const { accessLog } = options;
     this.#plane = new OwnDataPlane({
@@ -150,13 +115,21 @@ export class LoopbackCluster {
     this.#dns = new DnsServer({ zones: [this.#meshZone, this.#clusterZone], log, clock });
     this.#socks = new SocksServer({
       callerAddress: (user) => this.#callerAddress(user),
-      callers: () => [...(this.#state?.list("Pod") ?? [])].map(({ meta }) => `${meta.namespace}.${meta.name}`),
-      resolve: (name, namespace) => this.#resolveFor(name, namespace),
+      callers: () => this.#mesh.pods().map(({ meta }) => `${meta.namespace}.${meta.name}`),
+      resolve: async (name, namespace) => resolveAsPod([this.#meshZone, this.#clusterZone], name, namespace),
       mapPort: (address, port) => this.boundPort(address, port),
       log,
       clock,
     });
-    this.#admin = new AdminServer(this.#routes(), "everywhere");
+    const routes = loopbackRoutes({
+      proxyName: PROXY_NAME,
+      mesh: this.#mesh,
+      plane: this.#plane,
+      clock,
+      ready: () => this.#ready,
+      metrics: () => this.#metrics(),
+    });
+    this.#admin = new AdminServer(routes, "everywhere");
   }
 
   /** Opens DNS, SOCKS5 and the admin API. A port that cannot be had is replaced by any, and said. */
@@ -178,7 +151,7 @@ export class LoopbackCluster {
   }
 
   get snapshot(): Snapshot {
-    return this.#snapshot;
+    return this.#mesh.snapshot;
   }
 
   /**
@@ -197,55 +170,42 @@ export class LoopbackCluster {
     const tooMany = this.#tooManySockets(state, [config, plain]);
     if (tooMany !== undefined) {
       const found = nowhere([tooMany]);
-      this.#say([...known, ...found]);
+      this.#mesh.noteProblems([...known, ...found]);
       return found;
     }
     const stopGone = await this.#samples.update(state.list("Pod"), backingPods(state));
-    const snapshot = seal(this.#substituted(config));
-    const unchanged = snapshot.version === this.#snapshot.version;
-    // The source goes on writing into its own.
-    this.#state = ClusterState.copyOf(state);
-    this.#updates++;
-    this.#snapshot = unchanged ? this.#snapshot : snapshot;
-    if (!unchanged) this.#plane.forgetAudited();
+    const changed = this.#mesh.update(state, this.#samples.dialled(config));
+    const { snapshot } = this.#mesh;
+    if (changed) this.#plane.forgetAudited();
     await Promise.all([
-      unchanged ? undefined : this.#proxy.apply(snapshot.config),
-      this.#plain.apply(this.#substituted(plain)),
+      changed ? this.#proxy.apply(snapshot.config) : undefined,
+      this.#plain.apply(this.#samples.dialled(plain)),
     ]);
-    this.#history.note(this.#snapshot, this.#options.clock.wall());
+    this.#mesh.history.note(snapshot, this.#options.clock.wall());
     this.#meshZone.update(config);
     this.#clusterZone.update(state);
     await stopGone();
     const { locate = nowhere } = this.#options;
     const found = locate([...problems, ...this.#samples.problems]);
-    this.#say([...known, ...found]);
+    this.#mesh.noteProblems([...known, ...found]);
     this.#ready = true;
     return found;
   }
 
-  #say(located: readonly LocatedProblem[]): void {
-    this.#located = located;
-    this.#problems = located.map(({ problem: each }) => each);
-  }
-
   readyLine(): ReadyLine {
-    const state = this.#state;
-    const pods = state === undefined ? [] : [...state.list("Pod")];
+    const { config } = this.#mesh.snapshot;
+    const entrypoints = this.#proxy.status();
     return {
       ready: true,
       dns: this.#where.dns,
       socks: this.#where.socks,
       admin: `http://${this.#where.admin}`,
-      pods: pods
-        .filter((pod) => pod.ips.length > 0)
-        .map(({ meta, ips, serviceAccount }) => ({
-          namespace: meta.namespace,
-          name: meta.name,
-          ip: ips[0] as string,
-          serviceAccount,
-        }))
-        .sort((a, b) => compare(keyOf(a), keyOf(b))),
-      services: this.#services(),
+      pods: readyPods(this.#mesh.pods()),
+      services: readyServices(
+        config,
+        (key) => entrypoints.get(key)?.boundPort,
+        (key) => this.#mesh.service(key)?.clusterIPs[0],
+      ),
     };
   }
 
@@ -271,7 +231,7 @@ export class LoopbackCluster {
   callTarget(resolve: (host: string) => Promise<string>): CallTarget {
     return {
       accessControl: this.#options.accessControl,
-      podAddress: (namespace, name) => this.#state?.get("Pod", `${namespace}/${name}`)?.ips[0],
+      podAddress: (namespace, name) => this.#mesh.podAddress(`${namespace}/${name}`),
       resolve,
       boundPort: (address, port) => this.boundPort(address, port),
       way: (callerAddress) => this.#ways.take(callerAddress),
@@ -312,85 +272,6 @@ export class LoopbackCluster {
     return problem("DescriptorsExhausted", { kind: "Process", namespace: "", name: "tulle" }, "", detail);
   }
 
-  #routes(): AdminRoutes {
-    const notReady = () => (this.#ready ? "" : "no configuration is in force yet");
-    const nodes = () => [{ Name: PROXY_NAME, IP: "127.0.0.1", Ready: this.#ready, version: this.#snapshot.version }];
-    return {
-      ...dashboardRoutes(),
-      ...topologyRoute(() => this.#meshNow()),
-      "/api/config": {
-        says: "the configuration in force (MeshConfig) and its version",
-        answer: (_, { ifNoneMatch }) => versionedJson(this.#snapshot.version, ifNoneMatch, () => this.#snapshot),
-      },
-      "/api/service-ports": {
-        says: "keys of the service ports that the mesh serves",
-        answer: () => compactJson(Object.keys(this.#snapshot.config.servicePorts)),
-      },
-      "/api/callers": {
-        says: "Pods that the mesh knows as callers",
-        answer: () => compactJson(callersOf(this.#snapshot.config)),
-      },
-      "/api/traffic": {
-        says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
-        answer: () => compactJson(this.#plane.trafficNow()),
-      },
-      "/api/history": {
-        says: "the configurations that were in force, and what changed from each to the next",
-        answer: () => json(this.#history.entries()),
-      },
-      ...configurationRoute(() => {
-        const state = this.#state;
-        if (state === undefined) return undefined;
-        const service = (key: string) => state.get("Service", key);
-        const { config } = this.#snapshot;
-        return { config, service, numbers: this.#numbers.of(service), serial: this.#updates };
-      }),
-      ...explainRoute(() => this.#explained()),
-      ...tapRoute(this.#plane, this.#options.clock),
-      "/api/problems": { says: "what is wrong with which object", answer: () => json(this.#located.map(withPlace)) },
-      "/api/status/nodes": { says: "the proxies and what they run", answer: () => json(nodes()) },
-      "/api/status/node/{pod}/configuration": {
-        says: "what that proxy has in force",
-        answer: ([pod]) => (pod === PROXY_NAME ? this.#inForce() : text(`there is no proxy ${pod}\n`, 404)),
-      },
-      "/api/status/readiness": {
-        says: "200 and true when a configuration is in force",
-        answer: () => (this.#ready ? json(true) : text("", 500)),
-      },
-      ...healthRoutes(notReady),
-      "/metrics": {
-        says: "counters for Prometheus",
-        answer: (_, { accept }) => expose(this.#metrics(), accept),
-      },
-    };
-  }
-
-  #inForce(): Answer {
-    const service = (key: string) => this.#state?.get("Service", key);
-    return compactJson(nodeData(this.#snapshot, service, this.#numbers.of(service)));
-  }
-
-  #meshNow(): MeshNow | undefined {
-    const state = this.#state;
-    if (state === undefined) return undefined;
-    const { config } = this.#snapshot;
-    return {
-      // Some of what is told is in no configuration.
-      stamp: this.#updates,
-      problems: this.#problems,
-      told: () => ({ state, config, topology: buildTopology(state) }),
-    };
-  }
-
-  #explained(): ExplainedMesh | undefined {
-    const state = this.#state;
-    if (state === undefined) return undefined;
-    const { accessControl: enforced } = this.#options;
-    // Rules are in a configuration only where they may be asked.
-    const { config, problems } = compileMesh(state, { ...this.#options, accessControl: "on" });
-    return { state, config, enforced, problems };
-  }
-
   #metrics(): Metric[] {
     const { version, clock } = this.#options;
     return [
@@ -399,55 +280,6 @@ export class LoopbackCluster {
       ...standingMetrics(this.#proxy.standing()),
       ...processMetrics(this.#process.figures(clock.wall())),
     ];
-  }
-
-  #services(): ReadyService[] {
-    const { names, meshDomains, servicePorts, entrypoints } = this.#snapshot.config;
-    const status = this.#proxy.status();
-    const ports = new Map<string, ReadyPort[]>();
-    for (const [key, entrypoint] of Object.entries(entrypoints)) {
-      const { namespace, service, trafficType } = servicePorts[
-        entrypoint.servicePort
-      ] as MeshConfig["servicePorts"][string];
-      const bound = status.get(key)?.boundPort;
-      const list = ports.get(`${namespace}/${service}`) ?? [];
-      ports.set(`${namespace}/${service}`, list);
-      list.push({
-        port: entrypoint.port,
-        protocol: entrypoint.transport === "udp" ? "UDP" : "TCP",
-        trafficType,
-        ...(bound === undefined || bound === entrypoint.port ? {} : { boundPort: bound }),
-      });
-    }
-    return Object.keys(names)
-      .sort(compare)
-      .map((key) => {
-        const [namespace = "", name = ""] = key.split("/");
-        return {
-          namespace,
-          name,
-          clusterIP: this.#state?.get("Service", key)?.clusterIPs[0] ?? "None",
-          meshIP: names[key]?.[0] ?? "",
-          ports: (ports.get(key) ?? []).sort((a, b) => a.port - b.port),
-          hosts: meshDomains.map((domain) => `${name}.${namespace}.${domain}`),
-        };
-      });
-  }
-
-  /** Endpoints of samples that could not have their port are dialled where they are. */
-  #substituted(config: MeshConfig): MeshConfig {
-    const { substitutes } = this.#samples;
-    if (substitutes.size === 0) return config;
-    const servicePorts: MeshConfig["servicePorts"] = {};
-    for (const [key, servicePort] of Object.entries(config.servicePorts)) {
-      const endpoints: typeof servicePort.endpoints = {};
-      for (const [address, endpoint] of Object.entries(servicePort.endpoints)) {
-        const dialPort = substitutes.get(address)?.boundPort;
-        endpoints[address] = dialPort === undefined ? endpoint : { ...endpoint, dialPort };
-      }
-      servicePorts[key] = { ...servicePort, endpoints };
-    }
-    return { ...config, servicePorts };
   }
 
   async #listen(
@@ -473,47 +305,9 @@ export class LoopbackCluster {
   /** `namespace.pod` or `namespace/pod`; a Pod's name may hold dots, a namespace's not. */
   #callerAddress(user: string): string | undefined {
     const split = user.search(/[./]/);
-    return split < 0 ? undefined : this.#state?.get("Pod", `${user.slice(0, split)}/${user.slice(split + 1)}`)?.ips[0];
-  }
-
-  /** As a Pod's resolver does with ndots:5 and the usual search domains. */
-  async #resolveFor(name: string, namespace: string | undefined): Promise<string[]> {
-    const absolute = name.endsWith(".");
-    const plain = (absolute ? name.slice(0, -1) : name).toLowerCase();
-    const search = absolute ? [] : searchDomains(namespace).map((domain) => `${plain}.${domain}`);
-    for (const candidate of [...search, plain]) {
-      const addresses = this.#addressesOf(candidate);
-      if (addresses.length > 0) return addresses;
-    }
-    return [];
-  }
-
-  /** Follows an alias within our zones; one that leads out of them is nothing that a mesh on one machine can call. */
-  #addressesOf(name: string): string[] {
-    let at = name;
-    for (let alias = 0; alias < MAX_ALIASES; alias++) {
-      const found = [this.#meshZone, this.#clusterZone]
-        .map((zone) => zone.find(at))
-        .find(({ kind }) => kind !== "none");
-      if (found?.kind === "addresses") return [...found.addresses];
-      if (found?.kind !== "alias") return [];
-      at = found.target.toLowerCase().replace(/\.$/, "");
-    }
-    return [];
+    return split < 0 ? undefined : this.#mesh.podAddress(`${user.slice(0, split)}/${user.slice(split + 1)}`);
   }
 }
 
 const nowhere = (problems: readonly Problem[]): LocatedProblem[] =>
   problems.map((each) => ({ problem: each, file: "", line: 0 }));
-
-/** As `/api/problems` has it. */
-function withPlace({ problem: found, file, line }: LocatedProblem): Problem & { file?: string; line?: number } {
-  return file === "" ? found : { ...found, file, line };
-}
-
-function searchDomains(namespace: string | undefined): readonly string[] {
-  const common = ["svc.cluster.local", "cluster.local"];
-  return namespace === undefined ? common : [`${namespace}.svc.cluster.local`, ...common];
-}
-
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

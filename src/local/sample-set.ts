@@ -1,4 +1,5 @@
 /** The Pods of known sample images, served on their addresses: started when they come, drained when they go. */
+import type { MeshConfig } from "../config/mesh-config.ts";
 import type { Clock } from "../model/clock.ts";
 import { type Container, keyOf, type Pod } from "../model/objects.ts";
 import type { Problem } from "../model/problems.ts";
@@ -64,6 +65,22 @@ export class SampleSet {
       }),
     );
     return replaced ? async () => {} : stop;
+  }
+
+  /** Endpoints of samples that could not have their port are dialled where they are. */
+  dialled(config: MeshConfig): MeshConfig {
+    const { substitutes } = this;
+    if (substitutes.size === 0) return config;
+    const servicePorts: MeshConfig["servicePorts"] = {};
+    for (const [key, servicePort] of Object.entries(config.servicePorts)) {
+      const endpoints: typeof servicePort.endpoints = {};
+      for (const [address, endpoint] of Object.entries(servicePort.endpoints)) {
+        const dialPort = substitutes.get(address)?.boundPort;
+        endpoints[address] = dialPort === undefined ? endpoint : { ...endpoint, dialPort };
+      }
+      servicePorts[key] = { ...servicePort, endpoints };
+    }
+    return { ...config, servicePorts };
   }
 
   async close(): Promise<void> {
