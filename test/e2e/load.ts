@@ -17,6 +17,11 @@ interface Line extends LoadTotals {
   readonly end: boolean;
 }
 
+/** Of all Pods, each of which adds to its own. */
+export function newFailures(before: LoadTotals, after: LoadTotals): string[] {
+  return after.failures.filter((failure) => !before.failures.includes(failure));
+}
+
 /** Starts a Pod on each node that calls `target`; together they make `rate` calls a second. */
 export async function startLoad(target: string, rate: number): Promise<Load> {
   const nodes = (await getJson<{ items: { metadata: { name: string } }[] }>("nodes")).items.map(
@@ -96,7 +101,7 @@ export class Load {
       ok: after.ok - before.ok,
       failed: after.failed - before.failed,
       slowestMs: after.slowestMs,
-      failures: after.failures.slice(before.failures.length),
+      failures: newFailures(before, after),
     };
   }
 
