@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { nearest } from "../model/nearest.ts";
 import { addCleanup, addController, addMigrate, addPrepare, addProxy } from "./cluster-commands.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
+import { leaveGoneTerminals } from "./gone-terminals.ts";
 import { addCheck, addExplain, addExport, addLocal } from "./manifest-commands.ts";
 import type { OnResult } from "./new-command.ts";
 import { checkEnvironment, dropEmptyVariables } from "./settings.ts";
@@ -19,6 +20,7 @@ const SERVING: readonly string[] = ["local", "proxy", "controller"];
 /** Runs the command and sets the exit code. The process ends when nothing of it is left. */
 export async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   let code: number = EXIT_FINE;
+  leaveGoneTerminals();
   const program = buildProgram((result) => {
     code = result;
   });
