@@ -92,6 +92,21 @@ test("a file that was moved away gets no more lines once it is reopened, and non
   expect([content(`${file}.1`), content()]).toEqual(["old\nstill old\n", "new\n"]);
 });
 
+test("a file that is moved away while it is being opened is opened once more", async () => {
+  const fstat = fs.fstat;
+  // It has been opened, and is looked at next.
+  const spy = vi.spyOn(fs, "fstat").mockImplementationOnce(((fd: number, onDone: fs.NoParamCallback) => {
+    fs.renameSync(file, `${file}.1`);
+    sink.reopen();
+    fstat(fd, onDone);
+  }) as typeof fs.fstat);
+  const sink = open();
+  await until(() => spy.mock.calls.length > 0);
+  write(sink, "new\n");
+  await sink.close();
+  expect([content(`${file}.1`), content()]).toEqual(["", "new\n"]);
+});
+
 describe("a file that was deleted", () => {
   const deleted = () => `the access log was deleted; it is opened anew ${file}`;
 

@@ -138,6 +138,8 @@ export class LineSink {
 
   #open(): void {
     this.#busy = true;
+    // Who asks for it from now on, asks for another one.
+    this.#unopened = false;
     LinePlace.open(
       this.#options,
       (place) => this.#onOpened(place),
@@ -148,7 +150,6 @@ export class LineSink {
   #onOpened(place: LinePlace): void {
     const { log, clock } = this.#options;
     this.#busy = false;
-    this.#unopened = false;
     this.#leave();
     this.#place = place;
     this.#lookedAt = clock.now();
@@ -164,6 +165,7 @@ export class LineSink {
   #onUnopened({ code, message }: NodeJS.ErrnoException): void {
     const { log, clock } = this.#options;
     this.#busy = false;
+    this.#unopened = true;
     const error = code === "ENXIO" ? "nobody reads the pipe" : message;
     if (error !== this.#openTrouble)
       log.warn("the access log cannot be opened; it is tried again", { file: this.#name, error });
