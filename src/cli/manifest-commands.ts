@@ -36,7 +36,8 @@ traefik/whoamitcp and traefik/whoamiudp are served by Tulle itself; any other Po
 of yours is meshed by a Service without selector and an EndpointSlice with its address (examples/your-own-service).
 Files are watched, standard input is read once: a change is in force at once. A broken file is reported, and what it said before stays,
 as does what was read from a path that cannot be read or is gone. A file that loses objects, or goes from within a folder, stays
-as it was for 0.4 s more, as it may just be being saved; what comes back has the address that it had.
+as it was for 0.4 s more, as it may just be being saved; one that is empty keeps what it said until it is deleted or says
+something again. What comes back has the address that it had.
 Ctrl-C, SIGTERM and SIGHUP (of a terminal that is closed) end it: calls under way finish, and logs are written.`,
     )
     .action(async (options) => {

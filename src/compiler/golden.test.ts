@@ -100,6 +100,7 @@ test("any part of all the cases together compiles, and says nothing but problems
 const OF_SOURCES = [
   "FileUnreadable",
   "FolderWithoutManifests",
+  "ManifestEmptied",
   "ManifestSyntax",
   "ManifestInvalid",
   "NoManifest",

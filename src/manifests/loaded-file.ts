@@ -11,6 +11,8 @@ export interface Hold {
   readonly sinceMs: number;
   /** Since when something is missing, however the file has changed meanwhile. */
   readonly lostMs: number;
+  /** It is empty, and stays as it was until it says something or is gone. */
+  readonly lasts: boolean;
 }
 
 export interface LoadedFile {

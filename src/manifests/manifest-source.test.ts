@@ -268,7 +268,7 @@ describe("a file that has lost objects", () => {
   const half = (port: number) => put("a.yaml", `${service("a", port)}${"#".repeat(port)}\n`);
 
   test.each([
-    ["is empty", () => put("a.yaml", ""), ["a", "b"]],
+    ["has nothing but comments", () => put("a.yaml", "# none\n"), ["a", "b"]],
     ["ends early", () => put("a.yaml", service("a", 81)), ["b"]],
     ["is gone", gone, ["a", "b"]],
   ])("and %s stays as it was for 400 ms, and has lost nothing where it is whole by then", async (_, lose, lost) => {
@@ -303,6 +303,71 @@ describe("a file that has lost objects", () => {
     expect((await load()).delta).toMatchObject({ put: [{ ports: [{ port: 87 }] }], remove: [{ name: "b" }] });
   });
 
+  describe("and is empty for 400 ms", () => {
+    const EMPTIED = [expect.stringMatching(/^ManifestEmptied .*a\.yaml:1$/)];
+    const emptied = async (text = "\n") => {
+      await put("a.yaml", text);
+      expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+      clock.advance(400);
+      expect(await source.hasChanged()).toBe(true);
+      const update = await source.load();
+      expect([update.delta, told(update)]).toEqual([NOTHING, EMPTIED]);
+    };
+
+    test("keeps its objects until it says something, and has a problem meanwhile", async () => {
+      await emptied();
+      expect([source.dueInMs, await source.hasChanged()]).toEqual([undefined, false]);
+      // Emptied again, or looked at, it is no less empty.
+      await put("a.yaml", "");
+      clock.advance(60_000);
+      const again = await source.load();
+      expect([again.delta, told(again), source.dueInMs]).toEqual([NOTHING, EMPTIED, undefined]);
+      // Where the line of an object is asked for, it is that where it stood.
+      const kept = { kind: "Service", namespace: "default", name: "b" };
+      expect(source.locate([problem("AnnotationInvalid", kept, "metadata.name", "")])[0]?.line).toBeGreaterThan(1);
+      await put("a.yaml", whole);
+      expect(await load()).toEqual({ delta: NOTHING, problems: [] });
+    });
+
+    test("has lost nothing where half of it comes then, and all of it soon after", async () => {
+      await emptied();
+      clock.advance(60_000);
+      await half(80);
+      expect((await load()).delta).toEqual(NOTHING);
+      expect(source.dueInMs).toBe(400);
+      await put("a.yaml", whole);
+      expect([await load(), source.dueInMs]).toEqual([{ delta: NOTHING, problems: [] }, undefined]);
+    });
+
+    test("loses what it said when it is deleted, and what it does not say when it says something again", async () => {
+      await emptied();
+      await half(81);
+      await load();
+      clock.advance(400);
+      expect((await load()).delta).toMatchObject({ put: [{ ports: [{ port: 81 }] }], remove: [{ name: "b" }] });
+      await emptied("");
+      await gone();
+      expect((await load()).delta).toEqual(NOTHING);
+      clock.advance(400);
+      expect((await load()).delta.remove).toMatchObject([{ name: "a" }]);
+    });
+
+    test("has nothing to keep where other files hold its objects", async () => {
+      await emptied();
+      await put("c.yaml", service("b", 82));
+      const update = await source.load();
+      expect([told(update), services(source)]).toEqual([EMPTIED, ["a", "b"]]);
+      expect(source.state.get("Service", "default/b")?.ports[0]?.port).toBe(82);
+      await put("d.yaml", service("a"));
+      expect((await load()).problems).toEqual([]);
+      expect(source.dueInMs).toBeUndefined();
+      await rm(join(folder, "d.yaml"));
+      await load();
+      clock.advance(400);
+      expect((await load()).delta.remove).toMatchObject([{ name: "a" }]);
+    });
+  });
+
   test("to another one has lost nothing: what moves is in force from there at once", async () => {
     await rename(join(folder, "a.yaml"), join(folder, "b.yaml"));
     expect(await load()).toEqual({ delta: NOTHING, problems: [] });
@@ -323,7 +388,7 @@ describe("a file that has lost objects", () => {
   });
 
   test("and cannot be read then stays as it was until it can be", async () => {
-    await put("a.yaml", "");
+    await put("a.yaml", "# none\n");
     await load();
     await rename(folder, `${folder}-away`);
     clock.advance(5000);

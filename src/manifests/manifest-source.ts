@@ -94,7 +94,8 @@ export class ManifestSource {
   get dueInMs(): number | undefined {
     const now = this.#options.clock.now();
     const held = [...this.#files.values()].flatMap(({ hold }) => (hold === undefined ? [] : [heldMs(hold, now)]));
-    return held.length === 0 ? undefined : Math.max(0, Math.min(...held));
+    const due = Math.min(...held);
+    return Number.isFinite(due) ? Math.max(0, due) : undefined;
   }
 
   /** Whether a look at the files shows something else than the last load saw, or may show it now. */

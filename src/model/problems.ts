@@ -26,6 +26,11 @@ export const PROBLEMS = {
     effect: "nothing of it is in the mesh",
     remedy: "check the path",
   },
+  ManifestEmptied: {
+    severity: "warning",
+    effect: "what it said before stays in force",
+    remedy: "write its objects again, or delete the file to take them out of the mesh",
+  },
   ManifestSyntax: {
     severity: "error",
     effect: "what this file said before, if anything, stays in force",
