@@ -5,7 +5,7 @@
 
 import { systemClock } from "../model/clock.ts";
 import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
-import { nodeProxyOptions } from "../proxy-daemon/proxy-daemon.ts";
+import { nodeProxyOptions } from "../proxy-daemon/node-proxy-options.ts";
 import { runWorker } from "../proxy-daemon/worker.ts";
 import type { ToWorker } from "../proxy-daemon/worker-messages.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";

@@ -2,46 +2,36 @@
  * The process on each node: the proxy, the DNS server of the mesh names, the config stream that feeds both, and what
  * kubelet and Prometheus ask for. It is ready from its first complete configuration until it is told to stop.
  */
-import { type AdminRoutes, AdminServer, compactJson, healthRoutes, json, text } from "../admin/admin-server.ts";
+import { type AdminRoutes, AdminServer, healthRoutes } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { Change } from "../config/changes.ts";
-import { callersOf } from "../config/mesh-config.ts";
 import type { LiveSnapshot } from "../config/snapshot.ts";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { DnsServer } from "../dns/dns-server.ts";
 import { MeshZone } from "../dns/mesh-zone.ts";
-import type { Clock, Random } from "../model/clock.ts";
-import { AccessLog } from "../proxy/access-log/access-log.ts";
-import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { standingMetrics, trafficMetrics } from "../proxy/traffic/traffic-metrics.ts";
 import { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import type { Metric } from "../telemetry/exposition.ts";
-import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
-import { AdminPorts } from "./admin-ports.ts";
-import { type DataPlane, OwnDataPlane, type ProxyOptions } from "./data-plane.ts";
-import { HandOver, migrateConnections } from "./hand-over.ts";
-import { CountsTeller, type HandedCounts } from "./handed-counts.ts";
+import { type DataPlane, OwnDataPlane } from "./data-plane.ts";
 import { KeptMetrics } from "./kept-metrics.ts";
+import { NodeCharge } from "./node-charge.ts";
 import { NodeCounts } from "./node-counts.ts";
+import { type NodeProxySettings, nodeProxyOptions } from "./node-proxy-options.ts";
+import { configRoutes, type NodeView, openRoutes } from "./node-routes.ts";
 import { configMetrics, workerMetrics } from "./proxy-metrics.ts";
 import { SavedConfig } from "./saved-config.ts";
-import { tapRoute } from "./tap-route.ts";
 import { WorkerPool, type WorkerPoolOptions } from "./worker-pool.ts";
 
-export interface ProxyDaemonOptions {
+export interface ProxyDaemonOptions extends NodeProxySettings {
   readonly controller: { readonly host: string; readonly port: number; readonly serverName?: string };
   ca(): Promise<Buffer | string>;
   token(): Promise<string>;
   /** A folder of its own, for the last configuration. */
   readonly stateFolder: string;
-  /** This proxy's Pod. */
-  readonly name: string;
   /** Of the program. */
   readonly version: string;
-  /** Its node. */
-  readonly node?: string;
   /** Where DNS, health and metrics listen. */
   readonly address: string;
   readonly dnsPort: number;
@@ -49,19 +39,8 @@ export interface ProxyDaemonOptions {
   readonly metricsPort: number;
   /** On `ADMIN_ADDRESS`. */
   readonly adminPort: number;
-  /** Ports are taken over from a proxy that runs on the same state folder, and are given to one that comes after. */
-  readonly handOver?: boolean;
-  /** PEM certificates of authorities trusted beside the system's, for endpoints with TLS. */
-  readonly trustedCa?: string;
-  /** Absent: no access log. */
-  readonly accessLog?: AccessLogSettings;
-  /** Spans of the calls that this process carries itself. */
-  readonly tracing?: ProxyOptions["tracing"];
   /** Processes that carry calls beside this one; absent: this one carries them itself. */
   readonly workers?: Omit<WorkerPoolOptions, "clock" | "log" | "onReopened">;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
 }
 
 /**
@@ -69,52 +48,19 @@ export interface ProxyDaemonOptions {
  * Pod, as by kubectl port-forward.
  */
 const ADMIN_ADDRESS = "127.0.0.1";
-/** How long a connection waits for the configuration that knows its caller. */
-const NEWCOMER_WAIT_MS = 1_000;
-
-/** To who reads counters: a figure that is not the node's would look like a step back, and then one forward. */
-const NOT_IN_CHARGE = text("another proxy has the counts of this node\n", 503);
-
-/** How a node's proxy is set up, in this process or in a worker. */
-export function nodeProxyOptions(
-  options: Pick<
-    ProxyDaemonOptions,
-    "clock" | "random" | "log" | "name" | "node" | "trustedCa" | "tracing" | "accessLog" | "handOver"
-  >,
-): ProxyOptions {
-  const { clock, random, log, name, node, trustedCa, tracing, accessLog: settings, handOver = false } = options;
-  return {
-    clock,
-    random,
-    log,
-    name,
-    substitutePorts: false,
-    sharePorts: handOver,
-    newcomerWaitMs: NEWCOMER_WAIT_MS,
-    ...(node === undefined ? {} : { node }),
-    ...(trustedCa === undefined ? {} : { trustedCa }),
-    ...(settings === undefined ? {} : { accessLog: new AccessLog({ settings, clock, random, log }) }),
-    ...(tracing === undefined ? {} : { tracing }),
-  };
-}
 
 export class ProxyDaemon {
   readonly #options: ProxyDaemonOptions;
   readonly #proxy: DataPlane;
   readonly #zone = new MeshZone([]);
   readonly #dns: DnsServer;
-  readonly #ports: AdminPorts;
+  readonly #charge: NodeCharge;
   readonly #saved: SavedConfig;
-  readonly #handOver: HandOver | undefined;
   /** Resolves when the first configuration is in force. */
   readonly #inForce: Promise<void>;
   #onInForce = () => {};
   /** Resolves when another proxy has taken over. */
   readonly replaced: Promise<void>;
-  #onReplaced = () => {};
-  #isReplaced = false;
-  /** It has the own ports and the counts of the node, and saves its configuration: of two proxies never both do. */
-  #inCharge = true;
   readonly #stop = new AbortController();
   #client: ConfigClient | undefined;
   #stream: Promise<void> = Promise.resolve();
@@ -125,10 +71,8 @@ export class ProxyDaemon {
   #dnsListens = false;
   readonly #process = new ProcessMeter();
   readonly #counts: NodeCounts;
-  /** While another proxy has the ports. */
-  #teller: CountsTeller | undefined;
   readonly #applyTimes = new DurationHistogram();
-  readonly #kept: KeptMetrics;
+  readonly #configRoutes: AdminRoutes;
   /** Seconds since the epoch. */
   #appliedAt = 0;
 
@@ -141,30 +85,46 @@ export class ProxyDaemon {
       workers === undefined
         ? new OwnDataPlane({ ...nodeProxyOptions(options), onReopened })
         : new WorkerPool({ ...workers, clock, log, onReopened });
-    this.#kept = new KeptMetrics({ clock, metrics: () => this.#metricsNow() });
     this.#counts = new NodeCounts({ clock, plane: this.#proxy });
     this.#dns = new DnsServer({ zones: [this.#zone], clock, log, sharesPort: handOver });
     this.#saved = new SavedConfig(stateFolder, clock, log);
-    this.#handOver = handOver ? new HandOver({ folder: stateFolder, clock, log }) : undefined;
     this.#inForce = new Promise((resolve) => {
       this.#onInForce = resolve;
     });
-    this.replaced = new Promise((resolve) => {
-      this.#onReplaced = resolve;
-    });
     const health = healthRoutes(() => this.#notReady());
-    const open = { ...this.#openRoutes(), ...health };
+    const view: NodeView = {
+      plane: this.#proxy,
+      counts: this.#counts,
+      metrics: new KeptMetrics({ clock, metrics: () => this.#metricsNow() }),
+      clock,
+      snapshot: () => this.#snapshot,
+      status: () => this.#status(),
+      inCharge: () => this.#charge.isHere,
+    };
+    const open = { ...openRoutes(view), ...health };
+    this.#configRoutes = configRoutes(view);
     const { address, healthPort, metricsPort, adminPort } = options;
-    this.#ports = new AdminPorts({
+    this.#charge = new NodeCharge({
+      folder: handOver ? stateFolder : undefined,
       ports: [
         { server: new AdminServer(health), address, port: healthPort },
         { server: new AdminServer(open), address, port: metricsPort },
-        { server: new AdminServer({ ...this.#configRoutes(), ...open }), address: ADMIN_ADDRESS, port: adminPort },
+        { server: new AdminServer({ ...this.#configRoutes, ...open }), address: ADMIN_ADDRESS, port: adminPort },
       ],
-      handOver: this.#handOver,
+      counts: this.#counts,
       clock,
       log,
+      signal: this.#stop.signal,
+      onTaken: () => {
+        this.#tellStanding();
+        if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+      },
+      onGiven: () => {
+        this.#tellStanding();
+        return this.#saved.leave();
+      },
     });
+    this.replaced = this.#charge.replaced;
   }
 
   /**
@@ -173,93 +133,14 @@ export class ProxyDaemon {
    */
   async start(): Promise<void> {
     await this.#proxy.start();
-    await this.#prepareToShare();
-    this.#inCharge = await this.#ports.openOrMeet();
+    const follows = !(await this.#charge.begin());
     if (this.#draining) return;
-    let follows = !this.#inCharge;
-    if (!follows) this.#answerNext();
     await this.#followController();
-    while (follows) {
-      await Promise.race([this.#inForce, this.#handOver?.gone()]);
-      // It may be told to stop while it waits: the one before goes on, then.
-      follows = !this.#draining && !(await this.#takeOver());
-    }
-  }
-
-  /** @returns false where another was quicker: that one is the one before now */
-  async #takeOver(): Promise<boolean> {
-    const { log } = this.#options;
-    const handOver = this.#handOver as HandOver;
-    const { how, counts } = await handOver.takeOver();
-    if (this.#draining) return true;
-    if (counts !== undefined) await this.#counts.inherit(counts);
-    if (how === "given")
-      await this.#ports.openGiven().catch((error: Error) => {
-        throw handOver.reasonFor(error);
-      });
-    else if (!(await this.#ports.openOrMeet())) return false;
-    if (this.#draining) {
-      handOver.stopListening();
-      await this.#ports.close();
-      return true;
-    }
-    await handOver.taken();
-    if (this.#stop.signal.aborted) return true;
-    void this.#counts.follow(handOver).catch((error: Error) => {
-      log.error("the proxy before this one has the ports", { error: error.message });
-      this.#onReplaced();
-    });
-    this.#takeCharge();
-    this.#answerNext();
-    log.info("took over from the proxy before this one");
-    return true;
-  }
-
-  /** Others may ask for what is in charge here. */
-  #answerNext(): void {
-    this.#handOver?.answer({
-      giveUp: () => this.#giveUp(),
-      takeBack: () => this.#takeBack(),
-      replaced: () => {
-        this.#isReplaced = true;
-        if (this.#handOver !== undefined) this.#teller?.tellTo(this.#handOver);
-        this.#onReplaced();
-      },
-    });
-  }
-
-  #takeCharge(): void {
-    this.#inCharge = true;
-    this.#tellStanding();
-    if (this.#snapshot !== undefined) this.#saved.save(this.#snapshot);
+    if (follows) await this.#charge.takeOverWhen(this.#inForce);
   }
 
   #tellStanding(): void {
     this.#client?.report(this.#proxy.closedEntrypoints());
-  }
-
-  async #prepareToShare(): Promise<void> {
-    if (this.#handOver !== undefined && !(await migrateConnections()))
-      this.#options.log.warn(
-        "a connection that comes in the instant of a hand-over may be reset: set the sysctl net.ipv4.tcp_migrate_req=1",
-      );
-  }
-
-  async #giveUp(): Promise<HandedCounts> {
-    this.#inCharge = false;
-    this.#tellStanding();
-    await Promise.all([this.#saved.leave(), this.#ports.close()]);
-    this.#teller = new CountsTeller({ clock: this.#options.clock, read: () => this.#counts.all() });
-    return this.#teller.take();
-  }
-
-  async #takeBack(): Promise<void> {
-    this.#takeCharge();
-    await this.#ports.takeBack().catch((error) =>
-      this.#options.log.error("the ports of health, metrics and admin API could not be taken back", {
-        error: (error as Error).message,
-      }),
-    );
   }
 
   async #followController(): Promise<void> {
@@ -280,12 +161,12 @@ export class ProxyDaemon {
       ...(initial === undefined ? {} : { initial }),
       apply: async (snapshot, changes) => {
         const closed = await this.#apply(snapshot, changes);
-        if (this.#inCharge) this.#saved.save(snapshot);
+        if (this.#charge.isHere) this.#saved.save(snapshot);
         return closed;
       },
       onConnected: (connected) => this.#onConnected(connected),
-      standsBy: () => !this.#inCharge,
-      answerer: answererOf(this.#configRoutes()),
+      standsBy: () => !this.#charge.isHere,
+      answerer: answererOf(this.#configRoutes),
     });
     this.#stream = this.#client.run();
   }
@@ -297,34 +178,22 @@ export class ProxyDaemon {
    */
   async stop(lameDuckMs: number, drainMs: number): Promise<void> {
     this.#draining = true;
-    this.#ports.openNoMore();
-    this.#handOver?.withdraw();
+    this.#charge.withdraw();
     this.#proxy.startDraining();
     const lameDuck =
       lameDuckMs === 0
         ? Promise.resolve()
         : new Promise<void>((resolve) => void this.#options.clock.after(lameDuckMs, resolve));
     await Promise.race([this.replaced, lameDuck]);
-    if (this.#isReplaced) await Promise.all([this.#proxy.leavePorts(), this.#dns.leavePort()]);
+    if (this.#charge.isReplaced) await Promise.all([this.#proxy.leavePorts(), this.#dns.leavePort()]);
     await lameDuck;
     this.#stop.abort();
     this.#counts.close();
     await this.#proxy.close(drainMs);
-    // Who has asked just now may be about to have the ports, and what was counted since.
-    await this.#handOver?.settled();
-    if (this.#isReplaced) await this.#tellLastCounts();
+    await this.#charge.settle();
     await Promise.all([this.#stream, this.#saved.flush(), this.#dns.close()]);
-    await this.#ports.close();
-    this.#handOver?.close();
-    this.#teller?.close();
+    await this.#charge.close();
     this.#process.close();
-  }
-
-  async #tellLastCounts(): Promise<void> {
-    this.#teller?.close();
-    const last = await this.#teller?.take();
-    if (last !== undefined) this.#handOver?.tell(last);
-    await this.#handOver?.farewell();
   }
 
   /** Files of the access log were moved away. */
@@ -367,57 +236,13 @@ export class ProxyDaemon {
     return this.#connected ? 0 : Math.round((this.#options.clock.now() - this.#lostAt) / 1000);
   }
 
-  /** What every Pod may see, unless a NetworkPolicy keeps it from that: metrics name who called what. */
-  #openRoutes(): AdminRoutes {
-    const status = () => ({
+  #status(): object {
+    return {
       name: this.#options.name,
       version: this.#snapshot?.version ?? "",
       connected: this.#connected,
       silentSeconds: this.#silentSeconds,
       draining: this.#draining,
-    });
-    return {
-      "/api/status": {
-        says: "what is in force here, and whether the controller is heard",
-        answer: () => json(status()),
-      },
-      "/metrics": {
-        says: "counters for Prometheus",
-        answer: (_, { accept }) => (this.#inCharge ? this.#kept.answer(accept) : NOT_IN_CHARGE),
-      },
-    };
-  }
-
-  #configRoutes(): AdminRoutes {
-    return {
-      ...tapRoute(this.#proxy, this.#options.clock),
-      "/api/config": {
-        says: "the configuration in force (MeshConfig) and its version",
-        answer: () => json(this.#snapshot ?? {}),
-      },
-      "/api/service-ports": {
-        says: "keys of the service ports that the mesh serves",
-        answer: () => compactJson(Object.keys(this.#snapshot?.config.servicePorts ?? {})),
-      },
-      "/api/callers": {
-        says: "Pods that the mesh knows as callers",
-        answer: () => compactJson(callersOf(this.#snapshot?.config)),
-      },
-      "/api/traffic": {
-        says: "what has passed since the start, by caller, service port and backend (TrafficReport)",
-        answer: async () => (this.#inCharge ? compactJson(await this.#proxy.traffic()) : NOT_IN_CHARGE),
-      },
-      "/api/traffic/recent": {
-        says: "of that, what has passed in the last 30 s, at most 10 s ago",
-        answer: () => (this.#inCharge ? compactJson(this.#counts.recent()) : NOT_IN_CHARGE),
-      },
-      "/api/service-port/{namespace}/{service}/{port}": {
-        says: "what is in force for one port of a Service",
-        answer: ([namespace = "", service = "", port = ""]) => {
-          const found = this.#snapshot?.config.servicePorts[`${namespace}/${service}:${port}`];
-          return found === undefined ? json({ error: "the mesh does not serve it" }, 404) : json(found);
-        },
-      },
     };
   }
 
