@@ -9,7 +9,7 @@ import { LiveSnapshot } from "../config/snapshot.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
 import { ConfigServer } from "../config-stream/config-server.ts";
 import type { ObservedDns } from "../coredns/dns-provider.ts";
-import { type Api, endingWith } from "../kube/api-client.ts";
+import type { Api } from "../kube/api-client.ts";
 import { KubeSource } from "../kube/kube-source.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { ClusterDelta } from "../model/cluster-state.ts";
@@ -27,8 +27,8 @@ import { controllerRoutes } from "./controller-routes.ts";
 import type { DnsMode } from "./dns-change.ts";
 import { DnsKeeper, type DnsKeeperOptions } from "./dns-keeper.ts";
 import { DnsOwnership, type TakeOver } from "./dns-ownership.ts";
-import { EventRecorder } from "./event-recorder.ts";
 import { LeaderElection } from "./leader-election.ts";
+import { LeaderWork } from "./leader-work.ts";
 import { MetricsPublisher } from "./metrics-publisher.ts";
 import { NodeConfigurations } from "./node-configurations.ts";
 import { concernsOriginal, originalMeshesIn } from "./original-meshes.ts";
@@ -40,7 +40,6 @@ import { domainOf } from "./prepare-cluster.ts";
 import { ProxyNodes } from "./proxy-nodes.ts";
 import { ProxyRelay } from "./proxy-relay.ts";
 import { ServedMesh } from "./served-mesh.ts";
-import { ShadowKeeper } from "./shadow-keeper.ts";
 import { longNamesIn, type Served, servedServices } from "./shadow-services.ts";
 import { lacksForTakeOver } from "./take-over-readiness.ts";
 import { TokenReviewer } from "./token-reviewer.ts";
@@ -94,22 +93,18 @@ export class MeshController {
   #snapshot: LiveSnapshot | undefined;
   /** Since the last compilation. */
   #changed: ObjectRef[] = [];
-  /** Whom `#served` was told. */
-  #told: ShadowKeeper | undefined;
   #served: ReadonlyMap<string, Served> = new Map();
   /** In the objects themselves, at the last compilation. */
   #found: readonly Problem[] = [];
   /** Those, and what this replica as the leader could not write. */
   #problems: readonly Problem[] = [];
   readonly #dns: DnsKeeper;
-  #keeper: ShadowKeeper | undefined;
-  #recorder: EventRecorder | undefined;
+  readonly #leader: LeaderWork;
   #scheduled = false;
   #lastCompileMs = 0;
   readonly #compileTimes = new DurationHistogram();
   readonly #history = new ConfigHistory();
   readonly #process = new ProcessMeter();
-  #eventsWritten = 0;
   #compiles = 0;
   #runs: Promise<unknown> = Promise.resolve();
 
@@ -190,7 +185,7 @@ export class MeshController {
       random,
       log,
       signal,
-      onLead: (leading) => this.#lead(leading),
+      onLead: (leading) => this.#leader.lead(leading),
     });
     this.#dns = new DnsKeeper({
       api,
@@ -205,6 +200,16 @@ export class MeshController {
         lacks: (from, asked) => this.#lacksForTakeOver(from, asked),
       }),
       wanted: (observed) => this.#wantedOfDns(observed),
+    });
+    this.#leader = new LeaderWork({
+      ...options,
+      dns: this.#dns,
+      locate: (ref) => placeOf(ref, (kind) => this.#source.servedVersion(kind)),
+      newPorts: () => this.#traefik?.newPorts() ?? new PortAllocator({ clock }),
+      onBegin: () => {
+        if (this.#source.synced) this.#schedule();
+      },
+      onProblems: () => this.#report(),
     });
     const health = healthRoutes(() => this.#notReady());
     this.#health = new AdminServer(health);
@@ -293,12 +298,8 @@ export class MeshController {
       this.#server.publish(this.#snapshot, changes);
     }
     // What is served, and its shadows, hang on Services alone.
-    if (changed.some(({ kind }) => kind === "Service")) {
-      this.#served = servedServices(config, state);
-      this.#told = undefined;
-    }
-    if (this.#keeper !== this.#told) this.#keeper?.update(state, this.#served);
-    this.#told = this.#keeper;
+    if (changed.some(({ kind }) => kind === "Service")) this.#served = servedServices(config, state);
+    this.#leader.update(state, this.#served);
     const { namespace } = this.#options;
     if (changed.some((ref) => concernsOriginal(ref) || (ref.name === DNS_SERVICE && ref.namespace === namespace)))
       this.#dns.hurry();
@@ -315,45 +316,8 @@ export class MeshController {
   }
 
   #report(): void {
-    this.#problems = [...this.#found, ...(this.#traefik?.problems ?? []), ...(this.#keeper?.problems ?? [])];
-    this.#recorder?.update(this.#problems);
-  }
-
-  async #lead(signal: AbortSignal): Promise<void> {
-    const { clock, random, log, namespace, podName } = this.#options;
-    // Whoever leads next must not meet a late write of this one.
-    const api = endingWith(this.#options.api, signal);
-    const keeper = new ShadowKeeper({
-      api,
-      clock,
-      random,
-      log,
-      meshNamespace: namespace,
-      ports: this.#traefik?.newPorts() ?? new PortAllocator({ clock }),
-      trafficDistributions: ["PreferSameNode", "PreferClose"],
-      onProblems: () => this.#report(),
-    });
-    const recorder = new EventRecorder({
-      api,
-      clock,
-      log,
-      instance: podName,
-      locate: (ref) => placeOf(ref, (kind) => this.#source.servedVersion(kind)),
-      onWritten: () => {
-        this.#eventsWritten++;
-      },
-    });
-    this.#keeper = keeper;
-    this.#recorder = recorder;
-    if (this.#source.synced) this.#schedule();
-    const ended = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    const dns = this.#dns.run(signal, recorder);
-    if (!signal.aborted) await ended;
-    this.#keeper = undefined;
-    this.#recorder = undefined;
-    this.#report();
-    recorder.close();
-    await Promise.all([keeper.close(), dns]);
+    this.#problems = [...this.#found, ...(this.#traefik?.problems ?? []), ...this.#leader.problems];
+    this.#leader.tell(this.#problems);
   }
 
   /** Undefined until the objects have been read: what is not known yet must not be written into DNS. */
@@ -412,8 +376,8 @@ export class MeshController {
       leader: this.#election.holder,
       leads: this.#election.leads,
       services: this.#served.size,
-      pendingShadows: this.#keeper?.pending ?? 0,
-      allottedPorts: this.#keeper?.allottedPorts ?? 0,
+      pendingShadows: this.#leader.pendingShadows,
+      allottedPorts: this.#leader.allottedPorts,
       problems: this.#problems.length,
       troubles: this.#source.troubles,
       dns: this.#dns.status,
@@ -436,7 +400,7 @@ export class MeshController {
       proxies: this.#server.status(),
       dnsInForce: this.#dns.status.inForce || this.#dns.standsBy,
       dnsRepairs: this.#dns.repairs,
-      eventsWritten: this.#eventsWritten,
+      eventsWritten: this.#leader.eventsWritten,
     });
     const own = processMetrics(this.#process.figures(clock.wall()));
     return [buildInfo(version), ...figures, ...own];
