@@ -4,7 +4,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { seal } from "../src/config/snapshot.ts";
-import type { AskableProxy } from "../src/config-stream/config-server.ts";
+import type { AskableProxy } from "../src/config-stream/subscriber.ts";
 import { systemClock } from "../src/model/clock.ts";
 import { ManualClock } from "../src/model/testkit/manual-clock.ts";
 import { HandOver } from "../src/proxy-daemon/hand-over.ts";

@@ -1,96 +1,14 @@
-/**
- * The controller's end of the config stream. A proxy has at most one configuration under way: what is published before
- * it acknowledged that one is merged into the next, so a slow proxy skips what it would only have overwritten, and no
- * queue grows.
- */
+/** The controller's end of the config stream: where proxies and other controllers connect, and what is sent to all of them. */
 import tls from "node:tls";
-import { type Change, changesBetween, patchOf } from "../config/changes.ts";
-import type { MeshConfig } from "../config/mesh-config.ts";
+import type { Change } from "../config/changes.ts";
 import type { Snapshot } from "../config/snapshot.ts";
-import { LineSplitter } from "../lines/line-splitter.ts";
-import type { Clock, Timer } from "../model/clock.ts";
-import type { Log } from "../telemetry/log.ts";
-import { type Answerer, type AnswerReader, AskChannel } from "./ask-channel.ts";
-import {
-  ALPN,
-  MAX_CLIENT_LINE_BYTES,
-  PING_MS,
-  type ProxyMessage,
-  ProxyMessageSchema,
-  SILENCE_MS,
-} from "./stream-messages.ts";
+import { PublishedConfigs } from "./published-configs.ts";
+import { ALPN } from "./stream-messages.ts";
+import { type AskableProxy, HELLO_MS, type ProxyStatus, type Reception, Subscriber } from "./subscriber.ts";
 
-/** Who a proxy is, as its token says. */
-export interface ProxyIdentity {
-  readonly pod: string;
-  readonly node: string;
-}
-
-/** Who may connect: proxies get configurations, other controllers may ask. */
-export interface PeerIdentity extends ProxyIdentity {
-  readonly role: "proxy" | "controller";
-}
-
-/** A proxy that can be asked. */
-export interface AskableProxy {
-  readonly pod: string;
-  /** Since it came. */
-  readonly connectedMs: number;
-  /** Another of its name has the counts of the node. */
-  readonly standsBy: boolean;
-  /** @returns says that the answer is not wanted any more */
-  ask(path: string, reader: AnswerReader): () => void;
-}
-
-export interface ConfigServerOptions {
+export interface ConfigServerOptions extends Reception {
   readonly cert: Buffer | string;
   readonly key: Buffer | string;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** @throws Error with the reason, for the log and the proxy */
-  authenticate(token: string): Promise<PeerIdentity>;
-  /** What other controllers may ask; absent: nothing. */
-  readonly answerer?: Answerer;
-  /** A proxy came, went, acknowledged or refused. */
-  onStatus?(status: ProxyStatus): void;
-}
-
-/** What this controller knows of a proxy that is connected to it. */
-export interface ProxyStatus extends ProxyIdentity {
-  readonly address: string;
-  /** Version in force there; empty before the first acknowledgement. */
-  readonly version: string;
-  readonly sequence: number;
-  /** Why it refused the last configuration; empty where it did not. */
-  readonly error: string;
-  readonly closedEntrypoints: readonly string[];
-  /** Milliseconds from publishing, or from its coming where that was later, to the acknowledgement; of the last one. */
-  readonly lagMs: number;
-  /** Since it came. */
-  readonly connectedMs: number;
-  /** Another of its name has the counts of the node. */
-  readonly standsBy: boolean;
-}
-
-/** Versions that a proxy may come back with and get a delta from. */
-const HISTORY = 32;
-/** Time from accept to an authenticated hello. */
-const HELLO_MS = 10_000;
-/** Beyond that, answers without end leave out what comes. */
-const MAX_UNSENT_BYTES = 1024 * 1024;
-
-interface Published {
-  readonly version: string;
-  readonly sequence: number;
-  readonly at: number;
-  /** Since the one before. */
-  readonly changes: readonly Change[];
-}
-
-/** A line that takes a proxy to what was published last. */
-interface Message {
-  readonly type: "full" | "delta";
-  readonly text: string;
 }
 
 export class ConfigServer {
@@ -98,11 +16,7 @@ export class ConfigServer {
   readonly #server: tls.Server;
   readonly #subscribers = new Set<Subscriber>();
   readonly #followers = new Set<(proxy: AskableProxy) => void>();
-  readonly #history: Published[] = [];
-  #latest: Snapshot | undefined;
-  /** The last message made, for the many proxies that need the same. */
-  #lastMessage: (Message & { readonly from: string; readonly sequence: number }) | undefined;
-  #sequence = 0;
+  readonly #published = new PublishedConfigs();
   #suspended = "";
 
   constructor(options: ConfigServerOptions) {
@@ -135,7 +49,7 @@ export class ConfigServer {
   }
 
   get published(): Snapshot | undefined {
-    return this.#latest;
+    return this.#published.snapshot;
   }
 
   /**
@@ -143,19 +57,7 @@ export class ConfigServer {
    * @param changes since what was published before; they must be told of a configuration that changed in place
    */
   publish(snapshot: Snapshot, changes?: readonly Change[]): void {
-    const { version, config } = snapshot;
-    if (this.#history.at(-1)?.version === version) return;
-    const before = this.#latest?.config;
-    // Deltas are of entries: another setting is sent with the whole.
-    if (before !== undefined && !hasSameSettings(before, config)) this.#history.length = 0;
-    this.#latest = snapshot;
-    this.#history.push({
-      version,
-      sequence: ++this.#sequence,
-      at: this.#options.clock.now(),
-      changes: changes ?? (before === undefined ? [] : changesBetween(before, config)),
-    });
-    if (this.#history.length > HISTORY) this.#history.shift();
+    if (!this.#published.add(snapshot, this.#options.clock.now(), changes)) return;
     for (const subscriber of this.#subscribers) subscriber.update();
   }
 
@@ -191,278 +93,13 @@ export class ConfigServer {
   #accept(socket: tls.TLSSocket): void {
     const subscriber: Subscriber = new Subscriber(socket, {
       ...this.#options,
+      published: this.#published,
       suspended: () => this.#suspended,
-      latest: () => this.#history.at(-1),
-      message: (from) => this.#message(from),
       onAskable: () => {
         for (const onProxy of [...this.#followers]) onProxy(subscriber);
       },
       onClose: () => this.#subscribers.delete(subscriber),
     });
     this.#subscribers.add(subscriber);
-  }
-
-  /** @param from what the proxy has; a version that is not remembered gets the whole */
-  #message(from: string): Message {
-    const { version, sequence } = this.#history.at(-1) as Published;
-    const { config } = this.#latest as Snapshot;
-    const known = this.#history.findLastIndex((each) => each.version === from);
-    const base = known < 0 ? "" : from;
-    const last = this.#lastMessage;
-    // By sequence: the same version may be published again, and a proxy acknowledges the number.
-    if (last?.from === base && last.sequence === sequence) return last;
-    const message =
-      known < 0
-        ? ({ type: "full", sequence, version, config } as const)
-        : ({ type: "delta", sequence, from, version, patch: this.#patchSince(known) } as const);
-    this.#lastMessage = { type: message.type, from: base, sequence, text: `${JSON.stringify(message)}\n` };
-    return this.#lastMessage;
-  }
-
-  #patchSince(index: number) {
-    const changes = this.#history.slice(index + 1).flatMap((each) => each.changes);
-    return patchOf(changes, (this.#latest as Snapshot).config);
-  }
-}
-
-function hasSameSettings(a: MeshConfig, b: MeshConfig): boolean {
-  return a.accessControl === b.accessControl && a.meshDomains.join() === b.meshDomains.join();
-}
-
-interface SubscriberOptions extends ConfigServerOptions {
-  /** Why no proxy is served now; empty when they are. */
-  suspended(): string;
-  latest(): Published | undefined;
-  message(from: string): Message;
-  /** It is known, and can be asked. */
-  onAskable(): void;
-  onClose(): void;
-}
-
-/** Messages that wait for their sender's token to be looked at. */
-const MAX_EARLY = 16;
-
-/** One proxy's connection, or another controller's. */
-class Subscriber implements AskableProxy {
-  readonly #socket: tls.TLSSocket;
-  readonly #options: SubscriberOptions;
-  readonly #lines = new LineSplitter(MAX_CLIENT_LINE_BYTES);
-  #identity: PeerIdentity | undefined;
-  #answers = false;
-  #channel: AskChannel | undefined;
-  /** What the proxy has in force, as far as it said. */
-  #version = "";
-  #sequence = 0;
-  #error = "";
-  #closedEntrypoints: readonly string[] = [];
-  #lagMs = 0;
-  #standsBy = false;
-  #connectedAt = 0;
-  /** What was sent and is not acknowledged yet. */
-  #pending: (Published & { readonly sentAs: Message["type"] }) | undefined;
-  #greeted = false;
-  #silence: Timer | undefined;
-  #ping: Timer | undefined;
-
-  /** What came before it was known who speaks. */
-  readonly #early: ProxyMessage[] = [];
-
-  constructor(socket: tls.TLSSocket, options: SubscriberOptions) {
-    this.#socket = socket;
-    this.#options = options;
-    this.#silence = options.clock.after(HELLO_MS, () => socket.destroy());
-    socket.on("data", (bytes: Buffer) => this.#read(bytes));
-    // What ended it is of no use here: the proxy comes again.
-    socket.on("error", () => {});
-    socket.once("close", () => {
-      this.#silence?.cancel();
-      this.#ping?.cancel();
-      this.#channel?.close();
-      options.onClose();
-      if (this.#identity !== undefined)
-        options.log.info(`${this.#identity.role} gone`, { pod: this.#identity.pod, node: this.#identity.node });
-    });
-  }
-
-  get pod(): string {
-    return this.#identity?.pod ?? "";
-  }
-
-  get connectedMs(): number {
-    return this.#options.clock.now() - this.#connectedAt;
-  }
-
-  get standsBy(): boolean {
-    return this.#standsBy;
-  }
-
-  get canBeAsked(): boolean {
-    return this.#identity?.role === "proxy" && this.#answers && !this.#socket.destroyed;
-  }
-
-  ask(path: string, reader: AnswerReader): () => void {
-    return (this.#channel as AskChannel).ask(path, reader);
-  }
-
-  get status(): ProxyStatus | undefined {
-    const identity = this.#identity;
-    if (identity?.role !== "proxy") return undefined;
-    return {
-      pod: identity.pod,
-      node: identity.node,
-      address: this.#socket.remoteAddress ?? "",
-      version: this.#version,
-      sequence: this.#sequence,
-      error: this.#error,
-      closedEntrypoints: this.#closedEntrypoints,
-      lagMs: this.#lagMs,
-      connectedMs: this.connectedMs,
-      standsBy: this.#standsBy,
-    };
-  }
-
-  /** There may be something newer than what it has. */
-  update(): void {
-    const latest = this.#options.latest();
-    if (this.#identity?.role !== "proxy" || this.#pending !== undefined || latest === undefined) return;
-    if (latest.version === this.#version && this.#sequence > 0) return;
-    const { type, text } = this.#options.message(this.#version);
-    this.#pending = { ...latest, sentAs: type };
-    this.#write(text);
-  }
-
-  refuse(reason: string): void {
-    this.#write(`${JSON.stringify({ type: "refused", reason: reason.slice(0, 1000) })}\n`);
-    this.end();
-  }
-
-  end(): void {
-    this.#socket.end();
-    this.#options.clock.after(1_000, () => this.#socket.destroy());
-  }
-
-  #read(bytes: Buffer): void {
-    try {
-      this.#lines.push(bytes, (line) => this.#take(ProxyMessageSchema.parse(JSON.parse(line))));
-    } catch (error) {
-      this.refuse(`not understood: ${(error as Error).message}`);
-    }
-  }
-
-  #take(message: ProxyMessage): void {
-    if (message.type === "hello") {
-      const suspended = this.#options.suspended();
-      if (suspended !== "") this.refuse(suspended);
-      else if (this.#greeted) this.refuse("a second hello");
-      else void this.#greet(message);
-      this.#greeted = true;
-      return;
-    }
-    if (this.#identity === undefined) {
-      // Another controller asks right after its hello, while its token is looked at.
-      if (this.#greeted && this.#early.length < MAX_EARLY) this.#early.push(message);
-      else this.refuse("the first message must be a hello");
-      return;
-    }
-    this.#heard();
-    if (message.type === "ping") return;
-    if (message.type !== "ack" && message.type !== "nack") {
-      this.#channel?.take(message);
-      return;
-    }
-    const pending = this.#pending;
-    if (pending === undefined || pending.sequence !== message.sequence) {
-      if (message.type === "ack" && message.sequence === this.#sequence) this.#noteAgain(message);
-      return;
-    }
-    this.#pending = undefined;
-    if (message.type === "nack") {
-      this.#error = message.error;
-      // The whole, next: a delta may not have fitted what is in force there.
-      this.#version = "";
-      const { pod, node } = this.#identity;
-      this.#options.log.error("a proxy refused a configuration", { pod, node, error: message.error });
-    } else {
-      this.#error = "";
-      this.#version = message.version;
-      this.#sequence = message.sequence;
-      this.#note(message);
-      // What was published before it came could not reach it.
-      this.#lagMs = this.#options.clock.now() - Math.max(pending.at, this.#connectedAt);
-    }
-    if (this.status !== undefined) this.#options.onStatus?.(this.status);
-    // A configuration that was refused whole is not sent again; the next one is.
-    const refusedWhole = message.type === "nack" && pending.sentAs === "full";
-    if (!refusedWhole || this.#options.latest()?.sequence !== pending.sequence) this.update();
-  }
-
-  #note({ closed = [], standsBy = false }: ProxyMessage & { type: "ack" }): void {
-    this.#closedEntrypoints = closed;
-    this.#standsBy = standsBy;
-  }
-
-  /** What opens later than its configuration is in force, and who comes to be in charge, is told by acknowledging anew. */
-  #noteAgain(message: ProxyMessage & { type: "ack" }): void {
-    this.#note(message);
-    if (this.status !== undefined) this.#options.onStatus?.(this.status);
-  }
-
-  async #greet({
-    token,
-    version = "",
-    answers = false,
-    standsBy = false,
-  }: ProxyMessage & { type: "hello" }): Promise<void> {
-    let identity: PeerIdentity;
-    try {
-      identity = await this.#options.authenticate(token);
-    } catch (error) {
-      const reason = (error as Error).message;
-      this.#options.log.warn("config stream: a caller was refused", { peer: this.#socket.remoteAddress ?? "", reason });
-      this.refuse(reason);
-      return;
-    }
-    // Gone while its token was looked at: there is nobody to speak to, and no close to end it.
-    if (this.#socket.destroyed) return;
-    this.#identity = identity;
-    this.#connectedAt = this.#options.clock.now();
-    const { pod, node, role } = identity;
-    this.#options.log.info(`${role} connected`, { pod, node });
-    this.#answers = answers;
-    this.#standsBy = standsBy;
-    this.#channel = this.#channelFor(role);
-    this.#version = version;
-    this.#heard();
-    this.#pingLater();
-    this.update();
-    if (this.canBeAsked) this.#options.onAskable();
-    for (const message of this.#early.splice(0)) this.#take(message);
-  }
-
-  #channelFor(role: PeerIdentity["role"]): AskChannel {
-    const { answerer } = this.#options;
-    return new AskChannel({
-      send: (message) => this.#write(`${JSON.stringify(message)}\n`),
-      isBehind: () => this.#socket.writableLength > MAX_UNSENT_BYTES,
-      // A proxy has nothing to ask: what others do is none of its business.
-      ...(answerer === undefined || role === "proxy" ? {} : { answerer }),
-    });
-  }
-
-  #heard(): void {
-    this.#silence?.cancel();
-    this.#silence = this.#options.clock.after(SILENCE_MS, () => this.#socket.destroy());
-  }
-
-  #pingLater(): void {
-    this.#ping = this.#options.clock.after(PING_MS, () => {
-      // Behind a configuration that is still being sent, a ping would say nothing new.
-      if (this.#socket.writableLength === 0) this.#write('{"type":"ping"}\n');
-      this.#pingLater();
-    });
-  }
-
-  #write(text: string): void {
-    if (this.#socket.writable) this.#socket.write(text);
   }
 }

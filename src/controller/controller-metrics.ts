@@ -1,5 +1,5 @@
 /** What a controller tells Prometheus: docs/metrics.md has it as a table. */
-import type { ProxyStatus } from "../config-stream/config-server.ts";
+import type { ProxyStatus } from "../config-stream/subscriber.ts";
 import type { Problem } from "../model/problems.ts";
 import type { DurationHistogram } from "../telemetry/duration-histogram.ts";
 import { type Metric, single } from "../telemetry/exposition.ts";

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
-import type { AskableProxy } from "../config-stream/config-server.ts";
+import type { AskableProxy } from "../config-stream/subscriber.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { NodeConfigurations } from "./node-configurations.ts";
 

@@ -5,7 +5,8 @@
  */
 import { type AdminRoutes, type Answer, text } from "../admin/admin-server.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
-import type { AskableProxy, ConfigServer } from "../config-stream/config-server.ts";
+import type { ConfigServer } from "../config-stream/config-server.ts";
+import type { AskableProxy } from "../config-stream/subscriber.ts";
 import type { Clock } from "../model/clock.ts";
 import { type Connected, keepNewest } from "./newest-of-pod.ts";
 import type { FarStream } from "./peer-replicas.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ProxyStatus } from "../config-stream/config-server.ts";
+import type { ProxyStatus } from "../config-stream/subscriber.ts";
 import { ClusterState } from "../model/cluster-state.ts";
 import type { Pod } from "../model/objects.ts";
 import { type FarStream, PeerStreamSchema } from "./peer-replicas.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { AdminRoutes, Answer, StreamAnswer } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import type { AnswerReader } from "../config-stream/ask-channel.ts";
-import type { AskableProxy } from "../config-stream/config-server.ts";
+import type { AskableProxy } from "../config-stream/subscriber.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { NO_COUNTS, NO_TRAFFIC, totalTraffic } from "../traffic/traffic-report.ts";
 import { type MeshTraffic, ProxyRelay } from "./proxy-relay.ts";

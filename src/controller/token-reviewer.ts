@@ -3,7 +3,7 @@
  * as the token lives, so a proxy that reconnects is known while the API server is away.
  */
 import { createHash } from "node:crypto";
-import type { PeerIdentity } from "../config-stream/config-server.ts";
+import type { PeerIdentity } from "../config-stream/subscriber.ts";
 import type { Api } from "../kube/api-client.ts";
 import type { Clock } from "../model/clock.ts";
 import { CONFIG_AUDIENCE, CONTROLLER, PROXY } from "./own-objects.ts";

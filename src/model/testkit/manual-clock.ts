@@ -39,4 +39,19 @@ export class ManualClock implements Clock {
     }
     this.#now = until;
   }
+
+  /** Moves on by a step in each turn of the event loop until the work is over. Resolves, or rejects, as that does. */
+  async advanceUntil<Result>(work: Promise<Result>, stepMs: number, eachTurn: () => void = () => {}): Promise<Result> {
+    let over = false;
+    const end = () => {
+      over = true;
+    };
+    work.then(end, end);
+    while (!over) {
+      this.advance(stepMs);
+      eachTurn();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return work;
+  }
 }
