@@ -9,7 +9,7 @@ import { DnsOwnership } from "./dns-ownership.ts";
 import type { ClusterEvent } from "./event-recorder.ts";
 import { SHADOW_LABELS } from "./own-objects.ts";
 import { takeAway } from "./take-away.ts";
-import { DEPLOYMENTS, CORE_DNS_MAPS as MAPS, putCoreDns } from "./testkit/core-dns.ts";
+import { DEPLOYMENTS, CORE_DNS_MAPS as MAPS, putCoreDns, READY, STUCK } from "./testkit/core-dns.ts";
 import { FakeApi } from "./testkit/fake-api.ts";
 
 const APPS = "/apis/apps/v1/namespaces/kube-system";
@@ -26,15 +26,6 @@ const COREFILE = `.:53 {
     reload
 }
 `;
-
-const READY = { observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2 };
-const STUCK = {
-  observedGeneration: 1,
-  replicas: 3,
-  updatedReplicas: 1,
-  availableReplicas: 2,
-  unavailableReplicas: 1,
-};
 
 interface Marks {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
@@ -95,17 +86,7 @@ function fixture(mode: DnsMode = "forward", collection = DEPLOYMENTS) {
   };
   /** Looks until it is done, while time passes. */
   const lookWith = async (looking: DnsKeeper, { turn = () => {}, signal = new AbortController().signal } = {}) => {
-    let done = false;
-    const looked = looking.look(signal, recorder).finally(() => {
-      done = true;
-    });
-    looked.catch(() => {});
-    while (!done) {
-      clock.advance(500);
-      turn();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await looked;
+    await clock.advanceUntil(looking.look(signal, recorder), 500, turn);
   };
   const look = (turn = () => {}) => lookWith(keeper, { turn });
   /** Another replica, which leads now. */
