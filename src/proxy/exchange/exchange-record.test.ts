@@ -1,19 +1,15 @@
 /** What is known of an exchange at its end. */
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import type { ExchangeRecord, RecordWants } from "./exchange-record.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
-import { Http2Caller, Http2FarEnd, type StreamHandler } from "./testkit/http2-peers.ts";
+import { type FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
+import { Http2Caller, type StreamHandler } from "./testkit/http2-peers.ts";
+import { closing, farEnd, http2FarEnd } from "./testkit/plain-peers.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const CHUNKS = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n";
 const UNTIL_CLOSE = "HTTP/1.1 200 OK\r\n\r\nhello";
 const get = (more = "") => `GET /a?b HTTP/1.1\r\nHost: Example.test:80\r\nConnection: close\r\n${more}\r\n`;
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
 
 /** All of a record, which is reused after it was given. */
 function copyOf(record: ExchangeRecord) {
@@ -31,8 +27,7 @@ async function open(options: FixtureOptions) {
     records.push(copyOf(record));
     wake();
   };
-  const proxy = await HttpFixture.open({ ...options, onRecord });
-  closing.push(() => proxy.close());
+  const proxy = closing(await HttpFixture.open({ ...options, onRecord }));
   const record = async () => {
     while (records.length === 0)
       await new Promise<void>((resolve) => {
@@ -44,21 +39,15 @@ async function open(options: FixtureOptions) {
 }
 
 async function endpoint(onData: Parameters<typeof FarEnd.listen>[0]): Promise<string> {
-  const farEnd = await FarEnd.listen(onData);
-  closing.push(() => farEnd.close());
-  return farEnd.address;
+  return (await farEnd(onData)).address;
 }
 
 async function http2Endpoint(handle: StreamHandler): Promise<string> {
-  const farEnd = await Http2FarEnd.listen(handle);
-  closing.push(() => farEnd.close());
-  return farEnd.address;
+  return (await http2FarEnd(handle)).address;
 }
 
 async function http2Caller(port: number): Promise<Http2Caller> {
-  const caller = new Http2Caller(port);
-  closing.push(() => caller.close());
-  return caller;
+  return closing(new Http2Caller(port));
 }
 
 const answering = (answer: string, whole: (received: string) => boolean = () => true) =>

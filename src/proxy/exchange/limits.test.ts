@@ -29,7 +29,7 @@ describe("endpoints of HTTP/1.1", () => {
         socket.write(OK);
       });
     });
-    const proxy = await openProxy([server.address], limits(2));
+    const proxy = await openProxy(server, limits(2));
     const answers = await Promise.all(Array.from({ length: 20 }, () => proxy.exchange(GET)));
     expect(answers.every((answer) => answer.endsWith("ok"))).toBe(true);
     expect(most).toBeLessThanOrEqual(2);
@@ -38,7 +38,7 @@ describe("endpoints of HTTP/1.1", () => {
 
   test("beyond max-pending give 503 at once, and a call that waits is served when one ends", async () => {
     const server = await farEnd();
-    const proxy = await openProxy([server.address], limits(1, 1));
+    const proxy = await openProxy(server, limits(1, 1));
     const first = proxy.exchange(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
     const second = proxy.exchange(POST);
@@ -56,7 +56,7 @@ describe("endpoints of HTTP/1.1", () => {
   test("keep a call waiting no longer than connecting may take", async () => {
     const clock = new ManualClock();
     const server = await farEnd();
-    const proxy = await openProxy([server.address], { ...limits(1), connectTimeoutMs: 2_000, clock });
+    const proxy = await openProxy(server, { ...limits(1), connectTimeoutMs: 2_000, clock });
     const first = proxy.exchange(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
     const second = proxy.exchange(GET);
@@ -80,7 +80,7 @@ describe("endpoints of HTTP/1.1", () => {
   test("lose a waiting connection that a POST may not use, so that it gets one of its own", async () => {
     const clock = new ManualClock();
     const server = await answering();
-    const proxy = await openProxy([server.address], { ...limits(1), clock });
+    const proxy = await openProxy(server, { ...limits(1), clock });
     await proxy.exchange(GET);
     clock.advance(5_000);
     expect(await proxy.exchange(POST)).toMatch(/ok$/);
@@ -90,7 +90,7 @@ describe("endpoints of HTTP/1.1", () => {
 
   test("are not asked for those who left the queue", async () => {
     const server = await farEnd();
-    const proxy = await openProxy([server.address], limits(1));
+    const proxy = await openProxy(server, limits(1));
     const first = proxy.exchange(GET);
     await server.until(() => server.received.endsWith("\r\n\r\n"));
     const gone = await proxy.caller();

@@ -4,25 +4,13 @@ import { describe, expect, test } from "vitest";
 import type { Retry } from "../../config/mesh-config.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { FREE_RETRIES } from "../middleware/retry/retry-budget.ts";
-import type { FarEnd, FixtureOptions } from "./testkit/http-fixture.ts";
+import type { FixtureOptions } from "./testkit/http-fixture.ts";
 import { Http2Caller } from "./testkit/http2-peers.ts";
-import { closing, farEnd, GET, http2FarEnd, OK, openProxy } from "./testkit/plain-peers.ts";
+import { answering, closing, farEnd, GET, http2FarEnd, OK, openProxy } from "./testkit/plain-peers.ts";
 
 const BUSY = "HTTP/1.1 503 Busy\r\nX-Busy: yes\r\nContent-Length: 4\r\n\r\nbusy";
 const POST = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const on503: Retry = { attempts: 2, statuses: [[503, 504]] };
-
-/** Gives each whole head the next of the answers, and the last one for ever. */
-async function answering(...answers: readonly string[]): Promise<FarEnd> {
-  let next = 0;
-  const seen = new Map<number, number>();
-  return farEnd((socket, received, connection) => {
-    const heads = received.split("\r\n\r\n").length - 1;
-    for (let head = seen.get(connection) ?? 0; head < heads; head++)
-      socket.write(answers[Math.min(next++, answers.length - 1)] as string);
-    seen.set(connection, heads);
-  });
-}
 
 async function open(endpoints: readonly string[], retry: Retry, more: Partial<FixtureOptions> = {}) {
   const servicePort = { ...more.servicePort, middlewares: { retry } };
@@ -31,7 +19,7 @@ async function open(endpoints: readonly string[], retry: Retry, more: Partial<Fi
 
 describe("an answer whose status is in retry-on", () => {
   test("is replaced by another one, and nothing of it reaches the caller", async () => {
-    const server = await answering(BUSY, OK);
+    const server = await answering([BUSY, OK]);
     const proxy = await open([server.address], on503);
     const answer = await proxy.exchange(GET);
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
@@ -40,7 +28,7 @@ describe("an answer whose status is in retry-on", () => {
   });
 
   test("leaves its connection to others where all of it came at once", async () => {
-    const server = await answering(BUSY, OK);
+    const server = await answering([BUSY, OK]);
     await (await open([server.address], on503)).exchange(GET);
     expect(server.connections).toHaveLength(1);
   });
@@ -50,7 +38,7 @@ describe("an answer whose status is in retry-on", () => {
     ["ends with its connection", "HTTP/1.1 503 Busy\r\n\r\npart"],
     ["brings more than it said", `${BUSY}more`],
   ])("loses its connection where it %s", async (_name, busy) => {
-    const server = await answering(busy, OK);
+    const server = await answering([busy, OK]);
     expect(await (await open([server.address], on503)).exchange(GET)).toMatch(/\r\n\r\nok$/);
     expect(server.connections).toHaveLength(2);
     await server.until(() => server.connections[0]?.ended === true);
@@ -58,7 +46,7 @@ describe("an answer whose status is in retry-on", () => {
 
   test("goes to another endpoint where there is one", async () => {
     const busy = await answering(BUSY);
-    const fine = await answering(OK);
+    const fine = await answering();
     const proxy = await open([busy.address, fine.address], on503);
     for (let call = 0; call < 6; call++) expect(await proxy.exchange(GET)).toMatch(/ok$/);
     expect(busy.received).not.toBe("");
@@ -72,7 +60,7 @@ describe("an answer whose status is in retry-on", () => {
   });
 
   test("is final for a POST, which may have been acted on", async () => {
-    const server = await answering(BUSY, OK);
+    const server = await answering([BUSY, OK]);
     const proxy = await open([server.address], on503);
     expect(await proxy.exchange(POST)).toMatch(/busy$/);
     expect(server.received.match(/POST/g)).toHaveLength(1);
@@ -109,7 +97,7 @@ describe("an answer whose status is in retry-on", () => {
 });
 
 test("what retry-on does not name is not tried again", async () => {
-  const server = await answering(OK);
+  const server = await answering();
   const proxy = await open(["127.0.0.1:1", server.address], { attempts: 2, on: ["reset"] });
   const answers = [];
   for (let call = 0; call < 6; call++) answers.push((await proxy.exchange(GET)).slice(9, 12));

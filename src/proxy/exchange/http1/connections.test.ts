@@ -1,25 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ManualClock } from "../../../model/testkit/manual-clock.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
+import type { FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
+import { answering, farEnd, GET, KEPT_GET, OK, openProxy, reasonOf } from "../testkit/plain-peers.ts";
 
-const opened: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of opened.splice(0).reverse()) await each.close();
-});
-
-async function between(options: Partial<FixtureOptions> & { readonly answer?: string } = {}) {
-  const server = await (options.answer === undefined ? FarEnd.listen() : FarEnd.answering(options.answer));
-  opened.push(server);
-  const proxy = await HttpFixture.open({ endpoints: [server.address], ...options });
-  opened.push(proxy);
-  return { server, proxy };
+async function between({ answer, ...options }: Partial<FixtureOptions> & { readonly answer?: string } = {}) {
+  const server = await (answer === undefined ? farEnd() : answering(answer));
+  return { server, proxy: await openProxy(server, options) };
 }
-
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const GET = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
-const GET_CLOSE = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-const reasonOf = (answer: string) => /X-Tulle-Reason: (\w+)/.exec(answer)?.[1];
 
 /** Waits for the engine to have forgotten its connections; each turn of the event loop may be the one. */
 async function closed(proxy: HttpFixture): Promise<void> {
@@ -29,21 +17,21 @@ async function closed(proxy: HttpFixture): Promise<void> {
 test("bytes that nobody asked for end an endpoint's idle connection, and reach no caller", async () => {
   const { server, proxy } = await between({ answer: OK });
   const caller = await proxy.caller();
-  caller.send(GET);
+  caller.send(KEPT_GET);
   await caller.until(() => caller.received.endsWith("ok"));
   server.connections[0]?.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
   await server.until(() => server.connections[0]?.ended === true || server.connections[0]?.reset === true);
-  caller.send(GET_CLOSE);
+  caller.send(GET);
   expect(await caller.end()).not.toContain("evil");
   expect(server.connections).toHaveLength(2);
 });
 
 test("an endpoint that ends its idle connection has it ended, and the next request takes another", async () => {
   const { server, proxy } = await between({ answer: OK });
-  await proxy.exchange(GET_CLOSE);
+  await proxy.exchange(GET);
   server.connections[0]?.socket.end();
   await server.until(() => server.connections[0]?.ended === true);
-  expect(await proxy.exchange(GET_CLOSE)).toContain("200 OK");
+  expect(await proxy.exchange(GET)).toContain("200 OK");
   expect(server.connections).toHaveLength(2);
 });
 
@@ -64,7 +52,7 @@ test("a caller without a request is disconnected after the idle time, without a 
   const clock = new ManualClock();
   const { proxy } = await between({ answer: OK, clock, limits: { idleTimeoutMs: 60_000 } });
   const caller = await proxy.caller();
-  caller.send(GET);
+  caller.send(KEPT_GET);
   await caller.until(() => caller.received.endsWith("ok"));
   clock.advance(59_000);
   expect(caller.ended).toBe(false);
@@ -95,11 +83,11 @@ test("a caller that is refused and does not go is disconnected after a while", a
 test("a caller beyond the bound of connections gets 503 and its connection is closed", async () => {
   const { proxy } = await between({ answer: OK, limits: { maxConnections: 1 } });
   const first = await proxy.caller();
-  first.send(GET);
+  first.send(KEPT_GET);
   await first.until(() => first.received.endsWith("ok"));
   const second = await proxy.caller();
   expect(reasonOf(await second.end())).toBe("TooManyConnections");
-  first.send(GET_CLOSE);
+  first.send(GET);
   expect((await first.end()).match(/200 OK/g)).toHaveLength(2);
 });
 
@@ -111,12 +99,12 @@ test("our own answer to HEAD says its length and has no content", async () => {
 
 test("our own answer has a Date", async () => {
   const { proxy } = await between({ endpoints: [], clock: new ManualClock() });
-  expect(await proxy.exchange(GET_CLOSE)).toContain("\r\nDate: Thu, 01 Jan 1970 00:16:40 GMT\r\n");
+  expect(await proxy.exchange(GET)).toContain("\r\nDate: Thu, 01 Jan 1970 00:16:40 GMT\r\n");
 });
 
 test("a request after one that asks for close is not read", async () => {
   const { server, proxy } = await between({ answer: OK });
-  expect((await proxy.exchange(GET_CLOSE + GET)).match(/200 OK/g)).toHaveLength(1);
+  expect((await proxy.exchange(GET + KEPT_GET)).match(/200 OK/g)).toHaveLength(1);
   expect(server.received.match(/GET/g)).toHaveLength(1);
 });
 

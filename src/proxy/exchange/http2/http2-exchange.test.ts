@@ -1,44 +1,23 @@
 import { once } from "node:events";
 import http2 from "node:http2";
-import { afterEach, describe, expect, test } from "vitest";
-import { FarEnd, type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
-import { answerOf, contentOf, Http2Caller, Http2FarEnd, type StreamHandler } from "../testkit/http2-peers.ts";
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
+import { describe, expect, test } from "vitest";
+import { type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
+import { answerOf, contentOf, Http2Caller } from "../testkit/http2-peers.ts";
+import { answering, closing, farEnd, http2FarEnd, OK } from "../testkit/plain-peers.ts";
 
 async function proxy(options: FixtureOptions): Promise<HttpFixture> {
-  const fixture = await HttpFixture.open(options);
-  closing.push(() => fixture.close());
-  return fixture;
+  return closing(await HttpFixture.open(options));
 }
 
 function caller(fixture: HttpFixture, options?: http2.ClientSessionOptions): Http2Caller {
-  const made = new Http2Caller(fixture.port, options);
-  closing.push(() => made.close());
-  return made;
-}
-
-async function farEnd(made: Promise<FarEnd>): Promise<FarEnd> {
-  const end = await made;
-  closing.push(() => end.close());
-  return end;
-}
-
-async function http2FarEnd(handle: StreamHandler, settings?: http2.Settings): Promise<Http2FarEnd> {
-  const end = await Http2FarEnd.listen(handle, settings);
-  closing.push(() => end.close());
-  return end;
+  return closing(new Http2Caller(fixture.port, options));
 }
 
 const H2C = { scheme: "h2c" } as const;
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   test("is served, with the forwarding fields that HTTP/1.1 callers get", async () => {
-    const end = await farEnd(FarEnd.answering("HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nX-Answer: Yes\r\n\r\nok"));
+    const end = await answering("HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nX-Answer: Yes\r\n\r\nok");
     const fixture = await proxy({ endpoints: [end.address] });
     const answer = await caller(fixture).call({ ":path": "/a/b?c=%20d", "x-mixed": "Case" });
     expect(answer).toMatchObject({ status: 200, body: "ok", headers: { "x-answer": "Yes", "content-length": "2" } });
@@ -51,7 +30,7 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   });
 
   test("has its cookies joined, and itself appended to X-Forwarded-For", async () => {
-    const end = await farEnd(FarEnd.answering(OK));
+    const end = await answering();
     const fixture = await proxy({ endpoints: [end.address] });
     await caller(fixture).call({ ":path": "/", cookie: ["a=1", "b=2"], "x-forwarded-for": "10.9.8.7" });
     expect(end.received).toContain("\r\ncookie: a=1; b=2\r\n");
@@ -59,7 +38,7 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   });
 
   test("sends content of a length that it says as it is", async () => {
-    const end = await farEnd(FarEnd.listen((socket, received) => received.endsWith("hello") && socket.write(OK)));
+    const end = await farEnd((socket, received) => received.endsWith("hello") && socket.write(OK));
     const fixture = await proxy({ endpoints: [end.address] });
     const headers = { ":method": "POST", ":path": "/", "content-length": "5" };
     expect((await caller(fixture).call(headers, { body: "hello" })).body).toBe("ok");
@@ -68,7 +47,7 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   });
 
   test("sends content of a length that shows in chunks, and its trailers after them", async () => {
-    const end = await farEnd(FarEnd.listen((socket, received) => received.endsWith("\r\n\r\n") && socket.write(OK)));
+    const end = await farEnd((socket, received) => received.endsWith("\r\n\r\n") && socket.write(OK));
     const fixture = await proxy({ endpoints: [end.address] });
     const stream = caller(fixture).open({ ":method": "POST", ":path": "/" }, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers({ "x-sum": "42" }));
@@ -81,7 +60,7 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   });
 
   test("whose POST has no content says so to the endpoint", async () => {
-    const end = await farEnd(FarEnd.answering(OK));
+    const end = await answering();
     const fixture = await proxy({ endpoints: [end.address] });
     await caller(fixture).call({ ":method": "POST", ":path": "/" });
     expect(end.received).toContain("\r\nContent-Length: 0\r\n");
@@ -96,13 +75,11 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
     ],
     ["until close", "Connection: close\r\n\r\nabcde", undefined],
   ])("gets content that comes %s without that framing", async (_name, rest, trailers) => {
-    const end = await farEnd(
-      FarEnd.listen((socket, received) => {
-        if (!received.endsWith("\r\n\r\n")) return;
-        socket.write(`HTTP/1.1 200 OK\r\n${rest}`);
-        if (rest.startsWith("Connection")) socket.end();
-      }),
-    );
+    const end = await farEnd((socket, received) => {
+      if (!received.endsWith("\r\n\r\n")) return;
+      socket.write(`HTTP/1.1 200 OK\r\n${rest}`);
+      if (rest.startsWith("Connection")) socket.end();
+    });
     const fixture = await proxy({ endpoints: [end.address] });
     const answer = await caller(fixture).call({ ":path": "/" });
     expect(answer).toMatchObject({ status: 200, body: "abcde" });
@@ -117,20 +94,18 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
     ["304", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", 304],
     ["an empty 200", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200],
   ])("gets an answer without content: %s", async (_name, method, text, status) => {
-    const end = await farEnd(FarEnd.answering(text));
+    const end = await answering(text);
     const fixture = await proxy({ endpoints: [end.address] });
     const answer = await caller(fixture).call({ ":method": method, ":path": "/" });
     expect(answer).toMatchObject({ status, body: "" });
   });
 
   test("gets interim answers, and waits with its content for 100", async () => {
-    const end = await farEnd(
-      FarEnd.listen((socket, received) => {
-        if (received.endsWith("\r\n\r\n"))
-          socket.write("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n");
-        else if (received.endsWith("hi")) socket.write(OK);
-      }),
-    );
+    const end = await farEnd((socket, received) => {
+      if (received.endsWith("\r\n\r\n"))
+        socket.write("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n");
+      else if (received.endsWith("hi")) socket.write(OK);
+    });
     const fixture = await proxy({ endpoints: [end.address] });
     const headers = { ":method": "PUT", ":path": "/", "content-length": "2", expect: "100-continue" };
     const stream = caller(fixture).open(headers);
@@ -142,13 +117,11 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   });
 
   test("has 200 calls under way at once on one connection", async () => {
-    const end = await farEnd(
-      FarEnd.listen((socket, received) => {
-        const path = /GET (\S+) (?!.*GET )/s.exec(received)?.[1] as string;
-        if (received.endsWith("\r\n\r\n"))
-          socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`);
-      }),
-    );
+    const end = await farEnd((socket, received) => {
+      const path = /GET (\S+) (?!.*GET )/s.exec(received)?.[1] as string;
+      if (received.endsWith("\r\n\r\n"))
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`);
+    });
     const fixture = await proxy({ endpoints: [end.address] });
     const mine = caller(fixture);
     const paths = Array.from({ length: 200 }, (_, index) => `/${index}`);
@@ -157,18 +130,16 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
   });
 
   test("is told by a reset where an answer was cut short", async () => {
-    const end = await farEnd(
-      FarEnd.listen((socket, received) => {
-        if (received.endsWith("\r\n\r\n")) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-      }),
-    );
+    const end = await farEnd((socket, received) => {
+      if (received.endsWith("\r\n\r\n")) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    });
     const fixture = await proxy({ endpoints: [end.address] });
     await expect(caller(fixture).call({ ":path": "/" })).rejects.toThrow("NGHTTP2_INTERNAL_ERROR");
     expect(fixture.records).toMatchObject([{ status: 200, failure: "UpstreamReset" }]);
   });
 
   test("gets 502 with its reason where there is no answer", async () => {
-    const end = await farEnd(FarEnd.listen((socket) => socket.destroy()));
+    const end = await farEnd((socket) => socket.destroy());
     const fixture = await proxy({ endpoints: [end.address] });
     const answer = await caller(fixture).call({ ":path": "/" });
     expect(answer).toMatchObject({ status: 502, headers: { "x-tulle-reason": "UpstreamReset" }, body: "Bad Gateway" });
@@ -185,13 +156,11 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
 
   test("gets 10 MiB whole, read in its own time, and the endpoint is held back meanwhile", async () => {
     const size = 10 * 1024 * 1024;
-    const end = await farEnd(
-      FarEnd.listen((socket, received) => {
-        if (!received.endsWith("\r\n\r\n")) return;
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
-        socket.write(Buffer.alloc(size, "x"));
-      }),
-    );
+    const end = await farEnd((socket, received) => {
+      if (!received.endsWith("\r\n\r\n")) return;
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+      socket.write(Buffer.alloc(size, "x"));
+    });
     const fixture = await proxy({ endpoints: [end.address] });
     const mine = caller(fixture);
     await once(mine.session, "connect");
@@ -210,7 +179,7 @@ describe("a caller of HTTP/2 before an endpoint of HTTP/1.1", () => {
 
   test("sends 10 MiB whole to an endpoint that reads in its own time", async () => {
     const size = 10 * 1024 * 1024;
-    const end = await farEnd(FarEnd.listen((socket, received) => received.length > size && socket.write(OK)));
+    const end = await farEnd((socket, received) => received.length > size && socket.write(OK));
     const fixture = await proxy({ endpoints: [end.address] });
     const headers = { ":method": "POST", ":path": "/", "content-length": String(size) };
     const answered = caller(fixture).call(headers, { body: Buffer.alloc(size, "y") });
@@ -399,7 +368,7 @@ describe("a caller of HTTP/1.1 before an endpoint of HTTP/2", () => {
   });
 
   test("gets 502 where the endpoint speaks HTTP/1.1 only, before anything was sent to it", async () => {
-    const end = await farEnd(FarEnd.listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")));
+    const end = await farEnd((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const fixture = await proxy({ endpoints: [end.address], servicePort: H2C });
     const answer = await fixture.exchange(
       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",

@@ -1,6 +1,6 @@
 /** What a caller of HTTP/2 may not do, and what it may make the proxy do. RFC 9113; h2spec asks for more of it. */
 import { setImmediate } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../../model/testkit/manual-clock.ts";
 import {
   frame,
@@ -14,25 +14,18 @@ import {
   uint32,
 } from "../../http2/testkit/raw-frames.ts";
 import type { ServicePortState } from "../../router/types.ts";
-import { FarEnd, type FixtureOptions, HttpFixture, type RawCaller } from "../testkit/http-fixture.ts";
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
+import { type FarEnd, type FixtureOptions, HttpFixture, type RawCaller } from "../testkit/http-fixture.ts";
+import { answering, closing, farEnd } from "../testkit/plain-peers.ts";
 
 const ENHANCE_YOUR_CALM = 11;
 const REQUEST = [":method", "POST", ":scheme", "http", ":authority", "svc.ns", ":path", "/"] as const;
 
 async function endpoint(answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"): Promise<FarEnd> {
-  const end = await FarEnd.answering(answer);
-  closing.push(() => end.close());
-  return end;
+  return answering(answer);
 }
 
 async function proxy(options: FixtureOptions): Promise<{ fixture: HttpFixture; caller: RawCaller }> {
-  const fixture = await HttpFixture.open(options);
-  closing.push(() => fixture.close());
+  const fixture = closing(await HttpFixture.open(options));
   return { fixture, caller: await fixture.caller() };
 }
 
@@ -94,8 +87,7 @@ describe("content that is not what was announced breaks the endpoint's request",
     ["ended by a forbidden trailer", headers(1, 5, "content-length", "5")],
     ["followed by fields that do not end it", headers(1, 4, "x-a", "b")],
   ])("%s", async (_name, rest) => {
-    const end = await FarEnd.listen();
-    closing.push(() => end.close());
+    const end = await farEnd();
     const { fixture, caller } = await proxy({ endpoints: [end.address] });
     caller.send(HELLO + headers(1, 4, ...REQUEST, "content-length", "5") + frame(0, 0, 1, "abc"));
     await end.until(() => end.received.endsWith("abc"));
@@ -107,8 +99,7 @@ describe("content that is not what was announced breaks the endpoint's request",
 });
 
 test("a stream that its caller resets breaks the endpoint's request, and no other stream", async () => {
-  const end = await FarEnd.listen();
-  closing.push(() => end.close());
+  const end = await farEnd();
   const { fixture, caller } = await proxy({ endpoints: [end.address] });
   caller.send(HELLO + headers(1, 4, ...REQUEST) + frame(0, 0, 1, "part"));
   await end.until(() => end.received.includes("part"));
@@ -120,12 +111,11 @@ test("a stream that its caller resets breaks the endpoint's request, and no othe
 });
 
 test("the same frames come of the same bytes, one at a time or all at once", async () => {
-  const end = await FarEnd.listen((socket, received, connection) => {
+  const end = await farEnd((socket, received, connection) => {
     const bodies = received.split("abcde").length - 1;
     if (bodies === 1 && received.endsWith("0\r\nx-sum: 9\r\n\r\n") && connection < 3)
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   });
-  closing.push(() => end.close());
   const { fixture, caller } = await proxy({ endpoints: [end.address] });
   const padded = frame(0, 8, 1, `\x04abcde${"\0".repeat(4)}`);
   const request =
@@ -151,8 +141,7 @@ test("the same frames come of the same bytes, one at a time or all at once", asy
 
 describe("a connection ends with ENHANCE_YOUR_CALM", () => {
   test("for thousands of requests that are taken back at once", async () => {
-    const end = await FarEnd.listen();
-    closing.push(() => end.close());
+    const end = await farEnd();
     const { caller } = await proxy({ endpoints: [end.address] });
     caller.send(HELLO);
     for (let id = 1; id < 10_000; id += 2) caller.send(get(id) + frame(3, 0, id, uint32(8)));
@@ -186,8 +175,7 @@ describe("a connection ends with ENHANCE_YOUR_CALM", () => {
 });
 
 test("1,500 requests taken back one after the other are what clients do, and are served", async () => {
-  const end = await FarEnd.listen();
-  closing.push(() => end.close());
+  const end = await farEnd();
   const { caller } = await proxy({ endpoints: [end.address] });
   caller.send(HELLO);
   for (let id = 1; id < 3000; id += 2) caller.send(get(id) + frame(3, 0, id, uint32(8)));
@@ -207,8 +195,7 @@ test("a request with too many fields gets 431, and the next one is served", asyn
 });
 
 test("the 251st request at once is refused, so that it may be sent again", async () => {
-  const end = await FarEnd.listen();
-  closing.push(() => end.close());
+  const end = await farEnd();
   const { caller } = await proxy({ endpoints: [end.address] });
   caller.send(HELLO);
   for (let index = 0; index <= 250; index++) caller.send(get(index * 2 + 1));
@@ -258,8 +245,7 @@ test.each([
   ["content of another kind may not rest for ever", "text/plain", "BodyTimeout"],
 ])("%s", async (_name, type, failure) => {
   const clock = new ManualClock();
-  const end = await FarEnd.listen();
-  closing.push(() => end.close());
+  const end = await farEnd();
   const { fixture, caller } = await proxy({ endpoints: [end.address], clock });
   caller.send(HELLO + headers(1, 4, ...REQUEST, "content-type", type) + frame(0, 0, 1, "part"));
   await end.until(() => end.received.includes("part"));
@@ -268,10 +254,9 @@ test.each([
 });
 
 test("a draining proxy says so at once, serves what is under way and what was begun before, and then ends", async () => {
-  const end = await FarEnd.listen((socket, received) => {
+  const end = await farEnd((socket, received) => {
     if (received.includes("/late")) socket.write("HTTP/1.1 204 No Content\r\n\r\n");
   });
-  closing.push(() => end.close());
   const { fixture, caller } = await proxy({ endpoints: [end.address] });
   caller.send(HELLO + get(1, "/early"));
   await end.until(() => end.received.includes("/early"));

@@ -2,31 +2,23 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import type net from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { CERTIFICATE, KEY } from "../../../model/testkit/certificate.ts";
 import { ManualClock } from "../../../model/testkit/manual-clock.ts";
 import { PREFACE } from "../../http2/frames.ts";
 import { frame, framesOf, headers, settings } from "../../http2/testkit/raw-frames.ts";
-import { FarEnd, type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
-import { type Answer, answerOf, Http2Caller, Http2FarEnd, type StreamHandler } from "../testkit/http2-peers.ts";
+import { type FarEnd, type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
+import { type Answer, answerOf, Http2Caller, type Http2FarEnd, type StreamHandler } from "../testkit/http2-peers.ts";
+import { closing, farEnd, http2FarEnd } from "../testkit/plain-peers.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
 async function endpoint(handle: StreamHandler = ok, settings?: http2.Settings): Promise<Http2FarEnd> {
-  const end = await Http2FarEnd.listen(handle, settings);
-  closing.push(() => end.close());
-  return end;
+  return http2FarEnd(handle, settings);
 }
 
 async function rawEndpoint(onData?: (socket: net.Socket) => void): Promise<FarEnd> {
-  const end = await FarEnd.listen(onData);
-  closing.push(() => end.close());
-  return end;
+  return farEnd(onData);
 }
 
 function ok(stream: http2.ServerHttp2Stream): void {
@@ -37,15 +29,11 @@ function ok(stream: http2.ServerHttp2Stream): void {
 const reset = (code: number) => (stream: http2.ServerHttp2Stream) => stream.close(code);
 
 async function open(endpoints: readonly string[], more: Partial<FixtureOptions> = {}): Promise<HttpFixture> {
-  const fixture = await HttpFixture.open({ endpoints, ...more, servicePort: { scheme: "h2c", ...more.servicePort } });
-  closing.push(() => fixture.close());
-  return fixture;
+  return closing(await HttpFixture.open({ endpoints, ...more, servicePort: { scheme: "h2c", ...more.servicePort } }));
 }
 
 function caller(fixture: HttpFixture): Http2Caller {
-  const made = new Http2Caller(fixture.port);
-  closing.push(() => made.close());
-  return made;
+  return closing(new Http2Caller(fixture.port));
 }
 
 const GET = { ":path": "/" };
@@ -305,7 +293,7 @@ describe("an endpoint with TLS that offers HTTP/2", () => {
     );
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    closing.push(() => server.close());
+    closing(server);
     return { address: `127.0.0.1:${(server.address() as net.AddressInfo).port}`, protocols };
   }
 

@@ -62,15 +62,18 @@ export class FarEnd {
     return farEnd;
   }
 
-  /** One that answers each whole head without body with the same bytes. */
+  /** One that answers each whole head without body with the same bytes; of several, with the next, and the last for ever. */
   static answering(
-    answer: string,
+    answer: string | readonly string[],
     at: { readonly address?: string; readonly secure?: FarEndTls } = {},
   ): Promise<FarEnd> {
     const answered = new Map<number, number>();
+    const answers = typeof answer === "string" ? [answer] : answer;
+    let next = 0;
     return FarEnd.listen((socket, received, connection) => {
       const heads = received.split("\r\n\r\n").length - 1;
-      for (let head = answered.get(connection) ?? 0; head < heads; head++) socket.write(answer, "latin1");
+      for (let head = answered.get(connection) ?? 0; head < heads; head++)
+        socket.write(answers[Math.min(next++, answers.length - 1)] as string, "latin1");
       answered.set(connection, heads);
     }, at);
   }
