@@ -26,7 +26,7 @@
  * @typedef {object} Look
  * @property {number} at when it was looked; monotonic, in ms
  * @property {ReadonlyMap<string, TrafficReport>} reports by proxy; those that did not answer are absent
- * @property {number} missing proxies, or replicas that know of some, that did not answer in time
+ * @property {number} missing proxies, or replicas that know of some, that did not answer in time, or of which none has the counts
  */
 
 /** What a controller answers to `?by=proxy`.

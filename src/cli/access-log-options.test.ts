@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { AccessLogSettings } from "../proxy/access-log/access-log-settings.ts";
 import { type AccessLogFlags, accessLogSettings, addAccessLogOptions } from "./access-log-options.ts";
 
 const settingsOf = (...flags: string[]) =>
@@ -11,11 +12,19 @@ afterEach(() => {
 
 /** As far as the command's action. */
 function run(...flags: string[]): void {
-  const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  addAccessLogOptions(command)
+  addAccessLogOptions(silentCommand())
     .action(() => {})
     .parse(flags, { from: "user" });
 }
+
+/** The same, of a command that goes on. @returns what it warns of, and its settings */
+function warned(...flags: string[]): { warnings: string[]; settings: AccessLogSettings | undefined } {
+  const warnings: string[] = [];
+  const command = addAccessLogOptions(silentCommand(), (_, sentence) => warnings.push(sentence)).action(() => {});
+  return { warnings, settings: accessLogSettings(command.parse(flags, { from: "user" }).opts<AccessLogFlags>()) };
+}
+
+const silentCommand = () => new Command().exitOverride().configureOutput({ writeErr: () => {} });
 
 test("there is no access log unless it is asked for", () => {
   expect(settingsOf()).toBeUndefined();
@@ -76,6 +85,24 @@ describe("a file that cannot be meant", () => {
   });
 
   test.each(["/", "/tmp", "/nowhere/"])("is a folder: %s", (file) => {
-    expect(() => settingsOf("--access-log-file", file)).toThrow(`--access-log-file ${file} is a folder`);
+    expect(() => run("--access-log-file", file)).toThrow(`--access-log-file ${file} is a folder`);
   });
+});
+
+test("a command that carries the calls of others warns of what it does not need, and goes on", () => {
+  expect(warned("--access-log-sampling", "0.5")).toEqual({
+    warnings: ["--access-log-sampling: there is no access log; add --access-log or --access-log-file FILE"],
+    settings: undefined,
+  });
+  const common = warned("--access-log", "--access-log-format", "common", "--access-log-fields", "time");
+  expect([common.warnings, common.settings?.format]).toEqual([
+    ["the format common has its own fields: --access-log-fields and --access-log-headers are for json"],
+    "common",
+  ]);
+  const folder = warned("--access-log-file", "/tmp");
+  expect([folder.warnings, folder.settings?.file]).toEqual([
+    ["--access-log-file /tmp is a folder: name a file in it, such as access.log"],
+    "/tmp",
+  ]);
+  expect(warned("--access-log").warnings).toEqual([]);
 });

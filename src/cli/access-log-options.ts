@@ -13,8 +13,7 @@ import {
 } from "../proxy/access-log/access-log-settings.ts";
 import { CALL_FIELDS, HEADERS_FIELD } from "../proxy/access-log/call-fields.ts";
 import { notEmpty } from "./not-empty.ts";
-import { refuseIdle, setting } from "./settings.ts";
-import { UsageError } from "./usage-error.ts";
+import { idleFlags, type OnIdleFlags, refuseIdle, setting } from "./settings.ts";
 
 export interface AccessLogFlags {
   readonly accessLog?: boolean;
@@ -31,7 +30,7 @@ export interface AccessLogFlags {
 const FIELD_NAMES = [...CALL_FIELDS.map(({ name }) => name), HEADERS_FIELD];
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
-export function addAccessLogOptions(command: Command): Command {
+export function addAccessLogOptions(command: Command, onIdle: OnIdleFlags = refuseIdle): Command {
   return command
     .addOption(setting("--access-log", "write a line for each call to standard output"))
     .addOption(
@@ -70,26 +69,30 @@ export function addAccessLogOptions(command: Command): Command {
         .argParser(parseRatio),
     )
     .hook("preAction", (_, action) => {
-      const { accessLog, accessLogFile } = action.opts<AccessLogFlags>();
-      if (accessLog !== true && accessLogFile === undefined)
-        refuseIdle(action, "access-log-", "there is no access log; add --access-log or --access-log-file FILE");
+      for (const sentence of idleOf(action)) onIdle(action, sentence);
     });
+}
+
+function idleOf(action: Command): string[] {
+  const flags = action.opts<AccessLogFlags>();
+  const { accessLog, accessLogFile: file, accessLogFormat: format } = flags;
+  if (accessLog !== true && file === undefined)
+    return idleFlags(action, "access-log-", "there is no access log; add --access-log or --access-log-file FILE");
+  const sentences: string[] = [];
+  if (format === "common" && (flags.accessLogFields !== undefined || flags.accessLogHeaders !== undefined))
+    sentences.push("the format common has its own fields: --access-log-fields and --access-log-headers are for json");
+  if (file !== undefined && isFolder(file))
+    sentences.push(`--access-log-file ${file} is a folder: name a file in it, such as access.log`);
+  return sentences;
 }
 
 /**
  * @param shared other processes of this proxy may write to the file too
  * @returns undefined where there is to be none
- * @throws UsageError where two flags contradict each other, or the file is a folder
  */
 export function accessLogSettings(flags: AccessLogFlags, shared = false): AccessLogSettings | undefined {
   const { accessLog, accessLogFile: file, accessLogFormat: format, accessLogFields: fields } = flags;
   if (accessLog !== true && file === undefined) return undefined;
-  if (format === "common" && (fields !== undefined || flags.accessLogHeaders !== undefined))
-    throw new UsageError(
-      "the format common has its own fields: --access-log-fields and --access-log-headers are for json",
-    );
-  if (file !== undefined && isFolder(file))
-    throw new UsageError(`--access-log-file ${file} is a folder: name a file in it, such as access.log`);
   const { accessLogFilterMinDuration: minDurationMs } = flags;
   return {
     format,

@@ -10,7 +10,9 @@ import {
   dnsModeOption,
   hostPortOption,
   kubeconfigOption,
+  type LogOptions,
   limitOption,
+  logOf,
   meshDomainsOption,
   namespaceOption,
   portOption,
@@ -21,7 +23,7 @@ import {
 import { aclOption, defaultModeOption, fileOption } from "./common-options.ts";
 import { durationOption } from "./look-options.ts";
 import { newCommand, type OnResult } from "./new-command.ts";
-import { setting } from "./settings.ts";
+import { type OnIdleFlags, setting } from "./settings.ts";
 import { addTracingOptions } from "./tracing.ts";
 import { upstreamCaOption } from "./upstream-ca.ts";
 import { version } from "./version.ts";
@@ -62,6 +64,9 @@ export function addController(program: Command, onResult: OnResult): void {
   });
 }
 
+/** The data plane of a node does not stay down for the sake of its logs. */
+const warnOfIdle: OnIdleFlags = (command, sentence) => logOf(command.opts<LogOptions>()).warn(sentence);
+
 export function addProxy(program: Command, onResult: OnResult): void {
   const proxy = newCommand(program, "proxy", "on a cluster's node: carry the calls, as the controller says")
     .addOption(setting("--pod-name <name>", "this proxy's Pod").default(hostname(), "the host's name"))
@@ -89,8 +94,8 @@ export function addProxy(program: Command, onResult: OnResult): void {
     )
     .addOption(secondsOption("lame-duck", "told to stop: serve on for so long, until calls go elsewhere", 10))
     .addOption(secondsOption("drain", "after that: let calls under way finish for so long", 30));
-  addAccessLogOptions(proxy);
-  addTracingOptions(addLogOptions(proxy)).action(async (options) => {
+  addAccessLogOptions(proxy, warnOfIdle);
+  addTracingOptions(addLogOptions(proxy), warnOfIdle).action(async (options) => {
     const { runProxy } = await import("./proxy-command.ts");
     onResult(await runProxy(options, version()));
   });

@@ -74,16 +74,25 @@ export function applyConfigFile(command: Command): void {
   }
 }
 
+/** What a command does about flags of which nothing comes. @param sentence names them, and what to do */
+export type OnIdleFlags = (command: Command, sentence: string) => void;
+
+/** For who sits before it. What carries the calls of others is not to stay down for that. */
+export const refuseIdle: OnIdleFlags = (_, sentence) => {
+  throw new UsageError(sentence);
+};
+
 /**
- * Refuses flags of this prefix, since nothing comes of them. Variables and the config file may say such things for
- * another command, or for later.
+ * Flags of this prefix, where nothing comes of them. Variables and the config file may say such things for another
+ * command, or for later.
  * @param remedy what there is not, and what to do
+ * @returns one sentence, or none
  */
-export function refuseIdle(command: Command, prefix: string, remedy: string): void {
+export function idleFlags(command: Command, prefix: string, remedy: string): string[] {
   const idle = command.options.filter(
     (option) => option.name().startsWith(prefix) && command.getOptionValueSource(option.attributeName()) === "cli",
   );
-  if (idle.length > 0) throw new UsageError(`${idle.map((option) => option.long).join(", ")}: ${remedy}`);
+  return idle.length === 0 ? [] : [`${idle.map((option) => option.long).join(", ")}: ${remedy}`];
 }
 
 /** Takes variables of ours that are set to nothing out of the environment: they are as good as not set. */

@@ -7,7 +7,7 @@ import type { Log } from "../telemetry/log.ts";
 import { collectorOf, TRACE_PROTOCOLS, type TraceProtocol } from "../trace-export/collector.ts";
 import { keptAlive } from "./kept-alive.ts";
 import { notEmpty } from "./not-empty.ts";
-import { refuseIdle, setting } from "./settings.ts";
+import { idleFlags, type OnIdleFlags, refuseIdle, setting } from "./settings.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface TracingFlags {
@@ -43,7 +43,7 @@ const ENDPOINT_VARIABLE = "TULLE_TRACING_ENDPOINT";
 /** How workers get the headers: what is secret in them is not for command lines. */
 const HEADERS_VARIABLE = "TULLE_TRACING_HEADERS";
 
-export function addTracingOptions(command: Command): Command {
+export function addTracingOptions(command: Command, onIdle: OnIdleFlags = refuseIdle): Command {
   return command
     .addOption(
       setting(
@@ -80,8 +80,9 @@ export function addTracingOptions(command: Command): Command {
     )
     .addOption(setting("--tracing-headers <name=value,…>", "sent to the collector with each request"))
     .hook("preAction", (_, action) => {
-      if (action.opts<TracingFlags>().tracingEndpoint === undefined)
-        refuseIdle(action, "tracing-", "there is no tracing; add --tracing-endpoint URL");
+      if (action.opts<TracingFlags>().tracingEndpoint !== undefined) return;
+      for (const sentence of idleFlags(action, "tracing-", "there is no tracing; add --tracing-endpoint URL"))
+        onIdle(action, sentence);
     });
 }
 

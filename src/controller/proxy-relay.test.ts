@@ -111,13 +111,28 @@ test("a proxy that waits for the counts of its node, or has handed them over, is
   // In between, neither has them.
   clock.advance(1_000);
   before.standsBy = true;
-  expect(await traffic()).toMatchObject({ edges: [], missing: 0 });
+  expect(await traffic()).toMatchObject({ edges: [], missing: 1 });
   clock.advance(1_000);
   after.standsBy = false;
   const third = traffic();
   after.say(passed(1_030), 200);
   expect(totalTraffic(await third).retries).toBe(1_030);
   expect(before.asked).toHaveLength(1);
+});
+
+test("a proxy that stands by is missing where no replica has one of its name in charge", async () => {
+  const [waiting, peer] = [new FarProxy("p1"), new FarProxy("c2")];
+  waiting.standsBy = true;
+  const { relay: made, traffic, clock } = relay([waiting], [peer]);
+  const inCharge = traffic();
+  peer.say(`{"proxies":{"p1":${passed(5)}}}`, 200);
+  expect([totalTraffic(await inCharge).retries, (await inCharge).missing]).toEqual([5, 0]);
+  clock.advance(1_000);
+  const between = traffic();
+  peer.say('{"proxies":{},"standBy":["p1","p2"]}', 200);
+  expect((await between).missing).toBe(2);
+  const told = (await at(made.peerRoutes(), "/api/traffic")) as Answer;
+  expect(JSON.parse(told.body)).toMatchObject({ proxies: {}, missing: 0, standBy: ["p1"] });
 });
 
 test("who compares looks gets them by proxy, and how old they are", async () => {
@@ -143,6 +158,7 @@ test("a replica tells the others what the proxies carried that follow it", async
   one.say(passed(1), 200);
   expect(JSON.parse(await answer)).toEqual({
     connectedMs: { p1: 0 },
+    standBy: [],
     proxies: { p1: JSON.parse(passed(1)) },
     missing: 0,
   });

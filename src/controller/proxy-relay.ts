@@ -28,7 +28,10 @@ export interface ProxyRelayOptions {
 
 /** What has been told of all proxies together. */
 export interface MeshTraffic extends TrafficReport {
-  /** Proxies, or replicas that know of some, that did not answer in time: what they carry is not in it. */
+  /**
+   * Proxies, or replicas that know of some, that did not answer in time, and nodes of which no proxy has the counts just now:
+   * what they carry is not in it.
+   */
   readonly missing: number;
 }
 
@@ -56,6 +59,8 @@ interface Told extends Connected {
 interface Gathered {
   readonly told: ReadonlyMap<string, Told>;
   readonly missing: number;
+  /** Pods that are here, and were not asked: another of that name is to have the counts. */
+  readonly standBy: readonly string[];
 }
 
 /** As one replica tells another. */
@@ -63,6 +68,7 @@ const ToldByReplica = z.object({
   proxies: z.record(z.string(), ReportSchema),
   connectedMs: z.record(z.string(), z.number()).default({}),
   missing: z.number().default(0),
+  standBy: z.array(z.string()).default([]),
 });
 
 interface Look {
@@ -115,7 +121,8 @@ export class ProxyRelay {
     const told = async (path: string) => {
       const own = await this.#ownTraffic(path);
       const connectedMs = Object.fromEntries([...own.told].map(([pod, each]) => [pod, each.connectedMs]));
-      return compactJson({ proxies: reportsOf(own.told), connectedMs, missing: own.missing });
+      const { missing, standBy } = own;
+      return compactJson({ proxies: reportsOf(own.told), connectedMs, missing, standBy });
     };
     return {
       [TRAFFIC]: { says: "", answer: () => told(TRAFFIC) },
@@ -146,26 +153,31 @@ export class ProxyRelay {
   async #gather(path: string): Promise<Gathered> {
     const { askPeers, peers } = this.#options;
     const all = new Map<string, Told>();
+    const standBy = new Set<string>();
     let missing = this.#options.unasked?.() ?? 0;
     const takeAll = (text: string) => {
-      const { proxies, connectedMs, missing: ofReplica } = ToldByReplica.parse(JSON.parse(text));
+      const { proxies, connectedMs, missing: ofReplica, standBy: there } = ToldByReplica.parse(JSON.parse(text));
       for (const [pod, report] of Object.entries(proxies))
         keepNewest(all, pod, { report, connectedMs: connectedMs[pod] ?? Number.POSITIVE_INFINITY });
       missing += ofReplica;
+      for (const pod of there) standBy.add(pod);
     };
     const own = this.#ownTraffic(path);
     const silent = await this.#collect(peers(), PEER_ANSWER_MS, (reader) => askPeers(path, () => reader(takeAll)));
     missing += silent;
-    const { told, missing: ownMissing } = await own;
+    const { told, missing: ownMissing, standBy: here } = await own;
     for (const [pod, each] of told) keepNewest(all, pod, each);
-    return { told: all, missing: missing + ownMissing };
+    for (const pod of here) standBy.add(pod);
+    const nobodys = [...standBy].filter((pod) => !all.has(pod));
+    return { told: all, missing: missing + ownMissing + nobodys.length, standBy: nobodys };
   }
 
   async #ownTraffic(path: string): Promise<Gathered> {
     const newest = new Map<string, AskableProxy>();
+    const askable = this.#options.server.askable();
     // What one that stands by has counted is not the node's, and is told with it once it is.
-    const inCharge = this.#options.server.askable().filter(({ standsBy }) => !standsBy);
-    for (const proxy of inCharge) keepNewest(newest, proxy.pod, proxy);
+    for (const proxy of askable) if (!proxy.standsBy) keepNewest(newest, proxy.pod, proxy);
+    const standBy = askable.map(({ pod }) => pod).filter((pod) => !newest.has(pod));
     const proxies = [...newest.values()];
     const told = new Map<string, Told>();
     const missing = await this.#collect(proxies.length, ANSWER_MS, (reader) => {
@@ -177,7 +189,7 @@ export class ProxyRelay {
         for (const stop of stops) stop();
       };
     });
-    return { told, missing };
+    return { told, missing, standBy };
   }
 
   /**
