@@ -1,7 +1,8 @@
 /**
  * What features add to the cost of a request: Tulle beside itself, as it runs on a node, at a rate that is the same for
  * all. At the most that each can serve, whoever is a little slower lets the load's core fall asleep between its requests,
- * and to wake that again costs more than what is to be measured.
+ * and to wake that again costs more than what is to be measured. Several processes of each, for one and the same program
+ * differs by some percent from one start to the next, for as long as it runs.
  */
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,6 +34,7 @@ const TITLES = {
   log: "% of CPU a request that an access log to a file adds",
 };
 
+const PROCESSES = 3;
 const WARM_UP_SECONDS = 6;
 /** About a third of the most. */
 const PER_SECOND = 19_200;
@@ -49,7 +51,8 @@ async function startCollector(workbench) {
 async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, connections }) {
   const proxies = [];
   const collector = await startCollector(workbench);
-  for (const [name, { tracing, log, ...features }] of Object.entries(VARIANTS)) {
+  const starts = Array.from({ length: PROCESSES }, () => Object.entries(VARIANTS)).flat();
+  for (const [name, { tracing, log, ...features }] of starts) {
     const address = `127.0.0.${30 + proxies.length}`;
     const setup = { ...endpoints, services: 1, address, ...features };
     const flags = {
@@ -69,10 +72,14 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
   });
   sayErrors(proxies);
   await stopAll(workbench, [...proxies, collector]);
-  return { least: byName(proxies, least("micros")), rounds: byName(proxies, (rounds) => rounds) };
+  const ofAll = Object.keys(VARIANTS).map((name) => ({
+    name,
+    rounds: proxies.filter((proxy) => proxy.name === name).flatMap((proxy) => proxy.rounds),
+  }));
+  return { least: byName(ofAll, least("micros")), rounds: byName(ofAll, (rounds) => rounds) };
 }
 
-/** Of what a variant adds in a round to the same round without it, the median, in percent. */
+/** Of what a variant adds in a round to the one without it that came just before, the median, in percent. */
 function medianAdded(rounds, key) {
   const plain = rounds.get("plain");
   return (median(rounds.get(key).map(({ micros }, index) => micros / plain[index].micros)) - 1) * 100;
@@ -82,8 +89,8 @@ export async function runFeatures(workbench, options, results) {
   const ours = options.columns.filter(({ ours }) => ours === true);
   if (ours.length === 0) return;
   console.log(
-    `Access control, a split, tracing and access log at ${PER_SECOND} requests/s, ${options.rounds} interleaved rounds ` +
-      `of ${options.seconds} s:`,
+    `Access control, a split, tracing and access log at ${PER_SECOND} requests/s, ${PROCESSES} processes each, ` +
+      `${options.rounds} interleaved rounds of ${options.seconds} s:`,
   );
   if (findProgram("h2load") === undefined)
     return console.log("h2load is not installed: apt-get install nghttp2-client\n");

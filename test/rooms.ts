@@ -103,7 +103,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   "trace-export": {
     rooms: ["proxy/tracing", "model", "telemetry"],
-    node: ["net"],
+    node: ["events", "net", "http", "https"],
     packages: ["@opentelemetry/api", "@opentelemetry/otlp-transformer", "@opentelemetry/resources", "@grpc/grpc-js"],
   },
   explain: { rooms: ["admin", "config", "model", "proxy/router", "telemetry"] },

@@ -30,16 +30,16 @@ function senderOf({ collector, headers, resource, clock }: ExporterOptions): Spa
   const { protocol, url } = collector;
   if (protocol === "zipkin")
     return new HttpSender({
-      ...{ url, headers, contentType: "application/json" },
+      ...{ url, headers, clock, contentType: "application/json" },
       encode: (spans) => zipkinJson(spans, resource),
       refusedIn: () => 0,
     });
   const encoding = new OtlpEncoding(protocol === "otlp-json" ? "json" : "protobuf", resource);
   if (protocol === "otlp-grpc") return new GrpcSender({ url, headers, encoding, clock });
   return new HttpSender({
-    ...{ url, headers },
+    ...{ url, headers, clock },
     contentType: protocol === "otlp-json" ? "application/json" : "application/x-protobuf",
-    encode: (spans) => new Uint8Array(encoding.encode(spans)),
+    encode: (spans) => encoding.encode(spans),
     refusedIn: (answer) => encoding.refusedIn(answer),
   });
 }

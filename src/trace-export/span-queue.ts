@@ -10,8 +10,8 @@ import type { SendOutcome, SpanSender } from "./span-sender.ts";
 
 /** About a kilobyte each. */
 export const MAX_WAITING = 4096;
-/** Writing so many takes a millisecond or two. */
-export const MAX_BATCH = 128;
+/** Writing so many takes a millisecond or two; so does each request to the collector, however few are in it. */
+export const MAX_BATCH = 256;
 /** How long a span may wait for others. */
 export const GATHER_MS = 1_000;
 const FIRST_RETRY_MS = 1_000;

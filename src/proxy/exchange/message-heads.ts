@@ -4,6 +4,7 @@
  */
 import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { RequestView } from "../router/types.ts";
+import type { FieldNames } from "../tracing/field-names.ts";
 import type { HttpProtocol } from "./exchange-record.ts";
 
 /** What the proxy adds to a request and changes of it. */
@@ -47,8 +48,8 @@ export interface RequestHead {
   readonly lengthKnown: boolean;
   /** Failures are told as gRPC tells them. */
   readonly isGrpc: boolean;
-  /** Whether it has a field of one of these names, in lower case. */
-  hasAny(names: readonly string[]): boolean;
+  /** Whether it has a field of one of these names. */
+  hasAny(names: FieldNames): boolean;
   /** @returns request line, field lines and the empty line */
   toHttp1(options: ForwardOptions): string;
   /** @returns name, value, name, value …, pseudo fields first (RFC 9113 §8.3.1) */

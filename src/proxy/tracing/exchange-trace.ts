@@ -7,6 +7,7 @@
  */
 import type { EndpointState } from "../router/types.ts";
 import { clientSpan, serverSpan, type TryTrace } from "./exchange-spans.ts";
+import type { FieldNames } from "./field-names.ts";
 import { replacedNames, withoutFields, withoutLines } from "./propagation.ts";
 import { isInRatio } from "./sampling.ts";
 import type { HasFields, TraceContext, TraceFormat } from "./trace-context.ts";
@@ -60,7 +61,7 @@ export class ExchangeTrace {
   }
 
   /** A request has come. @param request and its names: valid during the call */
-  begin(request: HasFields, names: { hasAny(names: readonly string[]): boolean }): void {
+  begin(request: HasFields, names: { hasAny(names: FieldNames): boolean }): void {
     const { propagation, ratio } = this.#tracer;
     this.traceId = "";
     this.#forms = NO_FORMS;
