@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../model/clock.ts";
 import { problem } from "../model/problems.ts";
@@ -422,6 +423,24 @@ describe("a watch", () => {
     await rm(join(folder, "b.yaml"));
     expect((await update()).delta.remove).toMatchObject([{ name: "b" }]);
     expect(services(source)).toEqual(["c"]);
+  });
+
+  test("looks at what is held back when it is due, and does not wait for a poll", async () => {
+    await put("a.yaml", service("a"));
+    const clock = new ManualClock();
+    const source = open([folder], clock);
+    await source.load();
+    const update = next(source);
+    const [POLL, DEBOUNCE_MS, HOLD_MS] = [1, 25, 400];
+    await rm(join(folder, "a.yaml"));
+    while (clock.pending === POLL) await setImmediate();
+    clock.advance(DEBOUNCE_MS);
+    while (source.dueInMs === undefined) await setImmediate();
+    await setImmediate();
+    expect(clock.pending).toBeGreaterThan(POLL);
+    clock.advance(HOLD_MS);
+    clock.advance(DEBOUNCE_MS);
+    expect((await update()).delta.remove).toMatchObject([{ name: "a" }]);
   });
 
   test("sees a folder that a link leads to being exchanged, as mounted ConfigMaps are", async () => {
