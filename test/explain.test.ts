@@ -97,6 +97,11 @@ describe("tulle explain --local", () => {
     const refused = await explain("--from", "whoami/whoami-clint", "--to", "whoami");
     const meant = "tulle: --from whoami/whoami-clint: there is no such Pod; did you mean whoami/whoami-client?\n";
     expect(refused).toEqual({ code: 2, out: "", err: meant });
+    const nothing = await explain("--from", "", "--to", "whoami");
+    expect([nothing.code, nothing.err]).toEqual([
+      2,
+      expect.stringMatching(/^tulle: --from : .* expected NAMESPACE\/POD\n$/),
+    ]);
     const both = await explain(...stranger, "-f", "examples/whoami");
     expect([both.code, both.err]).toEqual([2, expect.stringContaining("leave out -f, --acl, --default-mode")]);
     const nobody = await runTulle(["explain", "--local", "--admin", "127.0.0.1:1", ...stranger]);

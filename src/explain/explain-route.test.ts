@@ -97,6 +97,8 @@ describe("/api/explain", () => {
   test.each([
     ["to=web", "say who calls: from=NAMESPACE/POD"],
     ["from=shop/client", "say what is called"],
+    ["from=&to=web", "from : there is no such Pod"],
+    ["from=shop/client&to=", "to : expected HOST or HOST:PORT"],
     ["from=shop/nobody&to=web", "from shop/nobody: there is no such Pod"],
     [`${CALL}&methd=GET`, 'there is no parameter "methd"'],
     [`${CALL}&method=G%20T`, 'method "G T"'],

@@ -32,8 +32,8 @@ function readQuestion(query: URLSearchParams): Question | string {
   for (const name of query.keys())
     if (!PARAMETERS.includes(name)) return `there is no parameter "${name}"; there are ${PARAMETERS.join(", ")}`;
   const [from, to] = [query.get("from"), query.get("to")];
-  if (from === null || from === "") return "say who calls: from=NAMESPACE/POD";
-  if (to === null || to === "") return "say what is called: to=HOST or to=HOST:PORT";
+  if (from === null) return "say who calls: from=NAMESPACE/POD";
+  if (to === null) return "say what is called: to=HOST or to=HOST:PORT";
   const headers: { name: string; value: string }[] = [];
   for (const line of query.getAll("header")) {
     const colon = line.indexOf(":");
