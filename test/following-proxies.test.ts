@@ -1,5 +1,6 @@
 /** One proxy of a node that takes over from another, in this process. */
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -142,6 +143,21 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
     const stopped = second.stop();
     await third.stop();
     await stopped;
+  });
+
+  test("and is not in charge yet leaves the saved configuration alone, also when it ends", async () => {
+    const [folder, ports] = [await stateFolder(), await freePorts()];
+    const { port, acked } = await controller(configFor(await freePort(), await endpoint()));
+    const before = new HandOver({ folder, clock: systemClock, log: silentLog });
+    onTestFinished(() => before.close());
+    // It is asked, and does not answer.
+    await before.listen();
+    const second = await nodeProxy(port, folder, { handOver: true, ports });
+    const started = second.daemon.start();
+    await acked;
+    await second.stop();
+    await started;
+    expect(existsSync(join(folder, "mesh-config.json"))).toBe(false);
   });
 
   /** Of the log of one that is started: what has been said, and when. */
