@@ -15,8 +15,8 @@ import {
   controller,
   endpoint,
   freePort,
-  freePorts,
   type NodePorts,
+  nodePorts,
   nodeProxy,
   startedProxy,
   stateFolder,
@@ -51,7 +51,7 @@ const callsIn = (body: string) => totalTraffic(readReport(JSON.parse(body))).exc
 
 describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows another (Node.js 22.12 or later)", () => {
   test("says nothing of traffic until the counts are its own, and the one before says nothing from then on", async () => {
-    const [entry, back, folder, ports] = [await freePort(), await endpoint(), await stateFolder(), await freePorts()];
+    const [entry, back, folder, ports] = [await freePort(), await endpoint(), await stateFolder(), await nodePorts()];
     const config = configFor(entry, back);
     const [near, far] = [await controller(config), await controller(undefined)];
     // Nothing is saved while its clock stands.
@@ -84,7 +84,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   });
 
   test("that asks in the last moment of a drain has the calls that the drain ended as well", async () => {
-    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await nodePorts()];
     let onCall = () => {};
     const called = new Promise<void>((resolve) => {
       onCall = resolve;
@@ -118,7 +118,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   });
 
   test("goes on where that one falls silent, and is followed itself", async () => {
-    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await nodePorts()];
     const { port, acked } = await controller(configFor(entry, await endpoint()));
     const silent = net.createServer((socket) => {
       socket.on("error", () => {});
@@ -146,7 +146,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   });
 
   test("and is not in charge yet leaves the saved configuration alone, also when it ends", async () => {
-    const [folder, ports] = [await stateFolder(), await freePorts()];
+    const [folder, ports] = [await stateFolder(), await nodePorts()];
     const { port, acked } = await controller(configFor(await freePort(), await endpoint()));
     const before = new HandOver({ folder, clock: systemClock, log: silentLog });
     onTestFinished(() => before.close());
@@ -180,7 +180,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   const ready = async ({ healthPort }: NodePorts) => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status;
 
   test("and is started while another is being given the ports has them where that one ends", async () => {
-    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await nodePorts()];
     const { port, acked } = await controller(configFor(entry, await endpoint()));
     const first = await startedProxy(port, folder, { handOver: true, ports });
     await acked;
@@ -203,7 +203,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   });
 
   test("and one that starts at the same moment, with nobody before them, follow one another", async () => {
-    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await nodePorts()];
     const { port } = await controller(configFor(entry, await endpoint()));
     const both = [
       await nodeProxy(port, folder, { handOver: true, ports }),
@@ -217,7 +217,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   });
 
   test("and one that waits beside it are both there for the next configuration when the one before ends", async () => {
-    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await nodePorts()];
     const config = configFor(entry, await endpoint());
     const [near, far] = [await controller(config), await controller(undefined)];
     // Nothing is saved while its clock stands.
@@ -237,7 +237,7 @@ describe.skipIf(!canSharePorts(process.versions.node))("a proxy that follows ano
   });
 
   test("and is told to stop just when it asks leaves that one its ports at once", async () => {
-    const [entry, folder, ports] = [await freePort(), await stateFolder(), await freePorts()];
+    const [entry, folder, ports] = [await freePort(), await stateFolder(), await nodePorts()];
     const { port, acked } = await controller(configFor(entry, await endpoint()));
     const first = await startedProxy(port, folder, { handOver: true, ports, clock: new ManualClock() });
     await acked;

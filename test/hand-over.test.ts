@@ -8,10 +8,11 @@ import net from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Entrypoint, emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
+import { freePorts } from "../src/model/testkit/free-ports.ts";
 import { canSharePorts } from "../src/shared-ports/port-sharing.ts";
 import { readReport } from "../src/traffic/report-schema.ts";
 import { totalTraffic } from "../src/traffic/traffic-report.ts";
-import { freePorts, ProxyHost, type RunningProxy } from "./running-proxy.ts";
+import { ProxyHost, type RunningProxy } from "./running-proxy.ts";
 
 const CAN = canSharePorts(process.versions.node);
 const closing: (() => unknown)[] = [];

@@ -1,7 +1,8 @@
 /** `tulle proxy` with flags of its access log and tracing of which nothing comes. */
 import { expect, onTestFinished, test } from "vitest";
 import { webConfig } from "../src/config/testkit/shop-config.ts";
-import { freePorts, ProxyHost } from "./running-proxy.ts";
+import { freePorts } from "../src/model/testkit/free-ports.ts";
+import { ProxyHost } from "./running-proxy.ts";
 
 test.each<[Readonly<Record<string, string | number | true>>, string]>([
   [{ "access-log-fields": "time" }, "--access-log-fields: there is no access log; add --access-log or"],

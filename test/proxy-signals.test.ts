@@ -4,7 +4,8 @@ import http from "node:http";
 import net from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { webConfig } from "../src/config/testkit/shop-config.ts";
-import { freePorts, ProxyHost } from "./running-proxy.ts";
+import { freePorts } from "../src/model/testkit/free-ports.ts";
+import { ProxyHost } from "./running-proxy.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -12,29 +11,10 @@ import { seal } from "../src/config/snapshot.ts";
 import { ConfigServer } from "../src/config-stream/config-server.ts";
 import { systemClock } from "../src/model/clock.ts";
 import { CERTIFICATE, KEY } from "../src/model/testkit/certificate.ts";
+import { freePorts } from "../src/model/testkit/free-ports.ts";
 import { silentLog } from "../src/telemetry/log.ts";
 
-/** Below those that the kernel gives to whoever asks for any, as other files' tests do meanwhile. */
-const LOWEST_PORT = 20_000;
-const PORTS = 12_000;
-
 const TULLE = fileURLToPath(new URL("../bin/tulle", import.meta.url));
-
-/** Of TCP, on 127.0.0.1; a moment ago they were nobody's. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers: net.Server[] = [];
-  while (servers.length < count) {
-    const server = net.createServer().listen(LOWEST_PORT + Math.floor(Math.random() * PORTS), "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (isFree) servers.push(server);
-  }
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map(async (server) => once(server.close(), "close")));
-  return ports;
-}
 
 export interface ProxyPorts {
   readonly dns: number;

@@ -1,4 +1,5 @@
 /** Traces of the program as people run it, taken by a collector that reads OTLP by its own definition. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -10,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig } from "../src/config/mesh-config.ts";
 import { seal } from "../src/config/snapshot.ts";
+import { freePorts } from "../src/model/testkit/free-ports.ts";
 import { type ReceivedSpan, TestCollector } from "../src/trace-export/testkit/collectors.ts";
 import { until } from "./until.ts";
 
@@ -146,14 +148,6 @@ function configOf(port: number, endpointPort: number) {
 }
 
 const portOf = (server: net.Server): number => (server.address() as net.AddressInfo).port;
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map(portOf);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
-}
 
 async function isReachable(port: number): Promise<boolean> {
   const socket = net.connect(port, "127.0.0.1");

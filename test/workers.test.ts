@@ -9,9 +9,10 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { emptyMeshConfig, type MeshConfig, type ServicePort } from "../src/config/mesh-config.ts";
 import { shopEntrypoint, shopServicePort } from "../src/config/testkit/shop-config.ts";
+import { freePorts } from "../src/model/testkit/free-ports.ts";
 import { parseExposition, sumOfSeries } from "../src/telemetry/testkit/parse-exposition.ts";
 import type { TrafficReport } from "../src/traffic/traffic-report.ts";
-import { freePorts, ProxyHost, type RunningProxy } from "./running-proxy.ts";
+import { ProxyHost, type RunningProxy } from "./running-proxy.ts";
 import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

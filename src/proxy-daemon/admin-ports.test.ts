@@ -8,12 +8,12 @@ import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
 import { AdminPorts, type AdminPortsOptions } from "./admin-ports.ts";
 import { HandOver } from "./hand-over.ts";
-import { freePorts, type NodePorts, stateFolder } from "./testkit/node-proxies.ts";
+import { type NodePorts, nodePorts, stateFolder } from "./testkit/node-proxies.ts";
 
 let folder: string;
 let numbers: NodePorts;
 beforeEach(async () => {
-  [folder, numbers] = [await stateFolder(), await freePorts()];
+  [folder, numbers] = [await stateFolder(), await nodePorts()];
 });
 
 function handOverHere(): HandOver {

@@ -9,12 +9,12 @@ import type { AdminPort } from "./admin-ports.ts";
 import { HandOver } from "./hand-over.ts";
 import { NodeCharge, type NodeChargeOptions } from "./node-charge.ts";
 import { NodeCounts } from "./node-counts.ts";
-import { freePorts, type NodePorts, stateFolder } from "./testkit/node-proxies.ts";
+import { type NodePorts, nodePorts, stateFolder } from "./testkit/node-proxies.ts";
 
 let folder: string;
 let numbers: NodePorts;
 beforeEach(async () => {
-  [folder, numbers] = [await stateFolder(), await freePorts()];
+  [folder, numbers] = [await stateFolder(), await nodePorts()];
 });
 
 class LoudServer extends AdminServer {

@@ -1,7 +1,7 @@
 /** Proxies of a node in this process, their controller and an endpoint; what a test opens is closed when it is over. */
 import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
-import net from "node:net";
+import type net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -11,14 +11,13 @@ import { webConfig } from "../../config/testkit/shop-config.ts";
 import { ConfigServer } from "../../config-stream/config-server.ts";
 import { type Clock, systemClock } from "../../model/clock.ts";
 import { CERTIFICATE, KEY } from "../../model/testkit/certificate.ts";
+import { freePorts } from "../../model/testkit/free-ports.ts";
 import { type Log, silentLog } from "../../telemetry/log.ts";
 import { ProxyDaemon } from "../proxy-daemon.ts";
 
+/** Of TCP, on 127.0.0.1. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const [port = 0] = await freePorts(1);
   return port;
 }
 
@@ -74,9 +73,8 @@ export interface NodePorts {
   readonly adminPort: number;
 }
 
-export async function freePorts(): Promise<NodePorts> {
-  const [dnsPort, healthPort] = [await freePort(), await freePort()];
-  const [metricsPort, adminPort] = [await freePort(), await freePort()];
+export async function nodePorts(): Promise<NodePorts> {
+  const [dnsPort = 0, healthPort = 0, metricsPort = 0, adminPort = 0] = await freePorts(4);
   return { dnsPort, healthPort, metricsPort, adminPort };
 }
 
@@ -106,7 +104,7 @@ export async function nodeProxy(
   folder: string,
   { address = "127.0.0.1", clock = systemClock, handOver = false, ports, log = silentLog }: NodeProxyOptions = {},
 ): Promise<NodeProxy> {
-  const own = ports ?? (await freePorts());
+  const own = ports ?? (await nodePorts());
   const daemon = new ProxyDaemon({
     version: "0.0.0",
     controller: { host: "127.0.0.1", port: controllerPort },
