@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../model/clock.ts";
 import { problem } from "../model/problems.ts";
@@ -400,6 +401,51 @@ describe("a file that has lost objects", () => {
     clock.advance(400);
     expect((await load()).delta.remove).toHaveLength(2);
   });
+});
+
+test("what the files say is in force when they have been at rest, whatever they said between", async () => {
+  const NAMES = ["a", "b", "c"];
+  const anyText = fc
+    .subarray(NAMES)
+    .chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), fc.integer({ min: 1, max: 3 })))))
+    .map((objects) => objects.map(([name, port]) => service(name, port)).join(""));
+  const anyStep = fc.record({
+    file: fc.constantFrom("x.yaml", "y.yaml"),
+    text: fc.oneof({ weight: 3, arbitrary: anyText }, fc.constantFrom("", "kind: [\n", undefined)),
+    passMs: fc.constantFrom(0, 100, 400, 2_500),
+  });
+  const lastly = fc.record({ "x.yaml": fc.option(anyText), "y.yaml": fc.option(anyText) });
+  let size = 0;
+  // Of another size each time, as two writes may have the same time.
+  const write = (file: string, text: string | null | undefined) =>
+    typeof text !== "string"
+      ? rm(join(folder, file), { force: true })
+      : put(file, text === "" ? text : `${text}#${"#".repeat(size++)}\n`);
+  const inForce = (source: ManifestSource) =>
+    [...source.state.list("Service")].map(({ meta, ports }) => `${meta.name}:${ports[0]?.port}`).sort();
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 12 }), lastly, async (steps, last) => {
+      for (const file of Object.keys(last)) await write(file, null);
+      const clock = new ManualClock();
+      const source = open([folder], clock);
+      await source.load();
+      for (const { file, text, passMs } of steps) {
+        await write(file, text);
+        await source.load();
+        clock.advance(passMs);
+      }
+      for (const [file, text] of Object.entries(last)) await write(file, text === "" ? "# none\n" : text);
+      await source.load();
+      for (let dueInMs = source.dueInMs; dueInMs !== undefined; dueInMs = source.dueInMs) {
+        clock.advance(dueInMs);
+        await source.load();
+      }
+      const fresh = open([folder], clock);
+      await fresh.load();
+      expect(inForce(source)).toEqual(inForce(fresh));
+    }),
+    { numRuns: 150 },
+  );
 });
 
 test("a given folder without a manifest is a warning", async () => {
