@@ -1,18 +1,14 @@
 /** `tulle local`: how it starts, what it says, how it ends. */
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { RunningLocal } from "./running-local.ts";
 import { ANY_PORTS, folderOf, ROOT, runTulle, startTulle } from "./tulle-process.ts";
 import { until } from "./until.ts";
 
 /** Another mesh on this machine may have ports, which is said first. */
 const NOTHING_BUT_PORTS = /^(tulle: warning: not every port .*\n)?$/;
-
-/** Of util-linux: it runs a command at a terminal of its own. */
-const HAS_SCRIPT = spawnSync("script", ["--version"]).status === 0;
 
 /** Beside standard input, output and error. */
 async function socketsOf(pid: number): Promise<number> {
@@ -132,24 +128,6 @@ describe("tulle local", () => {
     expect(await local.endBy("SIGHUP")).toMatchObject({ code: 0 });
     const lines = (await readFile(file, "utf8")).split("\n");
     expect(lines.filter((line) => line.includes('"/before"')).length).toBe(50);
-  });
-
-  test.skipIf(!HAS_SCRIPT)("ends with 0 also where the terminal that it writes to is gone by then", async () => {
-    const file = join(await folderOf("none", ""), "code");
-    const command = [process.execPath, join(ROOT, "bin/tulle"), "local", ...ANY_PORTS].join(" ");
-    // As a shell at a terminal does: it tells its jobs that that is closed.
-    const shell = `${command} & trap "kill -HUP $!" HUP; wait $!; wait $!; echo $? > ${file}.new; mv ${file}.new ${file}`;
-    const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", SHELL: "/bin/sh" };
-    const terminal = spawn("script", ["--quiet", "--command", shell, "/dev/null"], { env });
-    onTestFinished(() => void terminal.kill("SIGKILL"));
-    let out = "";
-    for await (const bytes of terminal.stdout) {
-      out += bytes;
-      if (out.includes("Ctrl-C ends.")) break;
-    }
-    terminal.kill("SIGKILL");
-    await until(() => existsSync(file));
-    expect(await readFile(file, "utf8")).toBe("0\n");
   });
 
   test("--keep-calling makes the example's calls again, until the first signal", async () => {

@@ -35,8 +35,6 @@ export interface ProxyOptions extends LogOptions, UpstreamCaOptions, AccessLogFl
 
 /** More are for those who know that their nodes need them: each has the configuration, and connections to endpoints. */
 const MAX_AUTO_WORKERS = 4;
-/** The longest that a timer of Node.js takes. */
-const LONG_MS = 2 ** 31 - 1;
 const WORKER_PROGRAM = fileURLToPath(new URL("./proxy-worker.js", import.meta.url));
 
 /** Runs until it is told to stop; then calls go elsewhere and those under way end. */
@@ -85,18 +83,15 @@ export async function runProxy(options: ProxyOptions, version: string): Promise<
   });
   const onReopen = () => daemon.reopenLogs();
   process.on("SIGUSR1", onReopen);
-  // The clock's timers do not, and while a port that is taken is waited for there may be nothing else.
-  const keepsAlive = setInterval(() => {}, LONG_MS);
-  // One that waits for its first configuration to take over may be told to stop as well.
+  // One that waits for its first configuration to take over may be told to stop as well. While a port that is taken is waited
+  // for there may be nothing else that keeps the process alive.
   try {
-    await Promise.race([daemon.start(), stop.asked]);
+    await keptAlive(Promise.race([daemon.start(), stop.asked]));
   } catch (error) {
     // What is open would keep the process alive, and look like a proxy that runs.
     await keptAlive(daemon.stop(0, 0));
     await tracing?.close();
     throw error;
-  } finally {
-    clearInterval(keepsAlive);
   }
   await Promise.race([daemon.replaced.then(() => log.info("another proxy has taken over")), stop.asked]);
   log.info("proxy draining", { lameDuckSeconds: options.lameDuck, drainSeconds: options.drain });

@@ -9,6 +9,7 @@ import { nodeProxyOptions } from "../proxy-daemon/node-proxy-options.ts";
 import { runWorker } from "../proxy-daemon/worker.ts";
 import type { ToWorker } from "../proxy-daemon/worker-messages.ts";
 import { type LogOptions, logOf } from "./cluster-options.ts";
+import { leaveGoneTerminals } from "./gone-terminals.ts";
 import { openTracing, type TracingFlags, tracingOfWorker } from "./tracing.ts";
 import { readUpstreamCa, type UpstreamCaOptions } from "./upstream-ca.ts";
 
@@ -25,6 +26,7 @@ export interface WorkerArguments extends LogOptions, UpstreamCaOptions, TracingF
 
 const options = JSON.parse(process.argv[2] ?? "{}") as WorkerArguments;
 const log = logOf(options);
+leaveGoneTerminals();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(0));
 const { version, podName: pod, nodeName: node, workers: sharers } = options;

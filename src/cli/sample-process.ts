@@ -8,6 +8,7 @@ import { SAMPLE_PROGRAMS, type SampleSpec, sampleOfProgram } from "../local/samp
 import { type RunningSample, startSample } from "../local/samples/samples.ts";
 import { systemClock } from "../model/clock.ts";
 import { EXIT_FINE, EXIT_PROBLEMS, EXIT_USAGE } from "./exit-codes.ts";
+import { leaveGoneTerminals } from "./gone-terminals.ts";
 import type { Environment } from "./settings.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
@@ -27,7 +28,7 @@ PROGRAM is one of ${SAMPLE_PROGRAMS.join(", ")}; a link of that name to this fil
 `;
 
 /**
- * Serves until SIGTERM or SIGINT.
+ * Serves until SIGTERM, SIGINT or SIGHUP.
  * @param link by what path the file was started
  * @returns the exit code
  */
@@ -43,6 +44,7 @@ export async function runSample(link: string, args: readonly string[], environme
     process.stderr.write(spec === undefined ? USAGE : `${spec.unusable}\n`);
     return EXIT_USAGE;
   }
+  leaveGoneTerminals();
   const stop = stopSignals();
   try {
     const sample = await startEverywhere(spec);
