@@ -32,7 +32,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   traffic: { rooms: ["model"], packages: ["zod"] },
   tap: { rooms: ["model"], packages: ["re2js"] },
   dashboard: { rooms: ["admin"], node: ["fs", "path"] },
-  admin: { rooms: [], node: ["http", "net", "stream"] },
+  admin: { rooms: [], node: ["events", "http", "net", "stream"] },
   kube: { rooms: ["model", "telemetry", "lines"], node: ["*"], packages: ["@kubernetes/client-node"] },
   topology: { rooms: ["model"], tests: GOLDEN },
   "topology-view": { rooms: ["admin", "topology", "config", "model"], tests: GOLDEN },
@@ -41,7 +41,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   coredns: { rooms: ["model"] },
   migrate: { rooms: ["topology", "compiler", "model"], tests: ["manifests"] },
   "shared-ports": { rooms: [], node: ["dgram"] },
-  dns: { rooms: ["config", "model", "telemetry", "shared-ports"], node: ["net", "dgram"], packages: ["dns-packet"] },
+  dns: {
+    rooms: ["config", "model", "telemetry", "shared-ports"],
+    node: ["events", "net", "dgram"],
+    packages: ["dns-packet"],
+  },
 
   [MIDDLEWARE]: { rooms: PROXY_COMMON },
   "proxy/balancer": { rooms: PROXY_COMMON },
@@ -107,8 +111,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ["@opentelemetry/api", "@opentelemetry/otlp-transformer", "@opentelemetry/resources", "@grpc/grpc-js"],
   },
   explain: { rooms: ["admin", "config", "model", "proxy/router", "telemetry"] },
-  "config-stream": { rooms: ["config", "model", "telemetry", "lines"], node: ["tls", "net"], packages: ["zod"] },
-  "smi-metrics": { rooms: ["traffic", "model", "telemetry"], node: ["crypto", "https", "net", "tls"] },
+  "config-stream": {
+    rooms: ["config", "model", "telemetry", "lines"],
+    node: ["events", "tls", "net"],
+    packages: ["zod"],
+  },
+  "smi-metrics": { rooms: ["traffic", "model", "telemetry"], node: ["crypto", "events", "https", "net", "tls"] },
   controller: {
     rooms: [
       "kube",
@@ -148,7 +156,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "model",
       "telemetry",
     ],
-    node: ["fs", "fs/promises", "cluster", "net"],
+    node: ["events", "fs", "fs/promises", "cluster", "net"],
     packages: ["zod"],
   },
 

@@ -6,6 +6,7 @@
  * name that no stranger can own. Elsewhere, what asks is another machine, and may rightly use any name: the API server
  * passes on its own name when it proxies to a Pod.
  */
+import { once } from "node:events";
 import http from "node:http";
 import { type AddressInfo, isIP } from "node:net";
 
@@ -125,19 +126,8 @@ export class AdminServer {
 
   /** @param port 0 for any. @returns where it listens. @throws the error of listen(2); another try may follow */
   async listen(address: string, port: number): Promise<{ address: string; port: number }> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error) => {
-        this.#server.off("listening", onListening);
-        reject(error);
-      };
-      const onListening = () => {
-        this.#server.off("error", onError);
-        resolve();
-      };
-      this.#server.once("error", onError);
-      this.#server.once("listening", onListening);
-      this.#server.listen(port, address);
-    });
+    this.#server.listen(port, address);
+    await once(this.#server, "listening");
     const bound = this.#server.address() as AddressInfo;
     return { address: bound.address, port: bound.port };
   }

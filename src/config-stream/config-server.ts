@@ -1,4 +1,5 @@
 /** The controller's end of the config stream: where proxies and other controllers connect, and what is sent to all of them. */
+import { once } from "node:events";
 import tls from "node:tls";
 import type { Change } from "../config/changes.ts";
 import type { Snapshot } from "../config/snapshot.ts";
@@ -33,13 +34,8 @@ export class ConfigServer {
   }
 
   async listen(address: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, address, () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
+    this.#server.listen(port, address);
+    await once(this.#server, "listening");
     return (this.#server.address() as { port: number }).port;
   }
 

@@ -1,5 +1,6 @@
 /** The DNS server's sockets: UDP and TCP on one port number (RFC 7766 asks for both). */
 import dgram from "node:dgram";
+import { once } from "node:events";
 import net from "node:net";
 import type { Clock } from "../model/clock.ts";
 import { SHARED_PORT } from "../shared-ports/port-sharing.ts";
@@ -93,13 +94,8 @@ export class DnsServer {
     const shared = this.#options.sharesPort === true ? SHARED_PORT : {};
     const tcp = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#tcp = tcp;
-    await new Promise<void>((resolve, reject) => {
-      tcp.once("error", reject);
-      tcp.listen({ host: address, port, exclusive: true, ...shared }, () => {
-        tcp.off("error", reject);
-        resolve();
-      });
-    });
+    tcp.listen({ host: address, port, exclusive: true, ...shared });
+    await once(tcp, "listening");
     // After that, of single accepts (EMFILE): the next ones may succeed.
     tcp.on("error", (error) => this.#options.log.warn("DNS over TCP", { error: error.message }));
     const bound = tcp.address() as net.AddressInfo;

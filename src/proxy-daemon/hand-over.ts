@@ -8,6 +8,7 @@
  * At no time is nobody found while there is a proxy: until the next one has put a socket of its own in the place of the
  * one before's, at one stroke, that one is found, and whoever looks meanwhile is sent on to the one that has the ports then.
  */
+import { once } from "node:events";
 import { renameSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
@@ -224,7 +225,8 @@ export class HandOver implements CountsListener {
     const server = net.createServer((socket) => void this.#onNext(new LineChannel(socket, MAX_LINE_BYTES)));
     const folder = await mkdtemp(`${this.#options.folder}/${UNNAMED}`);
     try {
-      await bound(server, `${folder}/s`);
+      server.listen(`${folder}/s`);
+      await once(server, "listening");
       await chmod(`${folder}/s`, MODE);
       // Both in one step: once this is told to stop, the health port may be another's.
       if (!this.#withdrawn) {
@@ -353,27 +355,13 @@ function tooLate(): Error {
 async function connected(path: string): Promise<LineChannel | undefined> {
   const socket = net.connect(path);
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", resolve);
-      socket.once("error", reject);
-    });
+    await once(socket, "connect");
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (NOBODY.has(code)) return undefined;
     throw error;
   }
   return new LineChannel(socket, MAX_LINE_BYTES);
-}
-
-/** @throws the error of listen(2) */
-async function bound(server: net.Server, path: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 /**

@@ -3,6 +3,7 @@
  * passes a request on; that it is the API server, its client certificate tells (Kubernetes: "authenticating proxy").
  */
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -73,13 +74,8 @@ export class MetricsServer {
 
   /** @returns the port. */
   async listen(address: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, address, () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
+    this.#server.listen(port, address);
+    await once(this.#server, "listening");
     return (this.#server.address() as AddressInfo).port;
   }
 

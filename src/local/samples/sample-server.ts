@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type net from "node:net";
 import type { Clock } from "../../model/clock.ts";
 
@@ -10,13 +11,8 @@ const BACKLOG = 4096;
  * @throws the error of bind(2)
  */
 export async function listen(server: net.Server, address: string, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host: address, port, backlog: BACKLOG, exclusive: true }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
+  server.listen({ host: address, port, backlog: BACKLOG, exclusive: true });
+  await once(server, "listening");
   return (server.address() as net.AddressInfo).port;
 }
 

@@ -3,6 +3,7 @@
  * (RFC 1929) says which workload is calling, and the call leaves from that Pod's address; the password is ignored.
  * Without a user name, calls come from 127.0.0.1, which is nobody.
  */
+import { once } from "node:events";
 import net from "node:net";
 import type { Clock } from "../../model/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
@@ -49,13 +50,8 @@ export class SocksServer {
 
   /** @throws the error of bind(2); another try may follow */
   async listen(address: string, port: number): Promise<{ address: string; port: number }> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host: address, port, exclusive: true }, () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
+    this.#server.listen({ host: address, port, exclusive: true });
+    await once(this.#server, "listening");
     // After that, of single accepts (EMFILE): the next ones may succeed.
     this.#server.on("error", (error) => this.#options.log.warn("SOCKS5", { error: error.message }));
     const bound = this.#server.address() as net.AddressInfo;

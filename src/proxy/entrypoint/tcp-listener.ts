@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import net from "node:net";
 import { SHARED_PORT } from "../../shared-ports/port-sharing.ts";
 import { quietTurn } from "../../shared-ports/quiet-turn.ts";
@@ -61,14 +62,9 @@ export class TcpListener {
   }
 
   async listen(address: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      const shared = this.#sharesPort ? SHARED_PORT : {};
-      this.#server.listen({ host: address, port, backlog: 4096, ...shared }, () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
+    const shared = this.#sharesPort ? SHARED_PORT : {};
+    this.#server.listen({ host: address, port, backlog: 4096, ...shared });
+    await once(this.#server, "listening");
     // From now on, errors are of single accepts (EMFILE): the next ones may succeed.
     this.#server.on("error", this.#onError);
     return (this.#server.address() as net.AddressInfo).port;
