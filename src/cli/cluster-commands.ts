@@ -1,5 +1,4 @@
 /** Commands of the mesh's own Pods and Jobs on a cluster, and of whoever moves there from Traefik Mesh. */
-import { hostname } from "node:os";
 import type { Command } from "commander";
 import { addAccessLogOptions } from "./access-log-options.ts";
 import {
@@ -15,9 +14,11 @@ import {
   logOf,
   meshDomainsOption,
   namespaceOption,
+  podNameOption,
   portOption,
   proxyEngineOption,
   secondsOption,
+  tokenFileOption,
   workersOption,
 } from "./cluster-options.ts";
 import { aclOption, defaultModeOption, fileOption } from "./common-options.ts";
@@ -31,7 +32,7 @@ import { version } from "./version.ts";
 export function addController(program: Command, onResult: OnResult): void {
   const controller = newCommand(program, "controller", "on a cluster: watch it, and serve the proxies")
     .addOption(namespaceOption())
-    .addOption(setting("--pod-name <name>", "this replica's Pod").default(hostname(), "the host's name"))
+    .addOption(podNameOption("replica"))
     .addOption(kubeconfigOption())
     .addOption(aclOption())
     .addOption(defaultModeOption())
@@ -47,11 +48,7 @@ export function addController(program: Command, onResult: OnResult): void {
     .addOption(
       setting("--tls-dir <folder>", "tls.crt, tls.key and ca.crt of the config stream").default("/etc/tulle/tls"),
     )
-    .addOption(
-      setting("--token-file <file>", "token of this replica, for the audience tulle-config").default(
-        "/var/run/secrets/tulle/token",
-      ),
-    )
+    .addOption(tokenFileOption("replica"))
     .addOption(addressOption("where it listens"))
     .addOption(portOption("api-port", "of the admin API", 9000))
     .addOption(portOption("config-port", "of the config stream", 9443))
@@ -69,15 +66,11 @@ const warnOfIdle: OnIdleFlags = (command, sentence) => logOf(command.opts<LogOpt
 
 export function addProxy(program: Command, onResult: OnResult): void {
   const proxy = newCommand(program, "proxy", "on a cluster's node: carry the calls, as the controller says")
-    .addOption(setting("--pod-name <name>", "this proxy's Pod").default(hostname(), "the host's name"))
+    .addOption(podNameOption("proxy"))
     .addOption(setting("--node-name <name>", "its node, for Services that prefer near endpoints"))
     .addOption(hostPortOption("controller", "the controller's config stream", "tulle-controller:9443"))
     .addOption(setting("--ca-file <file>", "who signs the controller's certificate").default("/etc/tulle/ca/ca.crt"))
-    .addOption(
-      setting("--token-file <file>", "token of this proxy, for the audience tulle-config").default(
-        "/var/run/secrets/tulle/token",
-      ),
-    )
+    .addOption(tokenFileOption("proxy"))
     .addOption(upstreamCaOption())
     .addOption(setting("--state-dir <folder>", "keeps the last configuration").default("/var/lib/tulle"))
     .addOption(addressOption("where DNS, health and metrics listen"))

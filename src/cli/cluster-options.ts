@@ -1,5 +1,5 @@
 /** Options of the commands that work on a cluster. */
-import { networkInterfaces } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import type { TrafficType } from "../config/mesh-config.ts";
 import type { DnsMode } from "../controller/dns-change.ts";
@@ -26,6 +26,17 @@ export function kubeconfigOption(): Option {
   return setting(
     "--kubeconfig <file>",
     "how to reach the cluster; without it the Pod's own account, KUBECONFIG or ~/.kube/config",
+  );
+}
+
+export function podNameOption(whose: "replica" | "proxy"): Option {
+  return setting("--pod-name <name>", `this ${whose}'s Pod`).default(hostname(), "the host's name");
+}
+
+/** Of the ServiceAccount, as the config stream asks for it. */
+export function tokenFileOption(whose: "replica" | "proxy"): Option {
+  return setting("--token-file <file>", `token of this ${whose}, for the audience tulle-config`).default(
+    "/var/run/secrets/tulle/token",
   );
 }
 

@@ -9,7 +9,7 @@ import type { MeshView } from "./mesh-view.ts";
 import { openView, type ViewOptions } from "./open-view.ts";
 import { type ServiceGraph, serviceGraph } from "./service-graph.ts";
 import { stderrLog } from "./stderr-log.ts";
-import { stopSignals } from "./stop-signals.ts";
+import { untilStopped } from "./stop-signals.ts";
 import { UsageError } from "./usage-error.ts";
 import { warnAbsentNamespace } from "./warn-absent.ts";
 
@@ -23,11 +23,10 @@ const log = stderrLog();
 
 export async function runGraph(namespace: string | undefined, options: GraphOptions, version: string): Promise<number> {
   if (namespace !== undefined && !/^[^\s/:]+$/.test(namespace)) throw new UsageError(`"${namespace}" is no namespace`);
-  const stop = stopSignals();
-  try {
-    const view = await openView(options, version, stop.signal);
+  return untilStopped(async ({ signal }) => {
+    const view = await openView(options, version, signal);
     try {
-      const passed = await passedIn(view, options.window, stop.signal);
+      const passed = await passedIn(view, options.window, signal);
       if (passed.unheard.length > 0)
         log.warn(`not of ${passed.unheard.join(", ")}, which came, went or did not answer`);
       const config = await configOf(view);
@@ -37,13 +36,8 @@ export async function runGraph(namespace: string | undefined, options: GraphOpti
     } finally {
       view.close();
     }
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-  } finally {
-    stop.controller.abort();
-    stop.release();
-  }
-  return EXIT_FINE;
+    return EXIT_FINE;
+  });
 }
 
 async function passedIn(view: MeshView, windowMs: number, signal: AbortSignal): Promise<PassedTraffic> {

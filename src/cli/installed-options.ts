@@ -1,6 +1,7 @@
 /** With which options the controller of a cluster runs: what `check` and `explain` must reckon with too. */
 import { Command } from "commander";
 import type { AccessMode, TrafficType } from "../config/mesh-config.ts";
+import type { ClusterMeshOptions } from "../controller/compile-cluster.ts";
 import type { DnsMode } from "../controller/dns-change.ts";
 import { CONTROLLER } from "../controller/own-objects.ts";
 import type { ApiClient } from "../kube/api-client.ts";
@@ -8,14 +9,9 @@ import { isApiError } from "../kube/api-error.ts";
 import { commaListOption, dnsModeOption, meshDomainsOption } from "./cluster-options.ts";
 import { aclOption, defaultModeOption } from "./common-options.ts";
 
-export interface InstalledOptions {
+export interface InstalledOptions extends Omit<ClusterMeshOptions, "namespace"> {
   /** Whether there is a controller whose options these are. */
   readonly installed: boolean;
-  readonly accessControl: AccessMode;
-  readonly defaultTrafficType: TrafficType;
-  readonly watchNamespaces: readonly string[];
-  readonly ignoreNamespaces: readonly string[];
-  readonly meshDomains: readonly string[];
   readonly dnsMode: DnsMode;
 }
 

@@ -1,3 +1,5 @@
+import { EXIT_FINE } from "./exit-codes.ts";
+
 export interface StopSignals {
   /** Resolves at the first SIGINT, SIGTERM or SIGHUP. */
   readonly asked: Promise<void>;
@@ -37,4 +39,18 @@ export function stopSignals(): StopSignals {
       process.off("SIGHUP", onHangUp);
     },
   };
+}
+
+/** Looks until that is over, or until one is asked to stop: whatever comes of the look then, it has come to its end. */
+export async function untilStopped(look: (stop: StopSignals) => Promise<number>): Promise<number> {
+  const stop = stopSignals();
+  try {
+    return await look(stop);
+  } catch (error) {
+    if (stop.signal.aborted) return EXIT_FINE;
+    throw error;
+  } finally {
+    stop.controller.abort();
+    stop.release();
+  }
 }

@@ -13,7 +13,7 @@ import { meshNamespace } from "./mesh-namespace.ts";
 import { LocalView, noLocal } from "./mesh-view.ts";
 import { ProxyTaps } from "./proxy-taps.ts";
 import { stderrLog } from "./stderr-log.ts";
-import { stopSignals } from "./stop-signals.ts";
+import { untilStopped } from "./stop-signals.ts";
 import { readTapLine, TapTable } from "./tap-line.ts";
 import { readTap } from "./tap-reader.ts";
 import { UsageError } from "./usage-error.ts";
@@ -38,23 +38,16 @@ export async function runTap(to: string | undefined, options: TapOptions, versio
   const query = queryOf(to, options);
   const filter = readTapFilter(query);
   if (typeof filter === "string") throw new UsageError(filter);
-  const stop = stopSignals();
-  const screen = new Screen(options.json === true, filter.count, () => stop.controller.abort());
-  try {
+  return untilStopped(async ({ signal, controller }) => {
+    const screen = new Screen(options.json === true, filter.count, () => controller.abort());
     if (options.local === true) {
-      const view = new LocalView(options.admin, () => systemClock.now(), stop.signal);
+      const view = new LocalView(options.admin, () => systemClock.now(), signal);
       await Promise.all([warnAbsent(view, to, log), warnAbsentCaller(view, filter.from, log)]);
-      return await tapLocal(options.admin, query, screen, stop.signal);
+      return tapLocal(options.admin, query, screen, signal);
     }
-    await tapCluster({ to, from: filter.from, options, version, query, screen, signal: stop.signal });
+    await tapCluster({ to, from: filter.from, options, version, query, screen, signal });
     return EXIT_FINE;
-  } catch (error) {
-    if (stop.signal.aborted) return EXIT_FINE;
-    throw error;
-  } finally {
-    stop.controller.abort();
-    stop.release();
-  }
+  });
 }
 
 function queryOf(to: string | undefined, options: TapOptions): URLSearchParams {

@@ -7,7 +7,7 @@ import { checkScope } from "./look-options.ts";
 import type { MeshView } from "./mesh-view.ts";
 import { openView, type ViewOptions } from "./open-view.ts";
 import { stderrLog } from "./stderr-log.ts";
-import { stopSignals } from "./stop-signals.ts";
+import { untilStopped } from "./stop-signals.ts";
 import { quietRow, SORT_KEYS, type SortKey, sortedRows, type TopRow, topRows } from "./top-rows.ts";
 import { topTable } from "./top-table.ts";
 import { warnAbsent } from "./warn-absent.ts";
@@ -31,24 +31,18 @@ const log = stderrLog();
 /** Shows rates until Ctrl-C, or once. @throws Error where the first look comes to nothing */
 export async function runTop(scope: string | undefined, options: TopOptions, version: string): Promise<number> {
   checkScope(scope);
-  const stop = stopSignals();
-  try {
-    const view = await openView(options, version, stop.signal);
+  return untilStopped(async ({ signal, controller }) => {
+    const view = await openView(options, version, signal);
     await warnAbsent(view, scope, log);
-    const output = outputOf(options, view, () => stop.controller.abort());
+    const output = outputOf(options, view, () => controller.abort());
     try {
-      await watch(view, scope, options, output, stop.signal);
+      await watch(view, scope, options, output, signal);
     } finally {
       output.close();
       view.close();
     }
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-  } finally {
-    stop.controller.abort();
-    stop.release();
-  }
-  return EXIT_FINE;
+    return EXIT_FINE;
+  });
 }
 
 /** What was found at a look. */

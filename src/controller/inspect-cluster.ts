@@ -15,6 +15,7 @@ import { meshNamespaces } from "./mesh-namespaces.ts";
 import { originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
 import { longNamesIn, shadowsIn } from "./shadow-services.ts";
+import type { ProxyStanding } from "./take-over-readiness.ts";
 
 export interface Finding {
   readonly ok: boolean;
@@ -258,14 +259,7 @@ async function inspectController({ api, namespace, admin, objects }: InspectOpti
   return findings;
 }
 
-interface NodeStatus {
-  readonly Name: string;
-  readonly node: string;
-  readonly Ready: boolean;
-  readonly connected: boolean;
-  readonly programmed: boolean;
-  readonly error?: string;
-  readonly closedEntrypoints?: readonly string[];
+interface NodeStatus extends ProxyStanding {
   readonly engine?: "traefik";
 }
 
