@@ -14,8 +14,9 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import type { FixtureOptions, HttpFixture } from "../testkit/http-fixture.ts";
+import { closing, openProxy } from "../testkit/plain-peers.ts";
 
 const asBytes = (text: string) => Buffer.from(text);
 const asText = (bytes: Buffer) => bytes.toString();
@@ -66,7 +67,6 @@ const chat: handleBidiStreamingCall<string, string> = (call) => {
 
 let server: Server;
 let address: string;
-const closing: (() => unknown)[] = [];
 
 beforeEach(async () => {
   cancelled = 0;
@@ -78,22 +78,13 @@ beforeEach(async () => {
     ),
   );
   address = `127.0.0.1:${port}`;
-});
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-  server.forceShutdown();
+  onTestFinished(() => server.forceShutdown());
 });
 
 async function connect(options: Partial<FixtureOptions> = {}): Promise<{ fixture: HttpFixture; client: EchoClient }> {
-  const fixture = await HttpFixture.open({
-    endpoints: [address],
-    ...options,
-    servicePort: { scheme: "h2c", ...options.servicePort },
-  });
-  closing.push(() => fixture.close());
-  const client = new EchoClient(`127.0.0.1:${fixture.port}`);
-  closing.push(() => client.close());
+  const servicePort = { scheme: "h2c", ...options.servicePort } as const;
+  const fixture = await openProxy([address], { ...options, servicePort });
+  const client = closing(new EchoClient(`127.0.0.1:${fixture.port}`));
   return { fixture, client };
 }
 
