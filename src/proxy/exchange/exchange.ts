@@ -143,7 +143,8 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.method = head.method;
     this.target = head.target;
     this.#takeWanted(head);
-    this.#trace?.begin(head.view, head);
+    this.#startedAt = this.#shared.clock.now();
+    this.#trace?.begin(head.view, head, this.#startedAt);
     this.#tries.begin();
     this.status = 0;
     this.grpcStatus = -1;
@@ -153,7 +154,6 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.firstByteMs = -1;
     this.#tunnel = false;
     this.ended = false;
-    this.#startedAt = this.#shared.clock.now();
     this.lastMoveAt = this.#startedAt;
     this.#shared.table.routeHttp(this.entry, this.caller, head.view, this.#decision);
     const scheme = this.#decision.path.at(-1)?.config.scheme ?? "http";

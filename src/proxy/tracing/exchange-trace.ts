@@ -60,9 +60,14 @@ export class ExchangeTrace {
     return this.traceId !== "";
   }
 
-  /** A request has come. @param request and its names: valid during the call */
-  begin(request: HasFields, names: { hasAny(names: FieldNames): boolean }): void {
+  /**
+   * A request has come.
+   * @param request and its names: valid during the call
+   * @param nowMs by the tracer's clock, which whoever calls has read already
+   */
+  begin(request: HasFields, names: { hasAny(names: FieldNames): boolean }, nowMs: number): void {
     const { propagation, ratio } = this.#tracer;
+    this.#startedAt = nowMs;
     this.traceId = "";
     this.#forms = NO_FORMS;
     this.addedLines = "";
@@ -87,7 +92,7 @@ export class ExchangeTrace {
   #beginNew(request: HasFields, order: TraceContext | undefined, isStale: boolean): void {
     const { ids, ratio, rate, propagation } = this.#tracer;
     ids.next();
-    const isRecorded = (order !== undefined || ids.isInRatio(ratio)) && rate.take();
+    const isRecorded = (order !== undefined || ids.isInRatio(ratio)) && rate.take(this.#startedAt);
     // What it orders whoever is called next still stands.
     if (order !== undefined && !isRecorded) return;
     // Of a hundred traces that begin, this is what becomes of ninety-nine.
@@ -108,7 +113,7 @@ export class ExchangeTrace {
 
   #continue(request: HasFields, context: TraceContext): void {
     const { ids, rate, propagation } = this.#tracer;
-    if (!rate.take()) return;
+    if (!rate.take(this.#startedAt)) return;
     this.#contextId = context.traceId;
     ids.next();
     this.#spanId = ids.spanId;
@@ -121,10 +126,8 @@ export class ExchangeTrace {
   }
 
   #record(request: HasFields): void {
-    const { clock } = this.#tracer;
     this.traceId = this.#contextId;
-    this.#startedAt = clock.now();
-    this.#startedWall = clock.wall();
+    this.#startedWall = this.#tracer.clock.wall();
     this.#host = request.header("host") ?? "";
     this.#userAgent = request.header("user-agent") ?? "";
     this.#tries.length = 0;

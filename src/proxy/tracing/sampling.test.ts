@@ -54,8 +54,8 @@ describe("a share of the traces", () => {
 describe("traces a second", () => {
   test("are no more than asked, over any second but the first", () => {
     const clock = new ManualClock();
-    const rate = new TraceRate(clock, 10);
-    const taken = (tries: number) => Array.from({ length: tries }, () => rate.take()).filter(Boolean).length;
+    const rate = new TraceRate(10, clock.now());
+    const taken = (tries: number) => Array.from({ length: tries }, () => rate.take(clock.now())).filter(Boolean).length;
     expect(taken(50)).toBe(10);
     clock.advance(100);
     expect(taken(50)).toBe(1);
@@ -65,17 +65,17 @@ describe("traces a second", () => {
 
   test("may be less than one", () => {
     const clock = new ManualClock();
-    const rate = new TraceRate(clock, 0.1);
-    expect([rate.take(), rate.take()]).toEqual([true, false]);
+    const rate = new TraceRate(0.1, clock.now());
+    expect([rate.take(clock.now()), rate.take(clock.now())]).toEqual([true, false]);
     clock.advance(9_000);
-    expect(rate.take()).toBe(false);
+    expect(rate.take(clock.now())).toBe(false);
     clock.advance(1_001);
-    expect(rate.take()).toBe(true);
+    expect(rate.take(clock.now())).toBe(true);
   });
 
   test("are not bounded by 0", () => {
-    const rate = new TraceRate(new ManualClock(), 0);
-    expect(Array.from({ length: 1000 }, () => rate.take())).not.toContain(false);
+    const rate = new TraceRate(0, 0);
+    expect(Array.from({ length: 1000 }, () => rate.take(0))).not.toContain(false);
   });
 });
 

@@ -1,6 +1,4 @@
 /** Which traces are recorded: a share of them by their ids, and no more than so many a second. */
-import type { Clock } from "../../model/clock.ts";
-
 const TWO_53 = 2 ** 53;
 
 /**
@@ -17,26 +15,26 @@ export function isInRatio(traceId: string, ratio: number): boolean {
 
 /** A bucket that holds one second's worth. */
 export class TraceRate {
-  readonly #clock: Clock;
   readonly #perSecond: number;
   #tokens: number;
   #filledAt: number;
 
-  /** @param perSecond 0 for no bound; may be a fraction */
-  constructor(clock: Clock, perSecond: number) {
-    this.#clock = clock;
+  /**
+   * @param perSecond 0 for no bound; may be a fraction
+   * @param nowMs by the same clock as `take`'s
+   */
+  constructor(perSecond: number, nowMs: number) {
     this.#perSecond = perSecond;
     this.#tokens = Math.max(perSecond, 1);
-    this.#filledAt = clock.now();
+    this.#filledAt = nowMs;
   }
 
   /** @returns whether there is room for another trace now, which it takes */
-  take(): boolean {
+  take(nowMs: number): boolean {
     if (this.#perSecond === 0) return true;
-    const now = this.#clock.now();
-    const filled = this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000;
+    const filled = this.#tokens + ((nowMs - this.#filledAt) * this.#perSecond) / 1000;
     this.#tokens = Math.min(filled, Math.max(this.#perSecond, 1));
-    this.#filledAt = now;
+    this.#filledAt = nowMs;
     if (this.#tokens < 1) return false;
     this.#tokens--;
     return true;

@@ -27,7 +27,7 @@ export class Tracer {
   constructor({ ratio, perSecond, propagators, onSpan }: TracingOptions, clock: Clock, random: Random) {
     this.clock = clock;
     this.ratio = ratio;
-    this.rate = new TraceRate(clock, perSecond);
+    this.rate = new TraceRate(perSecond, clock.now());
     this.propagation = new Propagation(propagators);
     this.ids = new TraceIds(random);
     this.onSpan = onSpan;
