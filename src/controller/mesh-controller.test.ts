@@ -1,7 +1,7 @@
 import { Resolver } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import http from "node:http";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { ConfigClient } from "../config-stream/config-client.ts";
 import { ApiClient } from "../kube/api-client.ts";
 import { HurriedClock } from "../kube/testkit/hurried-clock.ts";
@@ -27,15 +27,10 @@ const REVIEW = {
 const TOKEN = `head.${Buffer.from(JSON.stringify({ exp: 9_999_999_999 })).toString("base64url")}.signature`;
 
 let server: ScriptedApiServer;
-const cleanups: (() => Promise<void> | void)[] = [];
 
 beforeEach(async () => {
   server = await ScriptedApiServer.start();
-});
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-  await server.close();
+  onTestFinished(() => server.close());
 });
 
 async function start(more: Partial<MeshControllerOptions> = {}): Promise<MeshController> {
@@ -63,7 +58,7 @@ async function start(more: Partial<MeshControllerOptions> = {}): Promise<MeshCon
     ...more,
   });
   await controller.start();
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     await controller.stop();
     api.close();
   });
@@ -90,7 +85,7 @@ function follow(controller: MeshController): boolean[] {
     },
   });
   const run = client.run();
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     stop.abort();
     await run;
   });

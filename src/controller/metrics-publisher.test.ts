@@ -1,5 +1,5 @@
 import https from "node:https";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { json } from "../admin/admin-server.ts";
 import { answererOf } from "../admin/answer-in-pieces.ts";
 import { ConfigClient } from "../config-stream/config-client.ts";
@@ -21,15 +21,10 @@ const TRUST = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-aut
 const PODS = "/apis/metrics.smi-spec.io/v1alpha1/namespaces/shop";
 
 let server: ScriptedApiServer;
-const cleanups: (() => Promise<void> | void)[] = [];
 
 beforeEach(async () => {
   server = await ScriptedApiServer.start();
-});
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-  await server.close();
+  onTestFinished(() => server.close());
 });
 
 const isTrust = ({ path }: Exchange) => path === TRUST;
@@ -91,7 +86,7 @@ async function start(podName: string, address: string, ports: Ports = {}): Promi
     ...(smiMetricsPort === undefined ? {} : { smiMetricsPort }),
   });
   await controller.start();
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     await controller.stop();
     api.close();
   });
@@ -117,7 +112,7 @@ function follow(host: string, { ports }: MeshController, requests: number): void
     answerer: answererOf({ "/api/traffic/recent": { says: "", answer: () => json(counted) } }),
   });
   const run = client.run();
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     stop.abort();
     await run;
   });

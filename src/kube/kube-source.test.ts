@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../model/clock.ts";
 import type { ClusterDelta } from "../model/cluster-state.ts";
 import { silentLog } from "../telemetry/log.ts";
@@ -19,15 +19,10 @@ const isWatch = ({ watch }: Exchange) => watch;
 const watchOf = (path: string) => (exchange: Exchange) => exchange.watch && exchange.path === path;
 
 let server: ScriptedApiServer;
-const cleanups: (() => void)[] = [];
 
 beforeEach(async () => {
   server = await ScriptedApiServer.start();
-});
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) cleanup();
-  await server.close();
+  onTestFinished(() => server.close());
 });
 
 interface Started {
@@ -54,7 +49,7 @@ function start(): Started {
     },
   });
   void source.run();
-  cleanups.push(() => {
+  onTestFinished(() => {
     controller.abort();
     api.close();
   });

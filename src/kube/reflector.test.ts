@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { type Clock, systemClock } from "../model/clock.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import { silentLog } from "../telemetry/log.ts";
@@ -23,15 +23,10 @@ const isList = ({ watch, path }: Exchange) => !watch && path === PODS;
 const pod = (name: string) => ({ metadata: { name, namespace: "x" } });
 
 let server: ScriptedApiServer;
-const cleanups: (() => void)[] = [];
 
 beforeEach(async () => {
   server = await ScriptedApiServer.start();
-});
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) cleanup();
-  await server.close();
+  onTestFinished(() => server.close());
 });
 
 interface Mirror {
@@ -53,7 +48,7 @@ interface Mirror {
 function mirror(clock: Clock = new HurriedClock(), options: Partial<ReflectorOptions> = {}): Mirror {
   const api = new ApiClient({ access: server.access(), clock: systemClock, log: silentLog, userAgent: "test" });
   const controller = new AbortController();
-  cleanups.push(() => {
+  onTestFinished(() => {
     controller.abort();
     api.close();
   });
