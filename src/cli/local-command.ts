@@ -14,8 +14,9 @@ import { count } from "./count.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
 import { EXIT_FINE, EXIT_PROBLEMS } from "./exit-codes.ts";
 import { keptAlive } from "./kept-alive.ts";
-import { formatLocated, type ManifestOptions, type Manifests, openManifests, refuseMissing } from "./load-manifests.ts";
+import { type ManifestOptions, type Manifests, openManifests, refuseMissing } from "./load-manifests.ts";
 import { portSummary } from "./port-summary.ts";
+import { ProblemReporter } from "./problem-reporter.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { stopSignals } from "./stop-signals.ts";
 import { openTracing, type TracingFlags } from "./tracing.ts";
@@ -74,7 +75,7 @@ class LocalRun {
   readonly #version: string;
   readonly #manifests: Manifests;
   readonly #log = stderrLog();
-  readonly #reporter = new ProblemReporter();
+  readonly #reporter = new ProblemReporter((line) => process.stderr.write(`${line}\n`));
   /** `address:port` of which it is said already. */
   #substituted: ReadonlySet<string> = new Set();
 
@@ -230,18 +231,4 @@ function hints(ready: ReadyLine, accessControl: AccessMode): string[] {
   if (ready.pods.length > MAX_LISTED_PODS) lines.push(`  and ${ready.pods.length - MAX_LISTED_PODS} more`);
   lines.push("\nEdit a manifest: the change is in force at once (what goes, half a second later). Ctrl-C ends.");
   return lines;
-}
-
-/** Says each problem once, and when it is gone. */
-class ProblemReporter {
-  #known = new Set<string>();
-  hasErrors = false;
-
-  report(found: readonly LocatedProblem[]): void {
-    this.hasErrors = found.some(({ problem }) => problem.severity === "error");
-    const lines = new Set(found.map(formatLocated));
-    for (const line of lines) if (!this.#known.has(line)) process.stderr.write(`${line}\n`);
-    for (const line of this.#known) if (!lines.has(line)) process.stderr.write(`mended: ${line}\n`);
-    this.#known = lines;
-  }
 }
