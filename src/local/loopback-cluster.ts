@@ -24,11 +24,11 @@ import type { Log } from "../telemetry/log.ts";
 import { buildInfo, ProcessMeter, processMetrics } from "../telemetry/process-metrics.ts";
 import { bindCause } from "./bind-cause.ts";
 import { ClusterZone } from "./cluster-zone.ts";
-import { type CompileMeshOptions, compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
+import { compileMesh, MESH_DOMAINS } from "./compile-mesh.ts";
 import type { CallTarget } from "./example-calls.ts";
 import { backingPods } from "./image-problems.ts";
 import { loopbackRoutes } from "./loopback-routes.ts";
-import { MeshInForce } from "./mesh-in-force.ts";
+import { MeshInForce, type MeshInForceOptions } from "./mesh-in-force.ts";
 import { plainForwarding } from "./plain-forwarding.ts";
 import { resolveAsPod } from "./pod-resolver.ts";
 import { type ReadyLine, readyPods, readyServices } from "./ready-line.ts";
@@ -41,7 +41,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export interface LoopbackOptions extends CompileMeshOptions {
+export interface LoopbackOptions extends MeshInForceOptions {
   /** Of the program. */
   readonly version: string;
   readonly dns: ListenAddress;
@@ -55,8 +55,6 @@ export interface LoopbackOptions extends CompileMeshOptions {
   readonly tracing?: MeshProxyOptions["tracing"];
   /** How many file descriptors this process may have; absent: as many as it needs. */
   readonly maxDescriptors?: number;
-  /** Of what was found wrong with objects, what is wrong with those that the user wrote, and where. */
-  readonly locate?: (problems: readonly Problem[]) => readonly LocatedProblem[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -169,9 +167,8 @@ export class LoopbackCluster {
     const plain = plainForwarding(state);
     const tooMany = this.#tooManySockets(state, [config, plain]);
     if (tooMany !== undefined) {
-      const found = nowhere([tooMany]);
-      this.#mesh.noteProblems([...known, ...found]);
-      return found;
+      this.#mesh.noteProblems(known, [tooMany]);
+      return this.#mesh.locate([tooMany]);
     }
     const stopGone = await this.#samples.update(state.list("Pod"), backingPods(state));
     const changed = this.#mesh.update(state, this.#samples.dialled(config));
@@ -185,11 +182,10 @@ export class LoopbackCluster {
     this.#meshZone.update(config);
     this.#clusterZone.update(state);
     await stopGone();
-    const { locate = nowhere } = this.#options;
-    const found = locate([...problems, ...this.#samples.problems]);
-    this.#mesh.noteProblems([...known, ...found]);
+    const found = [...problems, ...this.#samples.problems];
+    this.#mesh.noteProblems(known, found);
     this.#ready = true;
-    return found;
+    return this.#mesh.locate(found);
   }
 
   readyLine(): ReadyLine {
@@ -308,6 +304,3 @@ export class LoopbackCluster {
     return split < 0 ? undefined : this.#mesh.podAddress(`${user.slice(0, split)}/${user.slice(split + 1)}`);
   }
 }
-
-const nowhere = (problems: readonly Problem[]): LocatedProblem[] =>
-  problems.map((each) => ({ problem: each, file: "", line: 0 }));

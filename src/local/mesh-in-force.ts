@@ -14,17 +14,24 @@ import { AssignedNumbers } from "../traefik/entrypoint-numbers.ts";
 import { nodeData } from "../traefik/node-data.ts";
 import { type CompileMeshOptions, compileMesh } from "./compile-mesh.ts";
 
+export interface MeshInForceOptions extends CompileMeshOptions {
+  /** Of what was found wrong with objects, what is wrong with those that the user wrote, and where. */
+  readonly locate?: (problems: readonly Problem[]) => readonly LocatedProblem[];
+}
+
 export class MeshInForce {
-  readonly #options: CompileMeshOptions;
+  readonly #options: MeshInForceOptions;
   readonly #history = new ConfigHistory();
   readonly #numbers = new AssignedNumbers();
   #state: ClusterStateView | undefined;
   #updates = 0;
   #snapshot: Snapshot = seal(emptyMeshConfig());
-  #located: readonly LocatedProblem[] = [];
+  #known: readonly LocatedProblem[] = [];
+  #found: readonly Problem[] = [];
+  /** Both, as they are written. */
   #problems: readonly Problem[] = [];
 
-  constructor(options: CompileMeshOptions) {
+  constructor(options: MeshInForceOptions) {
     this.#options = options;
   }
 
@@ -36,14 +43,24 @@ export class MeshInForce {
     return this.#history;
   }
 
-  /** What is wrong with the objects, those that were not put in force included. */
+  /** What is wrong with the objects, those that were not put in force included, and where they stand now. */
   get located(): readonly LocatedProblem[] {
-    return this.#located;
+    return [...this.#known, ...this.locate(this.#found)];
   }
 
-  noteProblems(located: readonly LocatedProblem[]): void {
-    this.#located = located;
-    this.#problems = located.map(({ problem }) => problem);
+  locate(problems: readonly Problem[]): readonly LocatedProblem[] {
+    const { locate = nowhere } = this.#options;
+    return locate(problems);
+  }
+
+  /**
+   * @param known what the source found wrong
+   * @param found what else is
+   */
+  noteProblems(known: readonly LocatedProblem[], found: readonly Problem[]): void {
+    this.#known = known;
+    this.#found = found;
+    this.#problems = this.located.map(({ problem }) => problem);
   }
 
   /** @returns whether this is another configuration than the one before */
@@ -102,3 +119,6 @@ export class MeshInForce {
     return { state, config, enforced, problems };
   }
 }
+
+const nowhere = (problems: readonly Problem[]): LocatedProblem[] =>
+  problems.map((each) => ({ problem: each, file: "", line: 0 }));
