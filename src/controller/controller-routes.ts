@@ -57,7 +57,7 @@ export function controllerRoutes(view: ControllerView): AdminRoutes {
     "/api/problems": { says: "what is wrong with which object", answer: () => json(view.problems()) },
     "/api/status/nodes": {
       says: "the proxies, and what each has in force",
-      answer: async () => json(await nodes.standings()),
+      answer: async () => json(await nodes.readiness()),
     },
     "/api/status/node/{pod}/configuration": {
       says: "what that proxy has in force",

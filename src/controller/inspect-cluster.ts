@@ -15,7 +15,7 @@ import { meshNamespaces } from "./mesh-namespaces.ts";
 import { originalMeshesIn } from "./original-meshes.ts";
 import { CONTROLLER, DNS_SERVICE, LEASE, PROXY } from "./own-objects.ts";
 import { longNamesIn, shadowsIn } from "./shadow-services.ts";
-import type { ProxyStanding } from "./take-over-readiness.ts";
+import type { ProxyReadiness } from "./take-over-readiness.ts";
 
 export interface Finding {
   readonly ok: boolean;
@@ -259,7 +259,7 @@ async function inspectController({ api, namespace, admin, objects }: InspectOpti
   return findings;
 }
 
-interface NodeStatus extends ProxyStanding {
+interface NodeStatus extends ProxyReadiness {
   readonly engine?: "traefik";
 }
 

@@ -340,7 +340,7 @@ export class MeshController {
     const { state } = this.#source;
     const served = [...this.#served.keys()];
     const view = { state, namespace: this.#options.namespace, served, originals: originalMeshesIn(state) };
-    return lacksForTakeOver({ ...view, proxies: await this.#nodes.standings() }, from, asked);
+    return lacksForTakeOver({ ...view, proxies: await this.#nodes.readiness() }, from, asked);
   }
 
   #notReady(): string {

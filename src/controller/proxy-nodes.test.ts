@@ -61,37 +61,37 @@ test("a proxy is told of by the replica that it follows, this one or another, an
     programmed: true,
   };
   const last = { lagMs: 3, error: "", closedEntrypoints: [] };
-  expect(await nodes([stream("v2", 9)], []).standings()).toEqual([{ ...told, ...last }]);
-  expect(await nodes([], [stream("v2", 9)]).standings()).toEqual([{ ...told, ...last }]);
-  expect(await nodes([], []).standings()).toEqual([{ ...told, connected: false, version: "", programmed: false }]);
+  expect(await nodes([stream("v2", 9)], []).readiness()).toEqual([{ ...told, ...last }]);
+  expect(await nodes([], [stream("v2", 9)]).readiness()).toEqual([{ ...told, ...last }]);
+  expect(await nodes([], []).readiness()).toEqual([{ ...told, connected: false, version: "", programmed: false }]);
 });
 
 test("of two of one name at two replicas both tell of the one that came last", async () => {
   const [before, after] = [stream("v1", 60_000, { error: "bad" }), stream("v2", 40)];
   const newest = [{ version: "v2", programmed: true, error: "" }];
-  expect(await nodes([before], [after]).standings()).toMatchObject(newest);
-  expect(await nodes([after], [before]).standings()).toMatchObject(newest);
+  expect(await nodes([before], [after]).readiness()).toMatchObject(newest);
+  expect(await nodes([after], [before]).readiness()).toMatchObject(newest);
 });
 
 test("of two of one name at one replica, this one or another, the one that came last is told of", async () => {
   const both = [stream("v1", 60_000), stream("v2", 40)];
-  expect(await nodes(both, []).standings()).toMatchObject([{ version: "v2" }]);
-  expect(await nodes([], both).standings()).toMatchObject([{ version: "v2" }]);
-  expect(await nodes([], both.toReversed()).standings()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes(both, []).readiness()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([], both).readiness()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([], both.toReversed()).readiness()).toMatchObject([{ version: "v2" }]);
 });
 
 test("of two of one name the one that does not stand by is told of, also where it is the older one", async () => {
   const [inCharge, standsBy] = [stream("v2", 60_000), stream("v1", 40, { standsBy: true })];
-  expect(await nodes([inCharge], [standsBy]).standings()).toMatchObject([{ version: "v2" }]);
-  expect(await nodes([standsBy], [inCharge]).standings()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([inCharge], [standsBy]).readiness()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([standsBy], [inCharge]).readiness()).toMatchObject([{ version: "v2" }]);
   // One that waits for its node's counts before anybody has them is there all the same.
-  expect(await nodes([standsBy], []).standings()).toMatchObject([{ version: "v1", connected: true }]);
+  expect(await nodes([standsBy], []).readiness()).toMatchObject([{ version: "v1", connected: true }]);
 });
 
 test("a replica of an older version, which does not say since when, is believed where nobody else knows the proxy", async () => {
   const { connectedMs: _, standsBy: __, ...rest } = stream("v1", 0);
   // As it came over the wire.
   const old = PeerStreamSchema.parse(JSON.parse(JSON.stringify(rest)));
-  expect(await nodes([], [old]).standings()).toMatchObject([{ version: "v1" }]);
-  expect(await nodes([stream("v2", 60_000)], [old]).standings()).toMatchObject([{ version: "v2" }]);
+  expect(await nodes([], [old]).readiness()).toMatchObject([{ version: "v1" }]);
+  expect(await nodes([stream("v2", 60_000)], [old]).readiness()).toMatchObject([{ version: "v2" }]);
 });

@@ -11,7 +11,7 @@ import { keepNewest } from "./newest-of-pod.ts";
 import type { NodeConfigurations } from "./node-configurations.ts";
 import { ownPods } from "./own-pods.ts";
 import type { FarStream, PeerReplicas } from "./peer-replicas.ts";
-import type { ProxyStanding } from "./take-over-readiness.ts";
+import type { ProxyReadiness } from "./take-over-readiness.ts";
 import type { TraefikEngine } from "./traefik-engine.ts";
 
 export interface ProxyNodesOptions {
@@ -30,7 +30,7 @@ export interface ProxyNodesOptions {
 const MESH_CONFIG = z.object({ version: z.string(), config: MeshConfigSchema });
 
 /** Of a proxy, beside what its Pod says. */
-type InForce = Omit<ProxyStanding, "Name" | "node" | "Ready">;
+type InForce = Omit<ProxyReadiness, "Name" | "node" | "Ready">;
 
 export class ProxyNodes {
   readonly #options: ProxyNodesOptions;
@@ -39,7 +39,7 @@ export class ProxyNodes {
     this.#options = options;
   }
 
-  async standings(): Promise<ProxyStanding[]> {
+  async readiness(): Promise<ProxyReadiness[]> {
     const pods = this.#pods();
     const standings = await (this.#options.traefik?.standing(pods) ?? this.#inForce(pods));
     return pods.map(({ meta, ips, nodeName = "", ready }, index) => {

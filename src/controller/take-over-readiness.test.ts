@@ -4,7 +4,7 @@ import { ClusterState } from "../model/cluster-state.ts";
 import type { Pod, Service } from "../model/objects.ts";
 import { concernsOriginal, originalMeshes, originalMeshesIn, servedFrom } from "./original-meshes.ts";
 import { SHADOW_LABELS, SHADOW_OF } from "./own-objects.ts";
-import { lacksForTakeOver, type ProxyStanding, type TakeOverView } from "./take-over-readiness.ts";
+import { lacksForTakeOver, type ProxyReadiness, type TakeOverView } from "./take-over-readiness.ts";
 
 const THEIRS = { app: "maesh", type: "shadow" };
 
@@ -22,7 +22,7 @@ function service(namespace: string, name: string, more: Partial<Service["meta"]>
 
 const shadow = (mesh: string, key: string) =>
   service(mesh, `shadow-${key.replace("/", "-")}`, { labels: SHADOW_LABELS, annotations: { [SHADOW_OF]: key } });
-const PROXY: ProxyStanding = { Name: "p1", node: "n1", Ready: true, connected: true, programmed: true };
+const PROXY: ProxyReadiness = { Name: "p1", node: "n1", Ready: true, connected: true, programmed: true };
 const STATE = [service("shop", "web"), service("shop", "cart"), shadow("new", "shop/web"), shadow("new", "shop/cart")];
 const VIEW: TakeOverView = {
   state: ClusterState.of(STATE),

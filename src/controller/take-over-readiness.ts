@@ -5,7 +5,7 @@ import { type OriginalMesh, servedFrom } from "./original-meshes.ts";
 import { shadowsIn } from "./shadow-services.ts";
 
 /** A proxy, as `/api/status/nodes` says it. */
-export interface ProxyStanding {
+export interface ProxyReadiness {
   readonly Name: string;
   readonly node: string;
   readonly Ready: boolean;
@@ -21,7 +21,7 @@ export interface TakeOverView {
   readonly namespace: string;
   /** Keys of the Services that the mesh serves. */
   readonly served: readonly string[];
-  readonly proxies: readonly ProxyStanding[];
+  readonly proxies: readonly ProxyReadiness[];
   readonly originals: readonly OriginalMesh[];
 }
 
