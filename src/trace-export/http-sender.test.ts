@@ -42,7 +42,7 @@ async function collectorThat(does: (socket: net.Socket, connection: number, requ
     refusedIn: () => 0,
   });
   closing.push(() => sender.close());
-  return { clock, send: () => sender.send([]), counts: () => ({ connections, requests }) };
+  return { clock, sender, send: () => sender.send([]), counts: () => ({ connections, requests }) };
 }
 
 test("a connection to the collector is kept", async () => {
@@ -86,9 +86,49 @@ test.each([
   expect(clock.pending).toBe(0);
 });
 
+test("an answer that changes the protocol is none", async () => {
+  const { clock, send } = await collectorThat((socket) => {
+    socket.once("close", () => clock.advance(SEND_TIMEOUT_MS));
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n");
+  });
+  expect(await send()).toEqual({ taken: false, again: true, reason: "no answer within 5 s" });
+});
+
 test("an answer that is cut off has not taken anything", async () => {
   const { send } = await collectorThat((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"));
   expect(await send()).toMatchObject({ taken: false, again: true, reason: "aborted" });
+});
+
+test("an answer that is malformed behind its head has not taken anything", async () => {
+  const { send } = await collectorThat((socket) =>
+    socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno size\r\n"),
+  );
+  expect(await send()).toMatchObject({ taken: false, again: true });
+});
+
+test("what comes behind an answer does no harm", async () => {
+  const { send } = await collectorThat((socket) => socket.write(`${OK}more`));
+  expect(await send()).toEqual({ taken: true, refused: 0 });
+});
+
+test("spans that were answered are not sent again at once, whatever is wrong with the answer", async () => {
+  const { send, counts } = await collectorThat((socket, _connection, request) => {
+    if (request === 1) socket.write(OK);
+    else socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
+  });
+  await send();
+  expect(await send()).toMatchObject({ taken: false, reason: "aborted" });
+  expect(counts().requests).toBe(2);
+});
+
+test("to close ends what is under way on a kept connection, and opens no other", async () => {
+  const { sender, send, counts } = await collectorThat((socket, _connection, request) => {
+    if (request === 1) socket.write(OK);
+    else sender.close();
+  });
+  await send();
+  expect(await send()).toMatchObject({ taken: false, reason: "the sender is closed" });
+  expect(counts()).toEqual({ connections: 1, requests: 2 });
 });
 
 test("an answer without end is read no further than 64 KiB", async () => {

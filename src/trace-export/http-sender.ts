@@ -37,6 +37,8 @@ export class HttpSender implements SpanSender {
   readonly #url: URL;
   readonly #request: typeof http.request;
   readonly #agent: http.Agent;
+  /** Ends the piece that was begun last. */
+  #underWay: AbortController | undefined;
 
   constructor(options: HttpSenderOptions) {
     this.#options = options;
@@ -59,47 +61,61 @@ export class HttpSender implements SpanSender {
   }
 
   close(): void {
+    this.#underWay?.abort(new Error("the sender is closed"));
     this.#agent.destroy();
   }
 
   /** @throws where no whole answer comes in time */
   async #post(body: string | Uint8Array): Promise<Answer> {
-    let request = this.#begin(body);
-    let isLate = false;
-    const timer = this.#options.clock.after(SEND_TIMEOUT_MS, () => {
-      isLate = true;
-      request.destroy();
-    });
+    const underWay = new AbortController();
+    this.#underWay = underWay;
+    const { signal } = underWay;
+    const timer = this.#options.clock.after(SEND_TIMEOUT_MS, () =>
+      underWay.abort(new Error(`no answer within ${SEND_TIMEOUT_MS / 1000} s`)),
+    );
     try {
-      return await answerOf(request).catch((error: Error) => {
-        // The collector may have closed a connection that had waited in the moment in which it was used.
-        if (!request.reusedSocket || isLate) throw error;
-        request = this.#begin(body);
-        return answerOf(request);
-      });
+      return await wholeOf(await this.#headOf(body, signal));
     } catch (error) {
-      throw isLate ? new Error(`no answer within ${SEND_TIMEOUT_MS / 1000} s`) : error;
+      throw signal.aborted ? signal.reason : error;
     } finally {
       timer.cancel();
     }
   }
 
-  #begin(body: string | Uint8Array): http.ClientRequest {
+  async #headOf(body: string | Uint8Array, signal: AbortSignal): Promise<http.IncomingMessage> {
+    const request = this.#begin(body, signal);
+    try {
+      return await answerTo(request, signal);
+    } catch (error) {
+      // The collector may have closed a connection that had waited in the moment in which it was used.
+      if (!request.reusedSocket || signal.aborted) throw error;
+      return answerTo(this.#begin(body, signal), signal);
+    }
+  }
+
+  #begin(body: string | Uint8Array, signal: AbortSignal): http.ClientRequest {
     const { contentType, headers } = this.#options;
     const length = String(Buffer.byteLength(body));
-    return this.#request(this.#url, {
+    const request = this.#request(this.#url, {
       method: "POST",
       headers: { ...headers, "content-type": contentType, "content-length": length },
       agent: this.#agent,
-    }).end(body);
+    });
+    // An error may come in the very moment in which the head of the answer does. From there on, the answer tells of it.
+    request.on("error", () => {});
+    signal.addEventListener("abort", () => request.destroy(), { once: true });
+    return request.end(body);
   }
 }
 
-/** @throws where none comes, or not whole */
-async function answerOf(request: http.ClientRequest): Promise<Answer> {
-  const [answer] = (await once(request, "response")) as [http.IncomingMessage];
-  // What goes wrong from here on, the answer says.
-  request.on("error", () => {});
+/** @throws where none comes, or `signal` aborts: of an answer that changes the protocol, the request tells nothing */
+async function answerTo(request: http.ClientRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
+  const [answer] = (await once(request, "response", { signal })) as [http.IncomingMessage];
+  return answer;
+}
+
+/** @throws where it ends too early or too late */
+async function wholeOf(answer: http.IncomingMessage): Promise<Answer> {
   const pieces: Buffer[] = [];
   let length = 0;
   for await (const piece of answer as AsyncIterable<Buffer>) {
