@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../model/testkit/any-text.ts";
 import { ratesOf } from "../traffic/traffic-rates.ts";
 import { NO_COUNTS } from "../traffic/traffic-report.ts";
 import { graphDot, graphMermaid, graphText } from "./graph-formats.ts";
@@ -57,7 +58,7 @@ describe("a graph is written", () => {
 
 /** As other systems and attackers might name things: quotes, brackets, comments, line ends, entities, words of the language. */
 const anyName = fc.oneof(
-  fc.string({ unit: "binary", minLength: 1 }),
+  anyText({ minLength: 1 }),
   fc.constantFrom("end", "graph", '"]', "a\\", "a\nb", "#35;", "&lt;", "%%{init:{}}%%", "*/", "-->", "|", "`x`", "<b>"),
 );
 const rates = ratesOf([failing], 1);

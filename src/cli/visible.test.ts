@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { anyText } from "../model/testkit/any-text.ts";
 import { visible } from "./visible.ts";
 
 test("what would end a line or talk to a terminal is written out", () => {
@@ -12,7 +13,7 @@ test("words of any language stay as they are", () => {
 
 test("nothing of it moves a cursor or ends a line", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.property(anyText(), (text) => {
       for (const each of visible(text)) expect(/\p{Cc}|\p{Zl}|\p{Zp}/u.test(each), text).toBe(false);
     }),
   );

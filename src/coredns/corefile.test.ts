@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../model/testkit/any-text.ts";
 import { type CorefileEntry, checkCorefile, parseCorefile, zoneOf } from "./corefile.ts";
 import { corefiles } from "./testkit/corefiles.ts";
 
@@ -91,7 +92,7 @@ example.net {
       "forward",
     );
     const text = fc.oneof(
-      fc.string({ unit: "binary" }),
+      anyText(),
       fc.array(piece).map((pieces) => pieces.join("")),
       corefiles,
     );

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { anyText } from "../model/testkit/any-text.ts";
 import { traefikText } from "./traefik-configuration.ts";
 
 const withRule = (rule: string) => ({
@@ -8,14 +9,14 @@ const withRule = (rule: string) => ({
 });
 
 test("no text of a user's is a template, or is refused by YAML", () => {
-  const anyText = fc.oneof(
-    fc.string({ unit: "binary" }),
+  const userText = fc.oneof(
+    anyText(),
     fc.string({
       unit: fc.constantFrom("{", "}", "{{", "\\", '"', "\u0085", "\u009f", "\u2028", "\ufeff", "\uffff", "\u007f"),
     }),
   );
   fc.assert(
-    fc.property(anyText, (text) => {
+    fc.property(userText, (text) => {
       const written = traefikText(withRule(text));
       expect(written).not.toContain("{{");
       // YAML 1.2 §5.1, without what JSON cannot hold unescaped anyway.
