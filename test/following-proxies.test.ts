@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { seal } from "../src/config/snapshot.ts";
 import type { AskableProxy } from "../src/config-stream/subscriber.ts";
 import { systemClock } from "../src/model/clock.ts";
+import { freePort } from "../src/model/testkit/free-ports.ts";
 import { ManualClock } from "../src/model/testkit/manual-clock.ts";
 import { HandOver } from "../src/proxy-daemon/hand-over.ts";
 import type { HandedCounts } from "../src/proxy-daemon/handed-counts.ts";
@@ -14,7 +15,6 @@ import {
   configFor,
   controller,
   endpoint,
-  freePort,
   type NodePorts,
   nodePorts,
   nodeProxy,

@@ -2,9 +2,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { seal } from "../config/snapshot.ts";
+import { freePort } from "../model/testkit/free-ports.ts";
 import { ManualClock } from "../model/testkit/manual-clock.ts";
 import type { TrafficReport } from "../traffic/traffic-report.ts";
-import { configFor, controller, endpoint, freePort, startedProxy, stateFolder } from "./testkit/node-proxies.ts";
+import { configFor, controller, endpoint, startedProxy, stateFolder } from "./testkit/node-proxies.ts";
 
 const readiness = async (port: number) => {
   const response = await fetch(`http://127.0.0.1:${port}/readyz`);

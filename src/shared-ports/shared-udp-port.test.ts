@@ -2,6 +2,7 @@ import dgram from "node:dgram";
 import { once } from "node:events";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
+import { freePort } from "../model/testkit/free-ports.ts";
 import { canSharePorts, SHARED_PORT } from "./port-sharing.ts";
 import { SharedUdpPort } from "./shared-udp-port.ts";
 
@@ -20,13 +21,6 @@ async function bound(address: string, port: number, shared: boolean): Promise<dg
   });
   await new Promise<void>((resolve) => socket.bind(port, address, resolve));
   return socket;
-}
-
-async function freePort(address: string): Promise<number> {
-  const socket = await bound(address, 0, false);
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
 }
 
 const kept = (socket: dgram.Socket): dgram.Socket => {
@@ -55,7 +49,7 @@ test.skipIf(!CAN).each([
   ["::", "127.0.0.1"],
   ["::1", "::1"],
 ])("at %s, each datagram is read by one of the two, and none by who has left (Node.js 22.12)", async (address, to) => {
-  const number = await freePort(address);
+  const number = await freePort();
   const first = kept(await bound(address, number, true));
   const port = new SharedUdpPort(first);
   const second = kept(await bound(address, number, true));

@@ -3,16 +3,15 @@
  * a node from the controller's. Its entry points are free ports of an address that no other process of this machine has.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import dgram from "node:dgram";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import net from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { stringify } from "yaml";
 import { getJson } from "../../src/admin/get-json.ts";
 import { CERTIFICATE } from "../../src/model/testkit/certificate.ts";
+import { freePorts } from "../../src/model/testkit/free-ports.ts";
 import type { TraefikConfiguration } from "../../src/traefik/traefik-configuration.ts";
 import type { Place } from "../calls.ts";
 import type { RunningMesh } from "../running-mesh.ts";
@@ -94,7 +93,9 @@ export class TraefikEngine implements Engine {
     const endpoint = `${mesh.ready.admin}/api/configuration/current`;
     const configuration = (await (await fetch(endpoint)).json()) as TraefikConfiguration;
     const address = ownAddress();
-    const ports = await freePorts(address, ["traefik", ...entryPointsOf(configuration)]);
+    const names = ["traefik", ...entryPointsOf(configuration)];
+    const free = await freePorts(names.length, address);
+    const ports = new Map(names.map((name, index) => [name, free[index] as number]));
     const folder = await mkdtemp(join(tmpdir(), "tulle-traefik-"));
     await trust(join(folder, "trusted"), CERTIFICATE);
     await writeFile(join(folder, "static.yaml"), stringify(staticConfiguration(address, ports, endpoint)));
@@ -191,26 +192,3 @@ const OF_HTTP = {
   http: { encodedCharacters: { allowEncodedSlash: false } },
   transport: { respondingTimeouts: { readTimeout: 0 } },
 };
-
-/** Ports that were free a moment ago, of an address that nobody else takes ports of. */
-async function freePorts(address: string, names: readonly string[]): Promise<Map<string, number>> {
-  const ports = new Map<string, number>();
-  const held: (net.Server | dgram.Socket)[] = [];
-  for (const name of names) {
-    const socket = name.startsWith("udp-") ? dgram.createSocket("udp4") : net.createServer();
-    const listening = once(socket, "listening");
-    if (socket instanceof net.Server) socket.listen(0, address);
-    else socket.bind(0, address);
-    await listening;
-    ports.set(name, (socket.address() as net.AddressInfo).port);
-    held.push(socket);
-  }
-  await Promise.all(
-    held.map(async (socket) => {
-      const closed = once(socket, "close");
-      socket.close();
-      await closed;
-    }),
-  );
-  return ports;
-}

@@ -6,6 +6,7 @@ import { emptyMeshConfig, type MeshConfig } from "../../config/mesh-config.ts";
 import { LiveSnapshot, type Snapshot, seal } from "../../config/snapshot.ts";
 import { LineSplitter } from "../../lines/line-splitter.ts";
 import { CERTIFICATE, KEY } from "../../model/testkit/certificate.ts";
+import { freePort } from "../../model/testkit/free-ports.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { silentLog } from "../../telemetry/log.ts";
 import type { Answerer } from "../ask-channel.ts";
@@ -23,7 +24,7 @@ export const THIRD = snapshot({ "b/b": ["10.0.0.2"] });
 export const SERVER_NAME = "tulle-controller.test";
 
 export interface ServeOptions {
-  /** 0 for any. */
+  /** Of one that comes back; nobody else gets it while it is away. */
   readonly port?: number;
   /** No token is known to be valid before that resolves. */
   readonly tokenReviewed?: Promise<void>;
@@ -41,7 +42,7 @@ export interface Served {
 }
 
 /** A controller, which knows who comes by tokens as `token-of-p1`, and another controller by `token-of-controller`. */
-export async function serve({ port = 0, tokenReviewed, answerer }: ServeOptions = {}): Promise<Served> {
+export async function serve({ port, tokenReviewed, answerer }: ServeOptions = {}): Promise<Served> {
   const clock = new ManualClock();
   const waiting = new Set<{ fits: (status: ProxyStatus) => boolean; resolve: (status: ProxyStatus) => void }>();
   const server = new ConfigServer({
@@ -64,7 +65,7 @@ export async function serve({ port = 0, tokenReviewed, answerer }: ServeOptions 
         }
     },
   });
-  const bound = await server.listen("127.0.0.1", port);
+  const bound = await server.listen("127.0.0.1", port ?? (await freePort()));
   onTestFinished(() => server.close());
   const next: Served["next"] = (fits) => new Promise((resolve) => waiting.add({ fits, resolve }));
   return { server, port: bound, clock, next, inForce: ({ version }) => next((status) => status.version === version) };

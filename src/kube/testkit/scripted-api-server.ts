@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
+import { freePort } from "../../model/testkit/free-ports.ts";
 import type { ApiAccess } from "../api-access.ts";
 import type { RawObject } from "../reflector.ts";
 
@@ -66,12 +67,16 @@ export class ScriptedApiServer {
     this.#relay = net.createServer((client) => this.#join(client));
   }
 
-  /** @param version where its versions go on from: another than at first for a server that comes back */
-  static async start(port = 0, version = 100): Promise<ScriptedApiServer> {
+  /**
+   * @param port of one that comes back; nobody else gets it while it is away
+   * @param version where its versions go on from: another than at first for a server that comes back
+   */
+  static async start(port?: number, version = 100): Promise<ScriptedApiServer> {
     const server = new ScriptedApiServer();
     server.#version = version;
+    const relayPort = port ?? (await freePort());
     server.#server.listen(0, "127.0.0.1");
-    server.#relay.listen(port, "127.0.0.1");
+    server.#relay.listen(relayPort, "127.0.0.1");
     await Promise.all([once(server.#server, "listening"), once(server.#relay, "listening")]);
     return server;
   }

@@ -1,8 +1,7 @@
-import { once } from "node:events";
-import net from "node:net";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../model/clock.ts";
+import { freePort } from "../../model/testkit/free-ports.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { type Log, silentLog } from "../../telemetry/log.ts";
 import { SocksServer, type SocksServerOptions } from "./socks-server.ts";
@@ -235,13 +234,7 @@ describe("a call that cannot be made is answered by its cause", () => {
   });
 
   test("nobody listens: refused", async () => {
-    const far = await farEnd();
-    const free = net.createServer().listen(0, FAR);
-    await once(free, "listening");
-    const { port } = free.address() as net.AddressInfo;
-    await new Promise((resolve) => free.close(resolve));
-    expect(port).not.toBe(far.port);
-    expect(await replyTo(await listening(), ...toAddress(FAR, port))).toEqual(failed(5));
+    expect(await replyTo(await listening(), ...toAddress(FAR, await freePort(FAR)))).toEqual(failed(5));
   });
 
   test("out of the machine from a loopback address: network unreachable", async () => {

@@ -15,12 +15,6 @@ import { freePorts } from "../../model/testkit/free-ports.ts";
 import { type Log, silentLog } from "../../telemetry/log.ts";
 import { ProxyDaemon } from "../proxy-daemon.ts";
 
-/** Of TCP, on 127.0.0.1. */
-export async function freePort(): Promise<number> {
-  const [port = 0] = await freePorts(1);
-  return port;
-}
-
 /** Says hello. @returns its port */
 export async function endpoint(
   answer: http.RequestListener = (_request, response) => void response.end("hello"),
@@ -94,7 +88,7 @@ export interface NodeProxyOptions {
 
 export interface NodeProxy extends NodePorts {
   readonly daemon: ProxyDaemon;
-  /** Ends it once, with a second to drain. */
+  /** Ends it once, with a second to drain; it has none when the test is over. */
   stop(lameDuckMs?: number): Promise<void>;
 }
 
@@ -120,11 +114,11 @@ export async function nodeProxy(
     log,
   });
   let stopped: Promise<void> | undefined;
-  const stop = (lameDuckMs = 0) => {
-    stopped ??= daemon.stop(lameDuckMs, 1000);
+  const stop = (lameDuckMs = 0, drainMs = 1000) => {
+    stopped ??= daemon.stop(lameDuckMs, drainMs);
     return stopped;
   };
-  onTestFinished(() => stop());
+  onTestFinished(() => stop(0, 0));
   return { daemon, stop, ...own };
 }
 

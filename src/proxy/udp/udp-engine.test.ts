@@ -455,19 +455,21 @@ describe("draining", () => {
   });
 
   test("gets an answer that was under way to its caller", async () => {
+    const clock = new ManualClock();
     let answerLate = () => {};
     const far = closed(
       await UdpPeer.bind("127.1.1.1", (_, answer) => {
         answerLate = () => answer("late");
       }),
     );
-    const { fixture, entrypoint } = await open(plain(far.key));
+    const { fixture, entrypoint } = await open(plain(far.key), { clock });
     const client = await caller();
     client.send("1", entrypoint.key);
     await far.untilReceived("1");
     const over = fixture.close(10_000);
     answerLate();
     await client.untilReceived("late");
+    clock.advance(4_000);
     await over;
   });
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import net from "node:net";
 import type { MeshConfig } from "../../../config/mesh-config.ts";
 import { type Clock, type Random, systemClock } from "../../../model/clock.ts";
+import { freePort } from "../../../model/testkit/free-ports.ts";
 import { silentLog } from "../../../telemetry/log.ts";
 import type { FlowOptions, FlowRecord } from "../../flow/flow-record.ts";
 import { MeshRouteTable } from "../../router/route-table.ts";
@@ -116,12 +117,7 @@ export class FarEnd {
 
 /** `address:port` of a port where nothing listens. */
 export async function closedPort(address = "127.1.1.9"): Promise<string> {
-  const server = net.createServer().listen(0, address);
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return `${address}:${port}`;
+  return `${address}:${await freePort(address)}`;
 }
 
 export interface TcpFixtureOptions {

@@ -3,6 +3,7 @@ import dgram from "node:dgram";
 import { once } from "node:events";
 import type { MeshConfig } from "../../../config/mesh-config.ts";
 import { type Clock, type Random, systemClock } from "../../../model/clock.ts";
+import { freePort } from "../../../model/testkit/free-ports.ts";
 import { silentLog } from "../../../telemetry/log.ts";
 import type { FlowOptions, FlowRecord } from "../../flow/flow-record.ts";
 import { MeshRouteTable } from "../../router/route-table.ts";
@@ -63,10 +64,7 @@ export function echo(name: string, address = "127.1.1.1"): Promise<UdpPeer> {
 
 /** `address:port` of a port that nobody has. */
 export async function closedPort(): Promise<string> {
-  const peer = await UdpPeer.bind("127.1.1.9");
-  const { key } = peer;
-  peer.close();
-  return key;
+  return `127.1.1.9:${await freePort("127.1.1.9")}`;
 }
 
 export interface UdpFixtureOptions {
