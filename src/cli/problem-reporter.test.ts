@@ -39,3 +39,10 @@ test("two that say the same of two places are two", () => {
   expect(report(at(4), at(9))).toEqual(["a.yaml:4 web", "a.yaml:9 web"]);
   expect(report(at(5), at(10))).toEqual([]);
 });
+
+test("of two that say the same, the one is mended that stood where none stands now", () => {
+  const { report } = reporter();
+  report(at(4), at(9));
+  expect(report(at(9))).toEqual(["mended: a.yaml:4 web"]);
+  expect(report(at(4), at(9))).toEqual(["a.yaml:4 web"]);
+});
