@@ -48,10 +48,10 @@ async function startCollector(workbench) {
   return { program, flags: { "tracing-endpoint": `http://127.0.0.1:${port}`, "tracing-protocol": "otlp-http" } };
 }
 
-async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, connections }) {
+async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, connections, processes }) {
   const proxies = [];
   const collector = await startCollector(workbench);
-  const starts = Array.from({ length: PROCESSES }, () => Object.entries(VARIANTS)).flat();
+  const starts = Array.from({ length: processes }, () => Object.entries(VARIANTS)).flat();
   for (const [name, { tracing, log, ...features }] of starts) {
     const address = `127.0.0.${30 + proxies.length}`;
     const setup = { ...endpoints, services: 1, address, ...features };
@@ -79,7 +79,7 @@ async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, c
   return { least: byName(ofAll, least("micros")), rounds: byName(ofAll, (rounds) => rounds) };
 }
 
-/** Of what a variant adds in a round to the one without it that came just before, the median, in percent. */
+/** Of what a variant adds in a round to that round of the plain process that started with it, the median, in percent. */
 function medianAdded(rounds, key) {
   const plain = rounds.get("plain");
   return (median(rounds.get(key).map(({ micros }, index) => micros / plain[index].micros)) - 1) * 100;
@@ -88,15 +88,17 @@ function medianAdded(rounds, key) {
 export async function runFeatures(workbench, options, results) {
   const ours = options.columns.filter(({ ours }) => ours === true);
   if (ours.length === 0) return;
+  const processes = options.quick ? 1 : PROCESSES;
   console.log(
-    `Access control, a split, tracing and access log at ${PER_SECOND} requests/s, ${PROCESSES} processes each, ` +
+    `Access control, a split, tracing and access log at ${PER_SECOND} requests/s, processes of each: ${processes}, ` +
       `${options.rounds} interleaved rounds of ${options.seconds} s:`,
   );
   if (findProgram("h2load") === undefined)
     return console.log("h2load is not installed: apt-get install nghttp2-client\n");
   const endpoints = await startEndpoints(workbench);
   const found = new Map();
-  for (const column of ours) found.set(column.name, await measure(workbench, column, endpoints, options));
+  for (const column of ours)
+    found.set(column.name, await measure(workbench, column, endpoints, { ...options, processes }));
   await stopAll(workbench, [endpoints]);
   const added = ({ least: costs }, key) => (costs.get(key) / costs.get("plain") - 1) * 100;
   results.add(
