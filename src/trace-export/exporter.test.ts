@@ -4,7 +4,9 @@ import { systemClock } from "../model/clock.ts";
 import type { Span } from "../proxy/tracing/span.ts";
 import { type Log, silentLog } from "../telemetry/log.ts";
 import { collectorOf, type TraceProtocol } from "./collector.ts";
+import { GrpcSender } from "./grpc-sender.ts";
 import { openExporter } from "./open-exporter.ts";
+import { OtlpEncoding } from "./otlp-encoding.ts";
 import { MAX_BATCH, type SpanQueue } from "./span-queue.ts";
 import { TestCollector } from "./testkit/collectors.ts";
 
@@ -123,6 +125,19 @@ describe.each(PROTOCOLS)("spans in %s", (protocol) => {
     expect([queue.sent, queue.dropped]).toEqual([1, MAX_BATCH]);
     expect(lines[0]).toMatch(/^warn the collector refuses spans; they are dropped .*(401|UNAUTHENTICATED)/);
   });
+});
+
+test("to close ends what is under way over gRPC, whose deadline is seconds later", async () => {
+  const collector = await collectorFor("otlp-grpc");
+  const asked = new Promise<void>((resolve) => {
+    collector.onSilence = resolve;
+  });
+  const encoding = new OtlpEncoding("protobuf", { "service.name": "tulle" });
+  const sender = new GrpcSender({ url: collector.endpoint, headers: {}, encoding, clock: systemClock });
+  const outcome = sender.send([spanOf()]);
+  await asked;
+  sender.close();
+  expect(await outcome).toMatchObject({ taken: false, reason: expect.stringMatching(/^CANCELLED/) });
 });
 
 test("what an OTLP collector takes in part is counted in part", async () => {

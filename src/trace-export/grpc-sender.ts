@@ -1,4 +1,4 @@
-import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
+import { Client, type ClientUnaryCall, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { Clock } from "../model/clock.ts";
 import type { Span } from "../proxy/tracing/span.ts";
 import type { OtlpEncoding } from "./otlp-encoding.ts";
@@ -23,6 +23,7 @@ export class GrpcSender implements SpanSender {
   readonly #options: GrpcSenderOptions;
   readonly #client: Client;
   readonly #metadata = new Metadata();
+  #underWay: ClientUnaryCall | undefined;
 
   constructor(options: GrpcSenderOptions) {
     this.#options = options;
@@ -36,8 +37,8 @@ export class GrpcSender implements SpanSender {
   send(spans: readonly Span[]): Promise<SendOutcome> {
     const { encoding, clock } = this.#options;
     const deadline = clock.wall() + SEND_TIMEOUT_MS;
-    return new Promise((resolve) =>
-      this.#client.makeUnaryRequest(
+    return new Promise((resolve) => {
+      this.#underWay = this.#client.makeUnaryRequest(
         METHOD,
         Buffer.from,
         asIs,
@@ -49,11 +50,13 @@ export class GrpcSender implements SpanSender {
           else
             resolve({ taken: false, reason: `${status[error.code]}: ${error.details}`, again: AGAIN.has(error.code) });
         },
-      ),
-    );
+      );
+    });
   }
 
   close(): void {
+    // Else it would hold up the end of the process until its deadline.
+    this.#underWay?.cancel();
     this.#client.close();
   }
 }

@@ -138,6 +138,19 @@ test("an answer without end is read no further than 64 KiB", async () => {
   expect(await send()).toMatchObject({ taken: false, reason: "it answers more than 65536 bytes" });
 });
 
+test.each([
+  ["seconds", "7", 7_000],
+  ["a date", "Thu, 01 Jan 1970 00:16:49 GMT", 9_000],
+  ["a date that is past", "Thu, 01 Jan 1970 00:16:39 GMT", 0],
+  ["no time at all", "soon", 0],
+])("Retry-After is obeyed: %s", async (_, value, afterMs) => {
+  // Whose clock stands at 00:16:40.
+  const { send } = await collectorThat((socket) => {
+    socket.write(`HTTP/1.1 503 Service Unavailable\r\nretry-after: ${value}\r\ncontent-length: 0\r\n\r\n`);
+  });
+  expect(await send()).toMatchObject({ again: true, afterMs });
+});
+
 test("a redirection is not followed, and said", async () => {
   const { send, counts } = await collectorThat((socket) => {
     socket.write("HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n");

@@ -54,7 +54,7 @@ export class HttpSender implements SpanSender {
       const { status, statusText, retryAfter, body } = await this.#post(encode(spans));
       if (status >= 200 && status < 300) return { taken: true, refused: refusedIn(body) };
       const reason = `it answers ${status} ${statusText}`.trimEnd();
-      return { taken: false, reason, again: AGAIN.has(status), afterMs: Number(retryAfter) * 1000 || 0 };
+      return { taken: false, reason, again: AGAIN.has(status), afterMs: this.#msOf(retryAfter) };
     } catch (error) {
       return { taken: false, reason: causeOf(error as Error), again: true };
     }
@@ -63,6 +63,12 @@ export class HttpSender implements SpanSender {
   close(): void {
     this.#underWay?.abort(new Error("the sender is closed"));
     this.#agent.destroy();
+  }
+
+  /** @param retryAfter seconds, or a date (RFC 9110 §10.2.3). @returns 0 where it says nothing that can be meant */
+  #msOf(retryAfter: string): number {
+    if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1000;
+    return Math.max(Date.parse(retryAfter) - this.#options.clock.wall() || 0, 0);
   }
 
   /** @throws where no whole answer comes in time */

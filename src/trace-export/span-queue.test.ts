@@ -107,6 +107,54 @@ describe("spans", () => {
   });
 });
 
+describe("a collector that is there", () => {
+  test("and does not keep up is said once, and how many were dropped once it does, or at the end", async () => {
+    const { queue, sender, lines, add, advance } = start();
+    sender.outcome = undefined;
+    add(MAX_BATCH);
+    await advance(0);
+    add(MAX_WAITING - MAX_BATCH + 3);
+    sender.answer(TAKEN);
+    await advance(0);
+    add(MAX_BATCH + 4);
+    expect(queue.dropped).toBe(7);
+    expect(lines).toEqual([expect.stringMatching(/^spans come faster than the collector takes them/)]);
+    sender.outcome = TAKEN;
+    sender.answer(TAKEN);
+    for (let step = 0; step < 40; step++) await advance(GATHER_MS);
+    expect(lines.slice(1)).toEqual([expect.stringMatching(/^the collector keeps up again .*"dropped":7/)]);
+    sender.outcome = undefined;
+    add(MAX_BATCH);
+    await advance(0);
+    add(MAX_WAITING - MAX_BATCH + 1);
+    const closed = queue.close(1000);
+    await advance(1000);
+    await closed;
+    expect(lines.slice(2)).toEqual([
+      expect.stringMatching(/^spans come faster/),
+      expect.stringMatching(new RegExp(`^spans were lost .*"dropped":${MAX_WAITING + 1}}`)),
+    ]);
+  });
+
+  test("and takes a part of what it gets is said once, and how many were lost at the end", async () => {
+    const { queue, sender, lines, add, advance } = start();
+    sender.outcome = { taken: true, refused: 2 };
+    for (let count = 0; count < 3; count++) {
+      add(5);
+      await advance(GATHER_MS);
+    }
+    expect([queue.sent, queue.dropped]).toEqual([9, 6]);
+    expect(lines).toEqual([expect.stringMatching(/^the collector refuses spans.*"reason":"it would not have 2 of 5"/)]);
+    sender.outcome = TAKEN;
+    add(1);
+    const closed = queue.close(1000);
+    await advance(0);
+    await advance(0);
+    await closed;
+    expect(lines.slice(1)).toEqual([expect.stringMatching(/^spans were lost .*"dropped":6/)]);
+  });
+});
+
 describe("a collector that is gone", () => {
   test("is asked again after 1, 2, 4 … 30 s, said once, and said once more when it is back", async () => {
     const { sender, lines, add, advance } = start();

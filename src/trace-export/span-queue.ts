@@ -35,6 +35,7 @@ export class SpanQueue {
   #retryMs = FIRST_RETRY_MS;
   #isDown = false;
   #refusalIsSaid = false;
+  #overflowIsSaid = false;
   #closed = false;
   /** What comes of spans that are still under way is nobody's concern any more. */
   #over = false;
@@ -42,7 +43,8 @@ export class SpanQueue {
   sent = 0;
   /** For want of room, or because the collector would not have them. */
   dropped = 0;
-  #droppedBefore = 0;
+  /** So many of them have been told. */
+  #droppedAndSaid = 0;
 
   constructor(options: SpanQueueOptions) {
     this.#options = options;
@@ -51,6 +53,7 @@ export class SpanQueue {
   add(span: Span): void {
     if (this.#closed || this.#waiting.length + this.#batch.length >= MAX_WAITING) {
       this.dropped++;
+      this.#sayOverflow();
       return;
     }
     this.#waiting.push(span);
@@ -110,16 +113,17 @@ export class SpanQueue {
   #judge(outcome: SendOutcome): number {
     const { log, collector } = this.#options;
     if (outcome.taken) {
-      this.sent += this.#batch.length - outcome.refused;
-      this.dropped += outcome.refused;
+      const { refused } = outcome;
+      this.sent += this.#batch.length - refused;
+      this.dropped += refused;
+      if (refused > 0) this.#sayRefusal(`it would not have ${refused} of ${this.#batch.length}`);
+      else this.#refusalIsSaid = false;
       this.#batch = [];
       this.#onTaken();
       return 0;
     }
     if (!outcome.again) {
-      if (!this.#refusalIsSaid)
-        log.warn("the collector refuses spans; they are dropped", { collector, reason: outcome.reason });
-      this.#refusalIsSaid = true;
+      this.#sayRefusal(outcome.reason);
       this.dropped += this.#batch.length;
       this.#batch = [];
       // It is there, whatever it thinks of these.
@@ -137,16 +141,39 @@ export class SpanQueue {
 
   #onTaken(): void {
     const { log, collector } = this.#options;
-    if (this.#isDown) log.info("spans can be sent again", { collector, dropped: this.dropped - this.#droppedBefore });
-    this.#droppedBefore = this.dropped;
+    if (this.#isDown) log.info("spans can be sent again", { collector, dropped: this.#takeUnsaid() });
+    else if (this.#overflowIsSaid && this.#waiting.length < MAX_WAITING / 2) {
+      this.#overflowIsSaid = false;
+      log.info("the collector keeps up again", { collector, dropped: this.#takeUnsaid() });
+    }
     this.#isDown = false;
-    this.#refusalIsSaid = false;
     this.#retryMs = FIRST_RETRY_MS;
+  }
+
+  /** While the collector is down, it is no news that there is no room. */
+  #sayOverflow(): void {
+    const { log, collector } = this.#options;
+    if (this.#isDown || this.#overflowIsSaid || this.#closed) return;
+    this.#overflowIsSaid = true;
+    log.warn("spans come faster than the collector takes them; those without room are dropped", { collector });
+  }
+
+  #sayRefusal(reason: string): void {
+    const { log, collector } = this.#options;
+    if (!this.#refusalIsSaid) log.warn("the collector refuses spans; they are dropped", { collector, reason });
+    this.#refusalIsSaid = true;
   }
 
   #sayLoss(): void {
     const { log, collector } = this.#options;
-    const lost = this.dropped - this.#droppedBefore;
+    const lost = this.#takeUnsaid();
     if (lost > 0) log.warn("spans were lost", { collector, dropped: lost });
+  }
+
+  /** @returns how many were dropped and not told yet; they count as told from now on */
+  #takeUnsaid(): number {
+    const unsaid = this.dropped - this.#droppedAndSaid;
+    this.#droppedAndSaid = this.dropped;
+    return unsaid;
   }
 }

@@ -73,6 +73,8 @@ export class TestCollector {
   readonly faults: Fault[] = [];
   /** Spans that it says it would not have. */
   rejects = 0;
+  /** Over gRPC: called in place of an answer, which never comes. */
+  onSilence: (() => void) | undefined;
   endpoint = "";
   #close: () => void = () => {};
 
@@ -80,7 +82,8 @@ export class TestCollector {
     const collector = new TestCollector();
     const exportSpans: handleUnaryCall<OtlpRequest, object> = ({ request, metadata }, done) => {
       const fault = collector.#begin(metadata.getMap());
-      if (fault !== undefined) done({ code: fault.status, details: "as the test wants" });
+      if (collector.onSilence !== undefined) collector.onSilence();
+      else if (fault !== undefined) done({ code: fault.status, details: "as the test wants" });
       else {
         collector.#takeOtlp(request);
         done(null, { partialSuccess: { rejectedSpans: collector.rejects } });
