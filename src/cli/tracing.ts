@@ -117,7 +117,7 @@ export async function openTracing(
         ratio: flags.tracingSampling,
         perSecond: flags.tracingRate / of.sharers,
         propagators: flags.tracingPropagators,
-        onSpan: (span) => queue.add(span),
+        onRecorded: (spans) => queue.add(spans),
       },
     },
     close: () => keptAlive(queue.close(FLUSH_MS)),

@@ -9,6 +9,7 @@ import { openExporter } from "./open-exporter.ts";
 import { OtlpEncoding } from "./otlp-encoding.ts";
 import { MAX_BATCH, type SpanQueue } from "./span-queue.ts";
 import { TestCollector } from "./testkit/collectors.ts";
+import { pending } from "./testkit/pending.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 
@@ -69,8 +70,7 @@ describe.each(PROTOCOLS)("spans in %s", (protocol) => {
     const server = spanOf({ attributes: { "client.address": "127.0.0.1", "tulle.would_deny": true } });
     const attributes = { "server.address": "fd00::1", "server.port": 8080, "http.response.status_code": 503 };
     const client = spanOf({ kind: "client", parentId: server.spanId, failed: true, endMs: server.startMs, attributes });
-    queue.add(server);
-    queue.add(client);
+    queue.add(pending(server, client));
     await queue.close(WITHIN_MS);
     const text = (value: unknown) => (protocol === "zipkin" ? String(value) : value);
     const [first, second] = collector.spans;
@@ -92,7 +92,7 @@ describe.each(PROTOCOLS)("spans in %s", (protocol) => {
   test("arrive all, however many, before it closes", async () => {
     const collector = await collectorFor(protocol);
     const queue = exporterTo(collector.endpoint, protocol);
-    for (let count = 0; count < 1000; count++) queue.add(spanOf());
+    for (let count = 0; count < 1000; count++) queue.add(pending(spanOf()));
     await queue.close(WITHIN_MS);
     expect(new Set(collector.spans.map(({ spanId }) => spanId)).size).toBe(1000);
     expect([queue.sent, queue.dropped]).toEqual([1000, 0]);
@@ -107,7 +107,7 @@ describe.each(PROTOCOLS)("spans in %s", (protocol) => {
       log.warn = (text, fields) => resolve(warn(text, fields));
     });
     const queue = exporterTo(gone.endpoint, protocol, log);
-    for (let count = 0; count < MAX_BATCH; count++) queue.add(spanOf());
+    for (let count = 0; count < MAX_BATCH; count++) queue.add(pending(spanOf()));
     await said;
     await queue.close(1);
     expect(lines.filter((line) => line.includes("cannot be sent"))).toHaveLength(1);
@@ -120,7 +120,7 @@ describe.each(PROTOCOLS)("spans in %s", (protocol) => {
     collector.faults.push({ status: protocol === "otlp-grpc" ? grpcStatus.UNAUTHENTICATED : 401 });
     const { lines, log } = listLog();
     const queue = exporterTo(collector.endpoint, protocol, log);
-    for (let count = 0; count < MAX_BATCH + 1; count++) queue.add(spanOf());
+    for (let count = 0; count < MAX_BATCH + 1; count++) queue.add(pending(spanOf()));
     await queue.close(WITHIN_MS);
     expect([queue.sent, queue.dropped]).toEqual([1, MAX_BATCH]);
     expect(lines[0]).toMatch(/^warn the collector refuses spans; they are dropped .*(401|UNAUTHENTICATED)/);
@@ -144,7 +144,7 @@ test("what an OTLP collector takes in part is counted in part", async () => {
   const collector = await collectorFor("otlp-grpc");
   collector.rejects = 2;
   const queue = exporterTo(collector.endpoint, "otlp-grpc");
-  for (let count = 0; count < 5; count++) queue.add(spanOf());
+  for (let count = 0; count < 5; count++) queue.add(pending(spanOf()));
   await queue.close(WITHIN_MS);
   expect([queue.sent, queue.dropped]).toEqual([3, 2]);
 });

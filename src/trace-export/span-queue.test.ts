@@ -4,6 +4,7 @@ import { ManualClock } from "../model/testkit/manual-clock.ts";
 import type { Span } from "../proxy/tracing/span.ts";
 import { GATHER_MS, MAX_BATCH, MAX_WAITING, SpanQueue } from "./span-queue.ts";
 import type { SendOutcome, SpanSender } from "./span-sender.ts";
+import { pending } from "./testkit/pending.ts";
 
 const TAKEN: SendOutcome = { taken: true, refused: 0 };
 const DOWN: SendOutcome = { taken: false, reason: "no", again: true };
@@ -44,7 +45,7 @@ function start() {
   const queue = new SpanQueue({ sender, collector: "c", clock, log });
   let added = 0;
   const add = (count: number) => {
-    for (let each = 0; each < count; each++) queue.add({ spanId: String(added++) } as Span);
+    for (let each = 0; each < count; each++) queue.add(pending({ spanId: String(added++) } as Span));
   };
   const advance = async (ms: number) => {
     clock.advance(ms);
@@ -104,6 +105,48 @@ describe("spans", () => {
     for (let step = 0; step < 100; step++) await advance(GATHER_MS);
     expect(queue.sent).toBe(MAX_WAITING);
     expect(sender.taken).toEqual(Array.from({ length: MAX_WAITING }, (_, index) => String(index)));
+  });
+});
+
+describe("spans of one exchange", () => {
+  const three = ["a", "b", "c"].map((spanId) => ({ spanId }) as Span);
+
+  test("are written with those of others, at the latest when there are enough for a piece", async () => {
+    const { sender, queue, add, advance } = start();
+    let written = 0;
+    const write = () => {
+      written++;
+      return three;
+    };
+    sender.outcome = DOWN;
+    add(1);
+    await advance(GATHER_MS);
+    for (let count = 3; count < MAX_BATCH; count += 3) queue.add({ count: 3, write });
+    expect(written).toBe(0);
+    // Not even a collector that is away makes them hold on to what they are written from.
+    queue.add({ count: 3, write });
+    expect(written).toBe(Math.ceil(MAX_BATCH / 3));
+  });
+
+  test("are kept or dropped as a whole", () => {
+    const { queue, add } = start();
+    add(MAX_WAITING - 2);
+    queue.add(pending(...three));
+    expect(queue.dropped).toBe(3);
+    queue.add(pending(...three.slice(0, 2)));
+    expect(queue.dropped).toBe(3);
+  });
+
+  test("count as lost where they are not written when it closes", async () => {
+    const { sender, queue, clock } = start();
+    sender.outcome = undefined;
+    queue.add(pending(...three));
+    clock.advance(GATHER_MS);
+    queue.add(pending(...three));
+    const closed = queue.close(1);
+    clock.advance(1);
+    await closed;
+    expect(queue.dropped).toBe(6);
   });
 });
 

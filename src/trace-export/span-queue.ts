@@ -1,10 +1,10 @@
 /**
- * Spans on their way to the collector. Taking one costs a push; they leave in small pieces, so that no piece holds up the
- * calls of this thread for long. There is room for so many; what comes beyond is dropped and counted. A collector that
+ * Spans on their way to the collector. Taking them costs a push; they are written and leave in small pieces, so that no
+ * piece holds up the calls of this thread for long. There is room for so many; what comes beyond is dropped and counted. A collector that
  * is gone is said once, asked again later and later, and said once more when it is back.
  */
 import type { Clock, Timer } from "../model/clock.ts";
-import type { Span } from "../proxy/tracing/span.ts";
+import type { PendingSpans, Span } from "../proxy/tracing/span.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { SendOutcome, SpanSender } from "./span-sender.ts";
 
@@ -27,6 +27,10 @@ export interface SpanQueueOptions {
 
 export class SpanQueue {
   readonly #options: SpanQueueOptions;
+  /** Fewer than a piece, after which they are written, whether they can leave or not: they hold more than spans do. */
+  readonly #pending: PendingSpans[] = [];
+  /** So many spans they will be. */
+  #pendingSpans = 0;
   readonly #waiting: Span[] = [];
   /** Under way, or to be sent again. */
   #batch: readonly Span[] = [];
@@ -50,16 +54,29 @@ export class SpanQueue {
     this.#options = options;
   }
 
-  add(span: Span): void {
-    if (this.#closed || this.#waiting.length + this.#batch.length >= MAX_WAITING) {
-      this.dropped++;
+  add(spans: PendingSpans): void {
+    const { count } = spans;
+    if (this.#closed || this.#unsent + count > MAX_WAITING) {
+      this.dropped += count;
       this.#sayOverflow();
       return;
     }
-    this.#waiting.push(span);
-    if (this.#isDown) return;
-    if (this.#waiting.length === MAX_BATCH) this.#flushIn(0);
-    else if (this.#timer === undefined) this.#flushIn(GATHER_MS);
+    this.#pending.push(spans);
+    this.#pendingSpans += count;
+    if (this.#pendingSpans >= MAX_BATCH) {
+      this.#write();
+      if (!this.#isDown) this.#flushIn(0);
+    } else if (this.#timer === undefined && !this.#isDown) this.#flushIn(GATHER_MS);
+  }
+
+  get #unsent(): number {
+    return this.#pendingSpans + this.#waiting.length + this.#batch.length;
+  }
+
+  #write(): void {
+    for (const pending of this.#pending) this.#waiting.push(...pending.write());
+    this.#pending.length = 0;
+    this.#pendingSpans = 0;
   }
 
   /** Sends what is here, for so long; the rest is dropped. */
@@ -76,7 +93,9 @@ export class SpanQueue {
     this.#over = true;
     timer?.cancel();
     this.#timer?.cancel();
-    this.dropped += this.#waiting.length + this.#batch.length;
+    this.dropped += this.#unsent;
+    this.#pending.length = 0;
+    this.#pendingSpans = 0;
     this.#waiting.length = 0;
     this.#batch = [];
     this.#sayLoss();
@@ -92,6 +111,7 @@ export class SpanQueue {
   async #flush(): Promise<void> {
     this.#timer = undefined;
     if (this.#sending) return;
+    this.#write();
     if (this.#batch.length === 0) this.#batch = this.#waiting.splice(0, MAX_BATCH);
     if (this.#batch.length === 0) {
       this.#onIdle?.();
@@ -102,7 +122,8 @@ export class SpanQueue {
     this.#sending = false;
     if (this.#over) return;
     const waitMs = this.#judge(outcome);
-    if (waitMs > 0 || this.#closed || this.#waiting.length > 0) this.#flushIn(waitMs || this.#gatherMs());
+    if (waitMs > 0 || this.#closed || this.#waiting.length + this.#pendingSpans > 0)
+      this.#flushIn(waitMs || this.#gatherMs());
   }
 
   #gatherMs(): number {

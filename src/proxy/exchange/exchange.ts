@@ -144,7 +144,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     this.target = head.target;
     this.#takeWanted(head);
     this.#startedAt = this.#shared.clock.now();
-    this.#trace?.begin(head.view, head, this.#startedAt);
+    this.#trace?.begin(head.view, head.hasTraceContext, this.#startedAt);
     this.#tries.begin();
     this.status = 0;
     this.grpcStatus = -1;

@@ -4,7 +4,6 @@
  */
 import type { HeaderChange } from "../../config/mesh-config.ts";
 import type { RequestView } from "../router/types.ts";
-import type { FieldNames } from "../tracing/field-names.ts";
 import type { HttpProtocol } from "./exchange-record.ts";
 
 /** What the proxy adds to a request and changes of it. */
@@ -48,8 +47,8 @@ export interface RequestHead {
   readonly lengthKnown: boolean;
   /** Failures are told as gRPC tells them. */
   readonly isGrpc: boolean;
-  /** Whether it has a field of one of these names. */
-  hasAny(names: FieldNames): boolean;
+  /** It has a field that a trace is told in, whether that can be read or not. */
+  readonly hasTraceContext: boolean;
   /** @returns request line, field lines and the empty line */
   toHttp1(options: ForwardOptions): string;
   /** @returns name, value, name, value …, pseudo fields first (RFC 9113 §8.3.1) */

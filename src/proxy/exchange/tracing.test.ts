@@ -58,7 +58,7 @@ async function open(
       perSecond: 0,
       propagators: DEFAULT_PROPAGATORS,
       random: Math.random,
-      onSpan: (span) => spans.push(span),
+      onRecorded: (pending) => spans.push(...pending.write()),
       ...tracing,
     },
   });
@@ -157,6 +157,17 @@ describe("a trace that begins at the proxy", () => {
     expect(linesOf(end.received, "traceparent")).toEqual([`00-${server.traceId}-${client.spanId}-01`]);
     expect(linesOf(end.received, "tracestate")).toEqual([]);
     expect(end.received).toContain("\r\nAccept: x\r\n");
+  });
+
+  test("begins beside a context in a form that is not read, which passes as it came", async () => {
+    const end = await answering();
+    const { proxy, spans } = await open([end.address]);
+    const alien = `${TRACE}:${PARENT}:0:1`;
+    await proxy.exchange(get(`uber-trace-id: ${alien}`));
+    const [server, client] = expectTrace(spans, 1) as [Span, Span];
+    expect(server.traceId).not.toBe(TRACE);
+    expect(linesOf(end.received, "uber-trace-id")).toEqual([alien]);
+    expect(linesOf(end.received, "traceparent")).toEqual([`00-${server.traceId}-${client.spanId}-01`]);
   });
 
   test("has the first form of the settings", async () => {
@@ -408,6 +419,21 @@ describe("over HTTP/2", () => {
       expect(client.attributes["network.protocol.version"]).toBe(version);
     }
     expect(linesOf(plain.received, "tracestate")).toEqual(["a=b"]);
+  });
+
+  test("tries carry each its own context, and no other", async () => {
+    const seen: unknown[] = [];
+    const far = await Http2FarEnd.listen((stream, headers) => {
+      seen.push(headers["traceparent"]);
+      stream.respond({ ":status": seen.length < 3 ? 503 : 200 });
+      stream.end();
+    });
+    closing.push(() => far.close());
+    const retry = { attempts: 3, statuses: [[503, 504]] as [number, number][] };
+    const { proxy, spans } = await open([far.address], {}, { servicePort: { scheme: "h2c", middlewares: { retry } } });
+    await proxy.exchange(get());
+    const [server, ...clients] = expectTrace(spans, 3);
+    expect(seen).toEqual(clients.map(({ spanId }) => `00-${server.traceId}-${spanId}-01`));
   });
 
   test("gRPC's status is told, of a call that went well and of one that did not", async () => {

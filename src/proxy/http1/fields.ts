@@ -21,6 +21,21 @@ export const X_FORWARDED_PORT = 14;
 export const X_FORWARDED_SERVER = 15;
 export const X_REAL_IP = 16;
 export const HTTP2_SETTINGS = 17;
+/** Any that a trace is told in. */
+export const TRACE_CONTEXT = 18;
+
+/** In every form that there is, whether this proxy reads it or not. */
+const TRACE_NAMES = [
+  "traceparent",
+  "tracestate",
+  "b3",
+  "x-b3-traceid",
+  "x-b3-spanid",
+  "x-b3-parentspanid",
+  "x-b3-sampled",
+  "x-b3-flags",
+  "uber-trace-id",
+];
 
 const NAMES: readonly (readonly [string, number])[] = [
   ["host", HOST_FIELD],
@@ -40,6 +55,7 @@ const NAMES: readonly (readonly [string, number])[] = [
   ["x-forwarded-server", X_FORWARDED_SERVER],
   ["x-real-ip", X_REAL_IP],
   ["http2-settings", HTTP2_SETTINGS],
+  ...TRACE_NAMES.map((name): [string, number] => [name, TRACE_CONTEXT]),
 ];
 
 interface Candidate {
@@ -51,6 +67,13 @@ const byLength: (readonly Candidate[])[] = [];
 for (let length = 0; length <= 32; length++)
   byLength.push(NAMES.filter(([name]) => name.length === length).map(([name, id]) => ({ name, id })));
 const NONE: readonly Candidate[] = [];
+
+const TRACE_FIELDS: ReadonlySet<string> = new Set(TRACE_NAMES);
+
+/** Whether a trace is told in fields of this name, which is in lower case. */
+export function isTraceField(name: string): boolean {
+  return TRACE_FIELDS.has(name);
+}
 
 /** `name` is in lower case. */
 export function equalsIgnoreCase(bytes: Uint8Array, start: number, end: number, name: string): boolean {

@@ -15,6 +15,7 @@ import {
   HOST_FIELD,
   HTTP2_SETTINGS,
   mayNotBeNominated,
+  TRACE_CONTEXT,
   TRANSFER_ENCODING,
   UPGRADE,
 } from "./fields.ts";
@@ -75,6 +76,8 @@ export class HeadParser {
   /** Other field names that Connection nominates, in lower case. */
   readonly nominated: string[] = [];
   upgradeIndex = -1;
+  /** A trace is told in some field, if only by its name. */
+  hasTraceContext = false;
 
   /**
    * @param bytes the head lies between `start` and `end`; what may come after it is not looked at
@@ -117,6 +120,7 @@ export class HeadParser {
     this.upgrade = false;
     if (this.nominated.length > 0) this.nominated.length = 0;
     this.upgradeIndex = -1;
+    this.hasTraceContext = false;
     this.authorityStart = 0;
     this.authorityEnd = 0;
   }
@@ -260,6 +264,9 @@ export class HeadParser {
         return this.#connection(bytes, valueStart, valueEnd) ? "" : "bad";
       case UPGRADE:
         this.upgradeIndex = index;
+        return "";
+      case TRACE_CONTEXT:
+        this.hasTraceContext = true;
         return "";
       case CONTENT_LENGTH:
         // RFC 9112 §6.3 (5) lets equal values pass; two fields are a disguise more often than a need.

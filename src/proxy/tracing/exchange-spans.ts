@@ -6,33 +6,7 @@
 import { FAILURES, type Failure } from "../../model/failures.ts";
 import type { EndpointState, ServicePortState } from "../router/types.ts";
 import type { Span, SpanAttributes } from "./span.ts";
-import type { TracedExchange } from "./traced-exchange.ts";
-
-/** A try at an endpoint; times are milliseconds after the exchange began. */
-export interface TryTrace {
-  readonly spanId: string;
-  /** From 1 on. */
-  readonly ordinal: number;
-  readonly endpoint: EndpointState;
-  readonly startedMs: number;
-  endedMs: number;
-  /** Of HTTP; "" where nothing was sent. */
-  version: string;
-  /** 0 where no answer came. */
-  status: number;
-  grpcStatus: number;
-  failure: Failure | "";
-}
-
-interface OwnSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentId: string;
-  /** Milliseconds since the epoch. */
-  readonly startedWall: number;
-  readonly host: string;
-  readonly userAgent: string;
-}
+import type { OwnSpan, TracedExchange, TryTrace } from "./traced-exchange.ts";
 
 const MAX_PATH = 1024;
 const MAX_TEXT = 256;
@@ -78,10 +52,10 @@ export function serverSpan(exchange: TracedExchange, own: OwnSpan, durationMs: n
 
 export function clientSpan(exchange: TracedExchange, own: OwnSpan, done: TryTrace): Span {
   const { endpoint, failure, status, grpcStatus, version } = done;
-  const { key, config } = endpoint.owner;
+  const { key } = endpoint.owner;
   const attributes: SpanAttributes = {};
   addRequest(exchange, attributes);
-  const scheme = config.scheme === "https" ? "https" : "http";
+  const scheme = done.scheme === "https" ? "https" : "http";
   attributes["url.full"] = `${scheme}://${hostOf(endpoint)}:${endpoint.dialPort}${attributes["url.path"]}`;
   attributes["server.address"] = endpoint.address;
   attributes["server.port"] = endpoint.dialPort;
@@ -90,8 +64,9 @@ export function clientSpan(exchange: TracedExchange, own: OwnSpan, done: TryTrac
   addAnswer(status, grpcStatus, failure, attributes);
   attributes["tulle.service_port"] = key;
   attributes["tulle.attempt"] = done.ordinal;
-  if (endpoint.config.pod !== undefined) attributes["tulle.endpoint.pod"] = endpoint.config.pod;
-  if (endpoint.config.identity !== undefined) attributes["tulle.endpoint.identity"] = endpoint.config.identity;
+  const { pod, identity } = done.config;
+  if (pod !== undefined) attributes["tulle.endpoint.pod"] = pod;
+  if (identity !== undefined) attributes["tulle.endpoint.identity"] = identity;
   if (failure !== "") attributes["tulle.failure"] = failure;
   return {
     traceId: own.traceId,

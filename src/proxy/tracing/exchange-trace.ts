@@ -1,17 +1,16 @@
 /**
  * What tracing does for an exchange: reads the caller's context, decides whether the exchange is recorded, writes a
- * context whose parent is the try that carries it, and makes spans of what came of it. Owned by the exchange and reused.
+ * context whose parent is the try that carries it, and notes what spans are to tell. Owned by the exchange and reused.
  *
  * A context that is not recorded goes on byte for byte, so a parent's decision holds. A trace that begins here and is
  * not recorded is told so, or each proxy behind would decide anew and traces would lack their beginning.
  */
 import type { EndpointState } from "../router/types.ts";
-import { clientSpan, serverSpan, type TryTrace } from "./exchange-spans.ts";
-import type { FieldNames } from "./field-names.ts";
 import { replacedNames, withoutFields, withoutLines } from "./propagation.ts";
+import { RecordedExchange } from "./recorded-exchange.ts";
 import { isInRatio } from "./sampling.ts";
 import type { HasFields, TraceContext, TraceFormat } from "./trace-context.ts";
-import type { TracedExchange } from "./traced-exchange.ts";
+import type { TracedExchange, TryTrace } from "./traced-exchange.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** A request as it goes out: for endpoints that speak HTTP/1.1, and as fields for the others; "" and empty for none. */
@@ -40,12 +39,12 @@ export class ExchangeTrace {
   #text = "";
   #fields: readonly string[] = NO_NAMES;
   #startedAt = 0;
-  #startedWall = 0;
-  #host = "";
-  #userAgent = "";
-  readonly #tries: TryTrace[] = [];
+  /** Until it ends. */
+  #record: RecordedExchange | undefined;
   #try: TryTrace | undefined;
-  /** Of a context that is the same for every try: the head is written with it. */
+  /** Of the first try, chosen when the head is written with its context; "" otherwise. */
+  #firstTryId = "";
+  /** A context that the head is written with: every try's, or that of the first. */
   addedLines = "";
 
   constructor(tracer: Tracer) {
@@ -56,23 +55,21 @@ export class ExchangeTrace {
     return this.addedLines === "" ? NO_NAMES : fieldsOf(this.addedLines);
   }
 
-  get #recorded(): boolean {
-    return this.traceId !== "";
-  }
-
   /**
    * A request has come.
-   * @param request and its names: valid during the call
+   * @param request valid during the call
+   * @param hasContext it has fields that a trace is told in, in some form
    * @param nowMs by the tracer's clock, which whoever calls has read already
    */
-  begin(request: HasFields, names: { hasAny(names: FieldNames): boolean }, nowMs: number): void {
+  begin(request: HasFields, hasContext: boolean, nowMs: number): void {
     const { propagation, ratio } = this.#tracer;
     this.#startedAt = nowMs;
     this.traceId = "";
+    this.#record = undefined;
+    this.#firstTryId = "";
     this.#forms = NO_FORMS;
     this.addedLines = "";
-    // Most say nothing, and to look for each field in turn costs more than all the rest.
-    if (!names.hasAny(propagation.names)) {
+    if (!hasContext) {
       if (ratio > 0) this.#beginNew(request, undefined, false);
       return;
     }
@@ -107,8 +104,10 @@ export class ExchangeTrace {
     this.#debug = order?.debug === true;
     this.#forms = order === undefined ? propagation.ofNew : propagation.formsOf(request);
     this.#staleNames = isStale ? replacedNames(this.#forms, true) : NO_NAMES;
-    if (isRecorded) this.#record(request);
-    else if (!isStale) this.addedLines = linesOf(this.#fieldsOf(this.#spanId));
+    if (isRecorded) {
+      this.#beginRecord(request);
+      if (!isStale && propagation.newIsW3c) this.#writeFirst();
+    } else if (!isStale) this.addedLines = linesOf(this.#fieldsOf(this.#spanId));
   }
 
   #continue(request: HasFields, context: TraceContext): void {
@@ -122,20 +121,37 @@ export class ExchangeTrace {
     this.#debug = context.debug;
     this.#forms = propagation.formsOf(request);
     this.#staleNames = replacedNames(this.#forms, false);
-    this.#record(request);
+    this.#beginRecord(request);
   }
 
-  #record(request: HasFields): void {
+  #beginRecord(request: HasFields): void {
     this.traceId = this.#contextId;
-    this.#startedWall = this.#tracer.clock.wall();
-    this.#host = request.header("host") ?? "";
-    this.#userAgent = request.header("user-agent") ?? "";
-    this.#tries.length = 0;
+    this.#record = new RecordedExchange({
+      traceId: this.#contextId,
+      spanId: this.#spanId,
+      parentId: this.#parentId,
+      startedWall: this.#tracer.clock.wall(),
+      host: request.header("host") ?? "",
+      userAgent: request.header("user-agent") ?? "",
+    });
     this.#try = undefined;
+  }
+
+  /** Few requests are tried twice: to put the first try's context in when the head is written saves a second writing. */
+  #writeFirst(): void {
+    const { ids } = this.#tracer;
+    ids.next();
+    this.#firstTryId = ids.spanId;
+    this.#staleNames = replacedNames(this.#forms, false);
+    this.addedLines = `traceparent: 00-${this.traceId}-${this.#firstTryId}-01\r\n`;
   }
 
   /** The head that goes out is written. Where the exchange is recorded, it is completed by each try. */
   prepare(outgoing: OutgoingHead): void {
+    if (this.#firstTryId !== "") {
+      this.#text = outgoing.text;
+      this.#fields = outgoing.fields;
+    }
     if (this.#forms.length === 0 || this.addedLines !== "") return;
     const stale = this.#staleNames;
     if (stale.length > 0) {
@@ -144,43 +160,46 @@ export class ExchangeTrace {
     }
     this.#text = outgoing.text;
     this.#fields = outgoing.fields;
-    if (!this.#recorded) this.#write(outgoing, this.#spanId);
+    if (this.#record === undefined) this.#write(outgoing, this.#spanId);
   }
 
   tryBegins(endpoint: EndpointState): void {
-    if (!this.#recorded) return;
-    const { ids, clock } = this.#tracer;
+    if (this.#record === undefined) return;
+    this.#try = this.#record.beginTry(this.#tryId(), endpoint, this.#tracer.clock.now() - this.#startedAt);
+  }
+
+  #tryId(): string {
+    if (this.#firstTryId !== "" && this.#record?.isUntried) return this.#firstTryId;
+    const { ids } = this.#tracer;
     ids.next();
-    this.#try = {
-      spanId: ids.spanId,
-      ordinal: this.#tries.length + 1,
-      endpoint,
-      startedMs: clock.now() - this.#startedAt,
-      endedMs: 0,
-      version: "",
-      status: 0,
-      grpcStatus: -1,
-      failure: "",
-    };
-    this.#tries.push(this.#try);
+    return ids.spanId;
   }
 
   /** @param version of HTTP that the endpoint speaks */
   trySends(outgoing: OutgoingHead, version: string): void {
-    if (this.#try === undefined || !this.#recorded) return;
+    if (this.#record === undefined || this.#try === undefined) return;
     this.#try.version = version;
+    if (this.#try.spanId === this.#firstTryId) return;
+    if (this.#firstTryId !== "") this.#takeFirstOut();
     outgoing.text = this.#text;
     outgoing.fields = this.#fields;
     this.#write(outgoing, this.#try.spanId);
   }
 
+  /** Another try follows. */
+  #takeFirstOut(): void {
+    this.#text = withoutLines(this.#text, this.#staleNames);
+    this.#fields = withoutFields(this.#fields, this.#staleNames);
+    this.#firstTryId = "";
+  }
+
   tryAnswers(status: number): void {
-    if (this.#recorded && this.#try !== undefined) this.#try.status = status;
+    if (this.#record !== undefined && this.#try !== undefined) this.#try.status = status;
   }
 
   /** @param failure "" where it got an answer that the caller is not to have */
   tryEnds(failure: TryTrace["failure"]): void {
-    if (!this.#recorded || this.#try === undefined) return;
+    if (this.#record === undefined || this.#try === undefined) return;
     this.#try.failure = failure;
     this.#try.endedMs = this.#tracer.clock.now() - this.#startedAt;
     this.#try = undefined;
@@ -188,28 +207,22 @@ export class ExchangeTrace {
 
   /** It had no connection to be made over: there was no try. */
   tryIsVoid(): void {
-    if (!this.#recorded) return;
-    this.#tries.pop();
+    if (this.#record === undefined) return;
+    this.#record.dropTry();
     this.#try = undefined;
   }
 
   /** What is known of the exchange, at its end. */
   end(exchange: TracedExchange): void {
-    if (!this.#recorded) return;
-    if (this.#try !== undefined && exchange.failure === "") this.#try.grpcStatus = exchange.grpcStatus;
+    const record = this.#record;
+    if (record === undefined) return;
+    const done = this.#try;
+    if (done !== undefined && exchange.failure === "") done.grpcStatus = exchange.grpcStatus;
     this.tryEnds(exchange.failure);
-    const { onSpan, clock } = this.#tracer;
-    const own = {
-      traceId: this.traceId,
-      spanId: this.#spanId,
-      parentId: this.#parentId,
-      startedWall: this.#startedWall,
-      host: this.#host,
-      userAgent: this.#userAgent,
-    };
-    onSpan(serverSpan(exchange, own, clock.now() - this.#startedAt));
-    for (const each of this.#tries) onSpan(clientSpan(exchange, own, each));
-    this.#tries.length = 0;
+    const { clock, onRecorded } = this.#tracer;
+    record.end(exchange, clock.now() - this.#startedAt);
+    this.#record = undefined;
+    onRecorded(record);
   }
 
   #write(outgoing: OutgoingHead, spanId: string): void {
@@ -222,7 +235,7 @@ export class ExchangeTrace {
     const context = {
       traceId: this.#contextId,
       spanId,
-      sampled: this.#recorded,
+      sampled: this.#record !== undefined,
       debug: this.#debug,
       randomId: this.#randomId,
     };

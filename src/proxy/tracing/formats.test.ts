@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { isTraceField } from "../http1/fields.ts";
 import { PROPAGATORS, Propagation, type Propagator, withoutFields, withoutLines } from "./propagation.ts";
 import type { HasFields, TraceContext } from "./trace-context.ts";
 import { readTraceparent } from "./w3c-format.ts";
@@ -43,6 +44,10 @@ describe.each(names)("a context as %s", (name) => {
         expect(read(name, fields)).toEqual(context);
       }),
     );
+  });
+
+  test("is told in fields that are known by their names", () => {
+    expect(PROPAGATORS[name].names.filter((each) => !isTraceField(each))).toEqual([]);
   });
 
   test("is as absent when anything else stands there, and nothing is thrown", () => {

@@ -3,7 +3,6 @@
  * called reads it as its caller wrote it; a trace that begins here is told in the first form alone.
  */
 import { b3Format, b3MultiFormat } from "./b3-formats.ts";
-import { FieldNames } from "./field-names.ts";
 import { jaegerFormat } from "./jaeger-format.ts";
 import type { HasFields, TraceContext, TraceFormat } from "./trace-context.ts";
 import { w3cFormat } from "./w3c-format.ts";
@@ -26,8 +25,6 @@ const COLON = 58;
 
 export class Propagation {
   readonly #formats: readonly TraceFormat[];
-  /** Every field that a trace is told in. */
-  readonly names: FieldNames;
   /** The form that a trace which begins here is told in. */
   readonly ofNew: readonly TraceFormat[];
   /** It is W3C's, whose line can be had ready-made (`TraceIds`). */
@@ -38,7 +35,6 @@ export class Propagation {
     this.#formats = propagators.map((name) => PROPAGATORS[name]);
     this.ofNew = this.#formats.slice(0, 1);
     this.newIsW3c = this.ofNew[0] === w3cFormat;
-    this.names = new FieldNames([...this.#formats.flatMap(({ names }) => names), STATE]);
   }
 
   /** @returns the context in the first form in which there is one that can be read */

@@ -38,14 +38,16 @@ export class TraceIds {
     if (this.#at >= COUNT) this.#fill();
   }
 
+  /** A text of its own: a part of the lot's would keep all of that, for as long as a span waits to be sent. */
   get traceId(): string {
     const from = this.#at * LINE_LENGTH + TRACE_ID_AT;
-    return this.#text.slice(from, from + TRACE_ID_LENGTH);
+    return this.#bytes.toString("latin1", from, from + TRACE_ID_LENGTH);
   }
 
+  /** A text of its own, as `traceId`. */
   get spanId(): string {
     const from = this.#at * LINE_LENGTH + SPAN_ID_AT;
-    return this.#text.slice(from, from + SPAN_ID_LENGTH);
+    return this.#bytes.toString("latin1", from, from + SPAN_ID_LENGTH);
   }
 
   /** The field line of `traceparent` with these ids, of a trace that is not recorded. */

@@ -1,6 +1,6 @@
-import type { Origin } from "../../config/mesh-config.ts";
+import type { Endpoint, Origin, ServicePort } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
-import type { Caller, ServicePortState } from "../router/types.ts";
+import type { Caller, EndpointState, ServicePortState } from "../router/types.ts";
 
 /** What spans tell of an exchange. Read at its end. */
 export interface TracedExchange {
@@ -20,4 +20,35 @@ export interface TracedExchange {
   readonly bytesUp: number;
   readonly bytesDown: number;
   readonly wouldDeny: boolean;
+}
+
+/** The exchange's own span, as far as it is known when the request has come. */
+export interface OwnSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** "" where the trace begins with it. */
+  readonly parentId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedWall: number;
+  readonly host: string;
+  readonly userAgent: string;
+}
+
+/** A try at an endpoint; times are milliseconds after the exchange began. */
+export interface TryTrace {
+  readonly spanId: string;
+  /** From 1 on. */
+  readonly ordinal: number;
+  readonly endpoint: EndpointState;
+  /** As the endpoint and its scheme were then: another configuration may be in force when the span is written. */
+  readonly config: Endpoint;
+  readonly scheme: ServicePort["scheme"];
+  readonly startedMs: number;
+  endedMs: number;
+  /** Of HTTP; "" where nothing was sent. */
+  version: string;
+  /** 0 where no answer came. */
+  status: number;
+  grpcStatus: number;
+  failure: Failure | "";
 }

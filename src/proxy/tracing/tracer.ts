@@ -1,7 +1,7 @@
 import type { Clock, Random } from "../../model/clock.ts";
 import { Propagation, type Propagator } from "./propagation.ts";
 import { TraceRate } from "./sampling.ts";
-import type { Span } from "./span.ts";
+import type { PendingSpans } from "./span.ts";
 import { TraceIds } from "./trace-ids.ts";
 
 export interface TracingOptions {
@@ -11,8 +11,8 @@ export interface TracingOptions {
   readonly perSecond: number;
   /** At least one. The first is the form of traces that begin here. */
   readonly propagators: readonly Propagator[];
-  /** Takes a span that has ended. It must not block, nor throw. */
-  readonly onSpan: (span: Span) => void;
+  /** Takes the spans of an exchange that has ended. It must not block, nor throw. */
+  readonly onRecorded: (spans: PendingSpans) => void;
 }
 
 /** What the traces of a thread share. */
@@ -22,14 +22,14 @@ export class Tracer {
   readonly rate: TraceRate;
   readonly propagation: Propagation;
   readonly ids: TraceIds;
-  readonly onSpan: (span: Span) => void;
+  readonly onRecorded: (spans: PendingSpans) => void;
 
-  constructor({ ratio, perSecond, propagators, onSpan }: TracingOptions, clock: Clock, random: Random) {
+  constructor({ ratio, perSecond, propagators, onRecorded }: TracingOptions, clock: Clock, random: Random) {
     this.clock = clock;
     this.ratio = ratio;
     this.rate = new TraceRate(perSecond, clock.now());
     this.propagation = new Propagation(propagators);
     this.ids = new TraceIds(random);
-    this.onSpan = onSpan;
+    this.onRecorded = onRecorded;
   }
 }

@@ -1,7 +1,6 @@
 import { equalsIgnoreCase } from "../../http1/fields.ts";
 import { CHUNKED, type HeadParser, NO_BODY } from "../../http1/head-parser.ts";
 import type { RequestView, ValueTest } from "../../router/types.ts";
-import type { FieldNames } from "../../tracing/field-names.ts";
 import type { HttpProtocol } from "../exchange-record.ts";
 import { requestFieldsOut } from "../http2/forwarded-fields.ts";
 import type { ForwardOptions, RequestHead } from "../message-heads.ts";
@@ -104,17 +103,8 @@ export class ParsedRequestHead implements RequestHead, RequestView {
     return found;
   }
 
-  hasAny(names: FieldNames): boolean {
-    const { fieldCount, nameStart, nameEnd } = this.#parser;
-    const { list } = names;
-    for (let index = 0; index < fieldCount; index++) {
-      const start = nameStart[index] as number;
-      const end = nameEnd[index] as number;
-      if (!names.hasLength(end - start)) continue;
-      for (let at = 0; at < list.length; at++)
-        if (equalsIgnoreCase(this.#bytes, start, end, list[at] as string)) return true;
-    }
-    return false;
+  get hasTraceContext(): boolean {
+    return this.#parser.hasTraceContext;
   }
 
   toHttp1(options: ForwardOptions): string {

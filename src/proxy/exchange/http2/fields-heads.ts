@@ -1,8 +1,8 @@
 import { STATUS_CODES } from "node:http";
 import type { HeaderChange } from "../../../config/mesh-config.ts";
+import { isTraceField } from "../../http1/fields.ts";
 import { type MessageHead, UNKNOWN_LENGTH } from "../../http2/message-rules.ts";
 import type { RequestView, ValueTest } from "../../router/types.ts";
-import type { FieldNames } from "../../tracing/field-names.ts";
 import type { AnswerHead, AnswerOptions, ForwardOptions, RequestHead } from "../message-heads.ts";
 import { changedFields, type IncomingFields, requestFieldsOut, requestLinesOut } from "./forwarded-fields.ts";
 
@@ -73,8 +73,8 @@ export class FieldsRequestHead implements RequestHead, RequestView {
     return found;
   }
 
-  hasAny({ list }: FieldNames): boolean {
-    for (let at = 0; at < this.#fields.length; at += 2) if (list.includes(this.#fields[at] as string)) return true;
+  get hasTraceContext(): boolean {
+    for (let at = 0; at < this.#fields.length; at += 2) if (isTraceField(this.#fields[at] as string)) return true;
     return false;
   }
 
