@@ -1,43 +1,37 @@
 /**
- * What features add to the cost of a request: Tulle beside itself, as it runs on a node, at a rate that is the same for
- * all. At the most that each can serve, whoever is a little slower lets the load's core fall asleep between its requests,
- * and to wake that again costs more than what is to be measured. Several processes of each, for one and the same program
- * differs by some percent from one start to the next, for as long as it runs.
+ * What features add to the cost of a request: Tulle as it runs on a node, with a feature and without it, beside each other
+ * on the proxies' core through the same seconds, each at the same rate. What one after the other is given differs by more
+ * than a feature costs, on a machine that others use; and so does the same program from one start to the next, so there
+ * are pairs of them, both started anew, and the error of their mean is told.
  */
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { LOAD_CORE, PROXY_CORE, stopAll } from "./columns.mjs";
-import { byName, costOf, interleave, least, sayErrors, startEndpoints } from "./http-cost.mjs";
+import { costOf, sayErrors, startEndpoints } from "./http-cost.mjs";
 import { h1AtRate } from "./loads.mjs";
 import { findProgram, freePort, reachable } from "./processes.mjs";
-import { median } from "./report.mjs";
+import { mean, median, standardError } from "./report.mjs";
 import { startTulleProxy } from "./tulle.mjs";
 
-const VARIANTS = {
-  plain: {},
-  access: { access: true },
-  split: { split: true },
-  both: { access: true, split: true },
-  // The rate is without a bound, so that the share is what was asked for; and then both as they are without being asked.
-  tracing0: { tracing: { "tracing-sampling": 0, "tracing-rate": 0 } },
-  tracing1: { tracing: { "tracing-sampling": 0.01, "tracing-rate": 0 } },
-  tracing: { tracing: {} },
-  log: { log: true },
-};
-const TITLES = {
-  access: "% of CPU a request that access control adds",
-  split: "% of CPU a request that a split adds",
-  both: "% of CPU a request that both add",
-  tracing0: "% of CPU a request that tracing of 0 % adds",
-  tracing1: "% of CPU a request that tracing of 1 % adds",
-  tracing: "% of CPU a request that tracing of 100 calls/s adds",
-  log: "% of CPU a request that an access log to a file adds",
-};
+/** What one request in a hundred runs through takes so long to be compiled. */
+const TRACING_WARM_UP_SECONDS = 45;
+const WARM_UP_SECONDS = 15;
+// The rate is without a bound, so that the share is what was asked for; and then both as they are without being asked.
+const VARIANTS = [
+  { key: "control", title: "another without any adds" },
+  { key: "access", title: "access control adds", features: { access: true } },
+  { key: "split", title: "a split adds", features: { split: true } },
+  { key: "both", title: "both add", features: { access: true, split: true } },
+  { key: "tracing0", title: "tracing of 0 % adds", tracing: { "tracing-sampling": 0, "tracing-rate": 0 } },
+  { key: "tracing1", title: "tracing of 1 % adds", tracing: { "tracing-sampling": 0.01, "tracing-rate": 0 } },
+  { key: "tracing", title: "tracing of 100 calls/s adds", tracing: {} },
+  { key: "log", title: "an access log to a file adds", log: true },
+];
 
-const PROCESSES = 3;
-const WARM_UP_SECONDS = 6;
-/** About a third of the most. */
-const PER_SECOND = 19_200;
+const PAIRS = 3;
+/** Of each of the two: together about two thirds of the most. */
+const PER_SECOND = 9_600;
+const PLAIN = { features: {} };
 
 /** Where spans go, on the load's core. */
 async function startCollector(workbench) {
@@ -48,68 +42,89 @@ async function startCollector(workbench) {
   return { program, flags: { "tracing-endpoint": `http://127.0.0.1:${port}`, "tracing-protocol": "otlp-http" } };
 }
 
-async function measure(workbench, { bin, node }, endpoints, { seconds, rounds, connections, processes }) {
-  const proxies = [];
-  const collector = await startCollector(workbench);
-  const starts = Array.from({ length: processes }, () => Object.entries(VARIANTS)).flat();
-  for (const [name, { tracing, log, ...features }] of starts) {
-    const address = `127.0.0.${30 + proxies.length}`;
-    const setup = { ...endpoints, services: 1, address, ...features };
-    const flags = {
-      ...(tracing === undefined ? {} : { ...collector.flags, ...tracing }),
-      ...(log === undefined ? {} : { "access-log-file": path.join(workbench.folder, workbench.fresh("access-log")) }),
-    };
-    const proxy = await startTulleProxy(workbench, PROXY_CORE, setup, { bin, node: [node], flags });
-    proxies.push({ ...proxy, name, rounds: [] });
-  }
-  const run = (proxy, forSeconds) =>
-    h1AtRate(workbench, proxy, { seconds: forSeconds, perSecond: PER_SECOND, connections });
-  await interleave(proxies, {
-    rounds,
-    // What one request in a hundred runs through takes its time to be compiled.
-    warmUp: (proxy) => run(proxy, WARM_UP_SECONDS),
-    round: (proxy) => costOf(proxy, () => run(proxy, seconds)),
-  });
-  sayErrors(proxies);
-  await stopAll(workbench, [...proxies, collector]);
-  const ofAll = Object.keys(VARIANTS).map((name) => ({
-    name,
-    rounds: proxies.filter((proxy) => proxy.name === name).flatMap((proxy) => proxy.rounds),
-  }));
-  return { least: byName(ofAll, least("micros")), rounds: byName(ofAll, (rounds) => rounds) };
-}
+/** Pairs of one Node.js, all with the same endpoints and collector. */
+class Bench {
+  #workbench;
+  #column;
+  #endpoints;
+  #collector;
+  #options;
+  #started = 0;
 
-/** Of what a variant adds in a round to that round of the plain process that started with it, the median, in percent. */
-function medianAdded(rounds, key) {
-  const plain = rounds.get("plain");
-  return (median(rounds.get(key).map(({ micros }, index) => micros / plain[index].micros)) - 1) * 100;
+  constructor(workbench, column, endpoints, collector, options) {
+    this.#workbench = workbench;
+    this.#column = column;
+    this.#endpoints = endpoints;
+    this.#collector = collector;
+    this.#options = options;
+  }
+
+  /** % that a variant adds: of one pair, the median of its rounds. */
+  async addedBy(variant, isSwapped) {
+    const { rounds, seconds, quick } = this.#options;
+    const wanted = isSwapped ? [variant, PLAIN] : [PLAIN, variant];
+    const pair = [];
+    for (const each of wanted) pair.push(await this.#start(each));
+    const together = (run) => Promise.all(pair.map(run));
+    const warmUpSeconds = variant.tracing === undefined ? WARM_UP_SECONDS : TRACING_WARM_UP_SECONDS;
+    await together((proxy) => this.#run(proxy, quick ? 1 : warmUpSeconds));
+    for (let round = 0; round < rounds; round++)
+      for (const [index, cost] of (await together((each) => costOf(each, () => this.#run(each, seconds)))).entries())
+        pair[index].rounds.push(cost);
+    sayErrors(pair);
+    await stopAll(this.#workbench, pair);
+    const [plain, other] = isSwapped ? pair.toReversed() : pair;
+    return (median(other.rounds.map(({ micros }, round) => micros / plain.rounds[round].micros)) - 1) * 100;
+  }
+
+  async #start({ key = "plain", features, tracing, log }) {
+    const { folder } = this.#workbench;
+    const address = `127.0.0.${30 + (this.#started++ % 200)}`;
+    const { bin, node } = this.#column;
+    const flags = {
+      ...(tracing === undefined ? {} : { ...this.#collector.flags, ...tracing }),
+      ...(log === undefined ? {} : { "access-log-file": path.join(folder, this.#workbench.fresh("access-log")) }),
+    };
+    const setup = { ...this.#endpoints, services: 1, address, ...features };
+    const proxy = await startTulleProxy(this.#workbench, PROXY_CORE, setup, { bin, node: [node], flags });
+    return { ...proxy, name: `${this.#column.name}, ${key}`, rounds: [] };
+  }
+
+  #run(proxy, seconds) {
+    const { connections } = this.#options;
+    return h1AtRate(this.#workbench, proxy, { seconds, perSecond: PER_SECOND, connections });
+  }
 }
 
 export async function runFeatures(workbench, options, results) {
   const ours = options.columns.filter(({ ours }) => ours === true);
   if (ours.length === 0) return;
-  const processes = options.quick ? 1 : PROCESSES;
+  const pairs = options.quick ? 1 : PAIRS;
   console.log(
-    `Access control, a split, tracing and access log at ${PER_SECOND} requests/s, processes of each: ${processes}, ` +
-      `${options.rounds} interleaved rounds of ${options.seconds} s:`,
+    `Access control, a split, tracing and access log, each beside a proxy without it, both at ${PER_SECOND} requests/s, ` +
+      `pairs: ${pairs}, ${options.rounds} rounds of ${options.seconds} s:`,
   );
   if (findProgram("h2load") === undefined)
     return console.log("h2load is not installed: apt-get install nghttp2-client\n");
   const endpoints = await startEndpoints(workbench);
-  const found = new Map();
-  for (const column of ours)
-    found.set(column.name, await measure(workbench, column, endpoints, { ...options, processes }));
-  await stopAll(workbench, [endpoints]);
-  const added = ({ least: costs }, key) => (costs.get(key) / costs.get("plain") - 1) * 100;
-  results.add(
-    Object.entries(TITLES).flatMap(([key, title]) => [
-      { key, title, digits: 1, values: new Map([...found].map(([name, costs]) => [name, added(costs, key)])) },
-      {
-        key: `${key} median`,
-        title: `${title}: median`,
-        digits: 1,
-        values: new Map([...found].map(([name, { rounds }]) => [name, medianAdded(rounds, key)])),
-      },
-    ]),
-  );
+  const collector = await startCollector(workbench);
+  const benches = ours.map((column) => [
+    column.name,
+    new Bench(workbench, column, endpoints, collector, { ...options, pairs }),
+  ]);
+  for (const variant of VARIANTS) {
+    const added = new Map(ours.map(({ name }) => [name, []]));
+    for (let pair = 0; pair < pairs; pair++)
+      for (const [name, bench] of benches) added.get(name).push(await bench.addedBy(variant, pair % 2 === 1));
+    const byColumn = (measure) => new Map([...added].map(([name, each]) => [name, measure(each)]));
+    const { key } = variant;
+    const title = `% of CPU a request that ${variant.title}`;
+    results.add([
+      { key, title, digits: 1, values: byColumn(mean) },
+      ...(pairs === 1
+        ? []
+        : [{ key: `${key} error`, title: `${title}: standard error`, digits: 1, values: byColumn(standardError) }]),
+    ]);
+  }
+  await stopAll(workbench, [endpoints, collector]);
 }

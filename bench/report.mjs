@@ -6,6 +6,15 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Of the mean of these, of which there are two at least. */
+export function standardError(values) {
+  const middle = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1) / values.length);
+}
+
 /** The value that this part (0 to 1) of `sorted` does not exceed. */
 export function quantile(sorted, part) {
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
