@@ -1,7 +1,7 @@
 /** What the benches make of what programs print: a wrong reading would be a wrong figure. */
 import { expect, test } from "vitest";
 import { parseH2load, parseWrk } from "../bench/loads.mjs";
-import { markdown, median, quantile, Results } from "../bench/report.mjs";
+import { markdown, mean, median, quantile, Results, standardError } from "../bench/report.mjs";
 import { selfTimes } from "../bench/self-times.mjs";
 import { growth, Ledger } from "../bench/soak-ledger.mjs";
 import { judgements } from "../bench/targets.mjs";
@@ -21,6 +21,11 @@ test("requests and rate are read off wrk, and nothing wrong is nothing wrong", (
 
 test("wrk says its time in minutes from one minute on", () => {
   expect(parseWrk("  600 requests in 1.50m, 1MB read").perSecond).toBeCloseTo(600 / 90);
+});
+
+test("the error of a mean is that of a sample", () => {
+  expect(mean([1, 2, 3, 6])).toBe(3);
+  expect(standardError([1, 2, 3, 6])).toBeCloseTo(Math.sqrt(14 / 3 / 4));
 });
 
 test("errors of every kind that wrk counts are errors", () => {

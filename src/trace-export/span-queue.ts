@@ -1,7 +1,7 @@
 /**
  * Spans on their way to the collector. Taking them costs a push; they are written and leave in small pieces, so that no
- * piece holds up the calls of this thread for long. There is room for so many; what comes beyond is dropped and counted. A collector that
- * is gone is said once, asked again later and later, and said once more when it is back.
+ * piece holds up the calls of this thread for long. There is room for so many; what comes beyond is dropped and counted.
+ * A collector that is gone is said once, asked again later and later, and said once more when it is back.
  */
 import type { Clock, Timer } from "../model/clock.ts";
 import type { PendingSpans, Span } from "../proxy/tracing/span.ts";
@@ -27,7 +27,7 @@ export interface SpanQueueOptions {
 
 export class SpanQueue {
   readonly #options: SpanQueueOptions;
-  /** Fewer than a piece, after which they are written, whether they can leave or not: they hold more than spans do. */
+  /** About a piece at most, after which they are written, whether they can leave or not: they hold more than spans do. */
   readonly #pending: PendingSpans[] = [];
   /** So many spans they will be. */
   #pendingSpans = 0;
@@ -63,20 +63,27 @@ export class SpanQueue {
     }
     this.#pending.push(spans);
     this.#pendingSpans += count;
-    if (this.#pendingSpans >= MAX_BATCH) {
-      this.#write();
-      if (!this.#isDown) this.#flushIn(0);
-    } else if (this.#timer === undefined && !this.#isDown) this.#flushIn(GATHER_MS);
+    const ready = this.#ready;
+    if (this.#isDown || this.#sending) {
+      if (this.#pendingSpans >= MAX_BATCH) this.#write();
+    } else if (ready < MAX_BATCH) {
+      if (this.#timer === undefined) this.#flushIn(GATHER_MS);
+    } else if (ready - count < MAX_BATCH) this.#flushIn(0);
+  }
+
+  /** Spans of the pieces to come. */
+  get #ready(): number {
+    return this.#waiting.length + this.#pendingSpans;
   }
 
   get #unsent(): number {
-    return this.#pendingSpans + this.#waiting.length + this.#batch.length;
+    return this.#ready + this.#batch.length;
   }
 
   #write(): void {
-    for (const pending of this.#pending) this.#waiting.push(...pending.write());
-    this.#pending.length = 0;
+    const pending = this.#pending.splice(0);
     this.#pendingSpans = 0;
+    for (const each of pending) this.#waiting.push(...each.write());
   }
 
   /** Sends what is here, for so long; the rest is dropped. */
@@ -122,12 +129,11 @@ export class SpanQueue {
     this.#sending = false;
     if (this.#over) return;
     const waitMs = this.#judge(outcome);
-    if (waitMs > 0 || this.#closed || this.#waiting.length + this.#pendingSpans > 0)
-      this.#flushIn(waitMs || this.#gatherMs());
+    if (waitMs > 0 || this.#closed || this.#ready > 0) this.#flushIn(waitMs || this.#gatherMs());
   }
 
   #gatherMs(): number {
-    return this.#closed || this.#waiting.length >= MAX_BATCH ? 0 : GATHER_MS;
+    return this.#closed || this.#ready >= MAX_BATCH ? 0 : GATHER_MS;
   }
 
   /** @returns how long to leave the collector alone; 0 where all is well */

@@ -213,6 +213,8 @@ export class Exchange implements TriesOwner, ExchangeRecord {
   #prepare(head: RequestHead, plan: RoutePlan | undefined): void {
     const { config } = this.entry;
     const outgoing = this.#outgoing;
+    const changes = plan?.requestChanges ?? NO_CHANGES;
+    if (changes.length > 0) this.#trace?.yieldToChanges();
     const options: ForwardOptions = {
       server: this.#shared.server,
       callerAddress: this.caller.address,
@@ -221,7 +223,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
       defaultHost: `${config.service}.${config.namespace}`,
       path: plan?.target,
       host: plan?.host,
-      changes: plan?.requestChanges ?? NO_CHANGES,
+      changes,
       added: this.#trace ?? NOTHING_ADDED,
     };
     outgoing.write(head, options, plan?.answerChanges ?? NO_CHANGES);

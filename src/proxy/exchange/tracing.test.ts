@@ -11,7 +11,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { addressPort } from "../../config/mesh-config.ts";
 import { ManualClock } from "../../model/testkit/manual-clock.ts";
 import { DEFAULT_PROPAGATORS } from "../tracing/propagation.ts";
-import type { Span } from "../tracing/span.ts";
+import type { PendingSpans, Span } from "../tracing/span.ts";
 import type { TracingOptions } from "../tracing/tracer.ts";
 import { FarEnd, type FixtureOptions, HttpFixture } from "./testkit/http-fixture.ts";
 import { Http2Caller, Http2FarEnd } from "./testkit/http2-peers.ts";
@@ -264,6 +264,28 @@ describe("tries", () => {
     expect(linesOf(end.received, "traceparent")).toEqual(carried);
   });
 
+  test.each([
+    ["removes", { remove: ["traceparent"] }],
+    ["sets", { set: { traceparent: "x" } }],
+    ["adds", { add: { traceparent: "x" } }],
+  ])("carry each its own, and nothing else, where the route %s that field", async (_, change) => {
+    let answers = 0;
+    const end = await FarEnd.listen((socket) => socket.write(++answers % 2 === 1 ? BUSY : OK));
+    closing.push(() => end.close());
+    const origin = { kind: "HTTPRoute", namespace: "ns", name: "route" } as const;
+    const filters = [{ type: "requestHeaders" as const, ...change }];
+    const routes = [{ origin, matches: [], filters, backends: [{ servicePort: "ns/svc:80", weight: 1 }] }];
+    const retry = { attempts: 2, statuses: [[503, 504]] as [number, number][] };
+    const { proxy, spans } = await open([end.address], {}, { servicePort: { routes, middlewares: { retry } } });
+    await proxy.exchange(get());
+    await proxy.exchange(get(`traceparent: ${SAMPLED}`));
+    const clients = [expectTrace(spans.slice(0, 3), 2), expectTrace(spans.slice(3), 2, PARENT)].map((each) =>
+      each.slice(1),
+    );
+    const carried = clients.flat().map(({ traceId, spanId }) => `00-${traceId}-${spanId}-01`);
+    expect(linesOf(end.received, "traceparent")).toEqual(carried);
+  });
+
   test("that met a closed connection are told too", async () => {
     let connections = 0;
     const end = await FarEnd.listen((socket, _, connection) => {
@@ -357,6 +379,18 @@ describe("access control", () => {
     await proxy.exchange(get());
     expect(spans[0]?.attributes).toMatchObject({ "tulle.would_deny": true, "http.response.status_code": 200 });
   });
+});
+
+test("spans tell what was, though they are written when other requests have passed and the endpoint has gone", async () => {
+  const end = await answering();
+  const pending: PendingSpans[] = [];
+  const { proxy } = await open([end.address], { onRecorded: (each) => pending.push(each) });
+  await proxy.exchange(get("User-Agent: first"));
+  const early = pending[0]?.write();
+  proxy.apply({ endpoints: ["127.0.0.1:1"], servicePort: { scheme: "https" } });
+  await proxy.exchange("POST /other HTTP/1.1\r\nHost: o\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  expect(pending[0]?.write()).toEqual(early);
+  expect(early?.[1]?.attributes["url.full"]).toBe(`http://${end.address}/shop/cart`);
 });
 
 test("a tunnel's span lasts as long as the tunnel", async () => {

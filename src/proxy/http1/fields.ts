@@ -24,7 +24,7 @@ export const HTTP2_SETTINGS = 17;
 /** Any that a trace is told in. */
 export const TRACE_CONTEXT = 18;
 
-/** In every form that there is, whether this proxy reads it or not. */
+/** Of every form that can be read, whether this proxy is to or not. */
 const TRACE_NAMES = [
   "traceparent",
   "tracestate",

@@ -160,6 +160,15 @@ describe("a request head", () => {
   });
 });
 
+test("a trace is told in the head that has a field for it, and in no other that the parser reads", () => {
+  const parser = new HeadParser();
+  const found = ["X-B3-Flags: 1\r\n", "", "TraceParent: \r\n", "X-Trace: 1\r\n"].map((fields) => {
+    const bytes = Buffer.from(`GET / HTTP/1.1\r\n${HOST}${fields}\r\n`, "latin1");
+    return [parser.parseRequest(bytes, 0, bytes.length), parser.hasTraceContext];
+  });
+  expect(found).toEqual([true, false, true, false].map((has) => ["", has]));
+});
+
 describe("a response head", () => {
   test.each([
     ["HTTP/1.1 200 OK", "Content-Length: 5\r\n", false, LENGTH],

@@ -5,6 +5,7 @@
  */
 import { FAILURES, type Failure } from "../../model/failures.ts";
 import type { EndpointState, ServicePortState } from "../router/types.ts";
+import { ownText } from "./own-text.ts";
 import type { Span, SpanAttributes } from "./span.ts";
 import type { OwnSpan, TracedExchange, TryTrace } from "./traced-exchange.ts";
 
@@ -23,11 +24,11 @@ export function serverSpan(exchange: TracedExchange, own: OwnSpan, durationMs: n
   addRequest(exchange, attributes);
   attributes["url.scheme"] = "http";
   const { service, namespace, port } = entry.config;
-  attributes["server.address"] = own.host === "" ? `${service}.${namespace}` : cut(hostName(own.host), MAX_TEXT);
+  attributes["server.address"] = own.host === "" ? `${service}.${namespace}` : ownText(hostName(own.host), MAX_TEXT);
   attributes["server.port"] = port;
   attributes["client.address"] = exchange.caller.address;
   attributes["network.protocol.version"] = exchange.protocol.slice("HTTP/".length);
-  if (own.userAgent !== "") attributes["user_agent.original"] = cut(own.userAgent, MAX_TEXT);
+  if (own.userAgent !== "") attributes["user_agent.original"] = ownText(own.userAgent, MAX_TEXT);
   attributes["http.request.body.size"] = exchange.bytesUp;
   attributes["http.response.body.size"] = exchange.bytesDown;
   addAnswer(status, grpcStatus, failed ? failure : "", attributes);
@@ -64,7 +65,7 @@ export function clientSpan(exchange: TracedExchange, own: OwnSpan, done: TryTrac
   addAnswer(status, grpcStatus, failure, attributes);
   attributes["tulle.service_port"] = key;
   attributes["tulle.attempt"] = done.ordinal;
-  const { pod, identity } = done.config;
+  const { pod, identity } = endpoint.config;
   if (pod !== undefined) attributes["tulle.endpoint.pod"] = pod;
   if (identity !== undefined) attributes["tulle.endpoint.identity"] = identity;
   if (failure !== "") attributes["tulle.failure"] = failure;
@@ -85,7 +86,7 @@ function addRequest({ method, target }: TracedExchange, attributes: SpanAttribut
   if (METHODS.has(method)) attributes["http.request.method"] = method;
   else {
     attributes["http.request.method"] = "_OTHER";
-    attributes["http.request.method_original"] = cut(method, MAX_TEXT);
+    attributes["http.request.method_original"] = ownText(method, MAX_TEXT);
   }
   attributes["url.path"] = pathOf(target);
 }
@@ -120,9 +121,9 @@ function pathOf(target: string): string {
   const question = target.indexOf("?");
   const path = question < 0 ? target : target.slice(0, question);
   const scheme = path.startsWith("/") ? -1 : path.indexOf("://");
-  if (scheme < 0) return cut(path, MAX_PATH);
+  if (scheme < 0) return ownText(path, MAX_PATH);
   const slash = path.indexOf("/", scheme + 3);
-  return slash < 0 ? "/" : cut(path.slice(slash), MAX_PATH);
+  return slash < 0 ? "/" : ownText(path.slice(slash), MAX_PATH);
 }
 
 function hostName(authority: string): string {
@@ -131,7 +132,3 @@ function hostName(authority: string): string {
 }
 
 const hostOf = ({ address }: EndpointState): string => (address.includes(":") ? `[${address}]` : address);
-
-/** A part of a text, such as a head, keeps the whole in memory, unless it is made anew. */
-const cut = (text: string, length: number): string =>
-  Buffer.from(text.length > length ? text.slice(0, length) : text, "latin1").toString("latin1");

@@ -6,6 +6,7 @@
  * not recorded is told so, or each proxy behind would decide anew and traces would lack their beginning.
  */
 import type { EndpointState } from "../router/types.ts";
+import { ownText } from "./own-text.ts";
 import { replacedNames, withoutFields, withoutLines } from "./propagation.ts";
 import { RecordedExchange } from "./recorded-exchange.ts";
 import { isInRatio } from "./sampling.ts";
@@ -42,7 +43,7 @@ export class ExchangeTrace {
   /** Until it ends. */
   #record: RecordedExchange | undefined;
   #try: TryTrace | undefined;
-  /** Of the first try, chosen when the head is written with its context; "" otherwise. */
+  /** Of the first try, while the head is written with its context; "" where it is not, or not any more. */
   #firstTryId = "";
   /** A context that the head is written with: every try's, or that of the first. */
   addedLines = "";
@@ -106,17 +107,17 @@ export class ExchangeTrace {
     this.#staleNames = isStale ? replacedNames(this.#forms, true) : NO_NAMES;
     if (isRecorded) {
       this.#beginRecord(request);
-      if (!isStale && propagation.newIsW3c) this.#writeFirst();
+      if (!isStale) this.#writeFirst();
     } else if (!isStale) this.addedLines = linesOf(this.#fieldsOf(this.#spanId));
   }
 
   #continue(request: HasFields, context: TraceContext): void {
     const { ids, rate, propagation } = this.#tracer;
     if (!rate.take(this.#startedAt)) return;
-    this.#contextId = context.traceId;
+    this.#contextId = ownText(context.traceId);
     ids.next();
     this.#spanId = ids.spanId;
-    this.#parentId = context.spanId;
+    this.#parentId = ownText(context.spanId);
     this.#randomId = context.randomId;
     this.#debug = context.debug;
     this.#forms = propagation.formsOf(request);
@@ -142,8 +143,18 @@ export class ExchangeTrace {
     const { ids } = this.#tracer;
     ids.next();
     this.#firstTryId = ids.spanId;
-    this.#staleNames = replacedNames(this.#forms, false);
-    this.addedLines = `traceparent: 00-${this.traceId}-${this.#firstTryId}-01\r\n`;
+    this.addedLines = linesOf(this.#fieldsOf(this.#firstTryId));
+  }
+
+  /**
+   * The route changes fields of the head that is about to be written. What is recorded has its context put in after that,
+   * in the place of what the route may have put there, or the tries would differ in it.
+   */
+  yieldToChanges(): void {
+    if (this.#record === undefined) return;
+    this.#firstTryId = "";
+    this.addedLines = "";
+    if (this.#staleNames.length === 0) this.#staleNames = replacedNames(this.#forms, false);
   }
 
   /** The head that goes out is written. Where the exchange is recorded, it is completed by each try. */
@@ -188,8 +199,9 @@ export class ExchangeTrace {
 
   /** Another try follows. */
   #takeFirstOut(): void {
-    this.#text = withoutLines(this.#text, this.#staleNames);
-    this.#fields = withoutFields(this.#fields, this.#staleNames);
+    const names = replacedNames(this.#forms, false);
+    this.#text = withoutLines(this.#text, names);
+    this.#fields = withoutFields(this.#fields, names);
     this.#firstTryId = "";
   }
 

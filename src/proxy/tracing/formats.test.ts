@@ -73,6 +73,10 @@ describe.each(names)("a context as %s", (name) => {
   });
 });
 
+test("tracestate is known as a field of traces", () => {
+  expect(isTraceField("tracestate")).toBe(true);
+});
+
 describe("traceparent", () => {
   test.each([
     ["a later version may say more", `cc-${TRACE}-${SPAN}-01-what-else`, true],

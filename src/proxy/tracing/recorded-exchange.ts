@@ -23,7 +23,6 @@ export class RecordedExchange implements PendingSpans {
       spanId,
       ordinal: this.#tries.length + 1,
       endpoint,
-      config: endpoint.config,
       scheme: endpoint.owner.config.scheme,
       startedMs,
       endedMs: 0,

@@ -16,7 +16,7 @@ export interface Span {
 
 export type SpanAttributes = Record<string, string | number | boolean>;
 
-/** Spans that are known and not written yet. It may hold on to a request's head, and should not wait for long. */
+/** Spans that are known and not written yet. It may hold on to a request's head: of those that wait, few are left unwritten. */
 export interface PendingSpans {
   /** So many they will be. */
   readonly count: number;

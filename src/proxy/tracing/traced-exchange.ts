@@ -1,4 +1,4 @@
-import type { Endpoint, Origin, ServicePort } from "../../config/mesh-config.ts";
+import type { Origin, ServicePort } from "../../config/mesh-config.ts";
 import type { Failure } from "../../model/failures.ts";
 import type { Caller, EndpointState, ServicePortState } from "../router/types.ts";
 
@@ -40,8 +40,7 @@ export interface TryTrace {
   /** From 1 on. */
   readonly ordinal: number;
   readonly endpoint: EndpointState;
-  /** As the endpoint and its scheme were then: another configuration may be in force when the span is written. */
-  readonly config: Endpoint;
+  /** As it was then: another configuration may be in force when the span is written. */
   readonly scheme: ServicePort["scheme"];
   readonly startedMs: number;
   endedMs: number;
