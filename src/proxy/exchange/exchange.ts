@@ -214,7 +214,6 @@ export class Exchange implements TriesOwner, ExchangeRecord {
     const { config } = this.entry;
     const outgoing = this.#outgoing;
     const changes = plan?.requestChanges ?? NO_CHANGES;
-    if (changes.length > 0) this.#trace?.yieldToChanges();
     const options: ForwardOptions = {
       server: this.#shared.server,
       callerAddress: this.caller.address,
@@ -227,7 +226,7 @@ export class Exchange implements TriesOwner, ExchangeRecord {
       added: this.#trace ?? NOTHING_ADDED,
     };
     outgoing.write(head, options, plan?.answerChanges ?? NO_CHANGES);
-    this.#trace?.prepare(outgoing);
+    this.#trace?.prepare(outgoing, changes.length > 0);
   }
 
   // ── the caller's side ──

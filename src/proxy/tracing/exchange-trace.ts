@@ -43,9 +43,7 @@ export class ExchangeTrace {
   /** Until it ends. */
   #record: RecordedExchange | undefined;
   #try: TryTrace | undefined;
-  /** Of the first try, while the head is written with its context; "" where it is not, or not any more. */
-  #firstTryId = "";
-  /** A context that the head is written with: every try's, or that of the first. */
+  /** Of a context that is the same for every try: the head is written with it. */
   addedLines = "";
 
   constructor(tracer: Tracer) {
@@ -67,7 +65,6 @@ export class ExchangeTrace {
     this.#startedAt = nowMs;
     this.traceId = "";
     this.#record = undefined;
-    this.#firstTryId = "";
     this.#forms = NO_FORMS;
     this.addedLines = "";
     if (!hasContext) {
@@ -105,10 +102,8 @@ export class ExchangeTrace {
     this.#debug = order?.debug === true;
     this.#forms = order === undefined ? propagation.ofNew : propagation.formsOf(request);
     this.#staleNames = isStale ? replacedNames(this.#forms, true) : NO_NAMES;
-    if (isRecorded) {
-      this.#beginRecord(request);
-      if (!isStale) this.#writeFirst();
-    } else if (!isStale) this.addedLines = linesOf(this.#fieldsOf(this.#spanId));
+    if (isRecorded) this.#beginRecord(request);
+    else if (!isStale) this.addedLines = linesOf(this.#fieldsOf(this.#spanId));
   }
 
   #continue(request: HasFields, context: TraceContext): void {
@@ -138,32 +133,13 @@ export class ExchangeTrace {
     this.#try = undefined;
   }
 
-  /** Few requests are tried twice: to put the first try's context in when the head is written saves a second writing. */
-  #writeFirst(): void {
-    const { ids } = this.#tracer;
-    ids.next();
-    this.#firstTryId = ids.spanId;
-    this.addedLines = linesOf(this.#fieldsOf(this.#firstTryId));
-  }
-
   /**
-   * The route changes fields of the head that is about to be written. What is recorded has its context put in after that,
-   * in the place of what the route may have put there, or the tries would differ in it.
+   * The head that goes out is written. Where the exchange is recorded, it is completed by each try.
+   * @param isChanged the route may have put fields there that the context takes the place of
    */
-  yieldToChanges(): void {
-    if (this.#record === undefined) return;
-    this.#firstTryId = "";
-    this.addedLines = "";
-    if (this.#staleNames.length === 0) this.#staleNames = replacedNames(this.#forms, false);
-  }
-
-  /** The head that goes out is written. Where the exchange is recorded, it is completed by each try. */
-  prepare(outgoing: OutgoingHead): void {
-    if (this.#firstTryId !== "") {
-      this.#text = outgoing.text;
-      this.#fields = outgoing.fields;
-    }
+  prepare(outgoing: OutgoingHead, isChanged: boolean): void {
     if (this.#forms.length === 0 || this.addedLines !== "") return;
+    if (isChanged && this.#staleNames.length === 0) this.#staleNames = replacedNames(this.#forms, false);
     const stale = this.#staleNames;
     if (stale.length > 0) {
       if (outgoing.text !== "") outgoing.text = withoutLines(outgoing.text, stale);
@@ -176,33 +152,18 @@ export class ExchangeTrace {
 
   tryBegins(endpoint: EndpointState): void {
     if (this.#record === undefined) return;
-    this.#try = this.#record.beginTry(this.#tryId(), endpoint, this.#tracer.clock.now() - this.#startedAt);
-  }
-
-  #tryId(): string {
-    if (this.#firstTryId !== "" && this.#record?.isUntried) return this.#firstTryId;
-    const { ids } = this.#tracer;
+    const { ids, clock } = this.#tracer;
     ids.next();
-    return ids.spanId;
+    this.#try = this.#record.beginTry(ids.spanId, endpoint, clock.now() - this.#startedAt);
   }
 
   /** @param version of HTTP that the endpoint speaks */
   trySends(outgoing: OutgoingHead, version: string): void {
     if (this.#record === undefined || this.#try === undefined) return;
     this.#try.version = version;
-    if (this.#try.spanId === this.#firstTryId) return;
-    if (this.#firstTryId !== "") this.#takeFirstOut();
     outgoing.text = this.#text;
     outgoing.fields = this.#fields;
     this.#write(outgoing, this.#try.spanId);
-  }
-
-  /** Another try follows. */
-  #takeFirstOut(): void {
-    const names = replacedNames(this.#forms, false);
-    this.#text = withoutLines(this.#text, names);
-    this.#fields = withoutFields(this.#fields, names);
-    this.#firstTryId = "";
   }
 
   tryAnswers(status: number): void {

@@ -35,10 +35,6 @@ export class RecordedExchange implements PendingSpans {
     return begun;
   }
 
-  get isUntried(): boolean {
-    return this.#tries.length === 0;
-  }
-
   /** The last was none. */
   dropTry(): void {
     this.#tries.pop();
